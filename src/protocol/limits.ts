@@ -1,0 +1,25 @@
+/**
+ * Sizes and times that both ends of the mesh rely on, from `design/trust.md` section 5. Bytes and milliseconds.
+ */
+export const LIMITS = {
+  /** Largest body of a mesh request: 1 MiB. */
+  requestBodyBytes: 1 << 20,
+  /** Largest single event of a mesh stream: 256 KiB. */
+  eventBytes: 256 << 10,
+  /** Largest time without any event on a running stream: 30 s. */
+  interTokenMs: 30_000,
+  /** Longest model reference, in characters. */
+  modelRefLength: 200,
+  /** Most messages in one chat request. */
+  messages: 2_000,
+  /** Most stop texts in one request. */
+  stops: 16,
+  /** Longest stop text, in characters. */
+  stopLength: 256,
+  /** Most models in one offer. */
+  offeredModels: 4_096,
+  /** Tokens that a peer gets where it asked for more, or for no number. */
+  peerMaxTokens: 2_048,
+  /** Longest name of a node, in characters. */
+  nameLength: 64,
+} as const;

@@ -1,0 +1,144 @@
+import { ArkError, type ErrorCode, isErrorCode } from "./errors.ts";
+import { decodeInferenceEvent, type InferenceEvent } from "./inference.ts";
+import { LIMITS } from "./limits.ts";
+import type { Receipt } from "./receipt.ts";
+
+/** A receipt with its Ed25519 signature in base64. */
+export interface SignedReceipt {
+  /** What is stated. */
+  receipt: Receipt;
+  /** Signature of the serving node over `receiptBytes(receipt)`, base64. */
+  signature: string;
+}
+
+/**
+ * One frame of an answer between nodes, as server-sent events:
+ *
+ * | frame | meaning |
+ * |---|---|
+ * | `data: {InferenceEvent}` | a step of the answer |
+ * | `event: ark-error` + `data: {"error":{"code","message"}}` | the answer failed; nothing follows |
+ * | `event: ark-receipt` + `data: {SignedReceipt}` | the answer is complete; nothing follows |
+ * | `: …` | a sign of life |
+ */
+export type MeshFrame =
+  | { type: "event"; event: InferenceEvent }
+  | { type: "error"; error: ArkError }
+  | { type: "receipt"; signed: SignedReceipt }
+  | { type: "alive" };
+
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder("utf-8", { fatal: true });
+
+/** Encodes one step of an answer. */
+export function encodeEventFrame(event: InferenceEvent): Uint8Array<ArrayBuffer> {
+  return ENCODER.encode(`data: ${JSON.stringify(event)}\n\n`);
+}
+
+/** Encodes a failure; the stream ends after it. */
+export function encodeErrorFrame({ code, message }: ArkError): Uint8Array<ArrayBuffer> {
+  return ENCODER.encode(`event: ark-error\ndata: ${JSON.stringify({ error: { code: `ark_${code}`, message } })}\n\n`);
+}
+
+/** Encodes the receipt; the stream ends after it. */
+export function encodeReceiptFrame(signed: SignedReceipt): Uint8Array<ArrayBuffer> {
+  return ENCODER.encode(`event: ark-receipt\ndata: ${JSON.stringify(signed)}\n\n`);
+}
+
+/** A comment that shows that the serving node is still there while there is nothing to say. */
+export const ALIVE_FRAME: Uint8Array<ArrayBuffer> = ENCODER.encode(": alive\n\n");
+
+/**
+ * Cuts a stream of bytes into the raw bytes of whole frames, blank line included.
+ *
+ * A frame longer than 256 KiB is refused.
+ */
+export class FrameSplitter {
+  #rest: Uint8Array = new Uint8Array(0);
+
+  /**
+   * Takes the next bytes and returns the frames that they complete.
+   *
+   * @throws {ArkError} `unavailable` when a frame is too long.
+   */
+  push(chunk: Uint8Array): Uint8Array[] {
+    const bytes = this.#rest.length === 0 ? chunk : concat(this.#rest, chunk);
+    const frames: Uint8Array[] = [];
+    let start = 0;
+    let from = Math.max(0, this.#rest.length - 1);
+    for (let end = bytes.indexOf(10, from); end !== -1; end = bytes.indexOf(10, from)) {
+      from = end + 1;
+      if (bytes[from] !== 10) continue;
+      frames.push(bytes.subarray(start, from + 1));
+      start = from = from + 1;
+    }
+    this.#rest = bytes.subarray(start);
+    if (this.#rest.length > LIMITS.eventBytes) throw new ArkError("unavailable", "The peer sent an event that is too long");
+    return frames;
+  }
+
+  /** Whether bytes of an unfinished frame are held back. */
+  get unfinished(): boolean {
+    return this.#rest.length > 0;
+  }
+}
+
+/**
+ * Reads one whole frame.
+ *
+ * @throws {ArkError} `unavailable` when it is no frame of the protocol.
+ */
+export function decodeFrame(frame: Uint8Array): MeshFrame {
+  if (frame.length > LIMITS.eventBytes) throw new ArkError("unavailable", "The peer sent an event that is too long");
+  if (frame[0] === 58) return { type: "alive" };
+  try {
+    const text = DECODER.decode(frame).trimEnd();
+    if (text.startsWith("data: ")) return { type: "event", event: decodeInferenceEvent(JSON.parse(text.slice(6))) };
+    const [, name, data] = text.match(/^event: (ark-error|ark-receipt)\ndata: ([^\n]*)$/) ?? [];
+    if (name === "ark-error") return { type: "error", error: decodePeerError(JSON.parse(data ?? "")) };
+    if (name === "ark-receipt") return { type: "receipt", signed: decodeSignedReceipt(JSON.parse(data ?? "")) };
+  } catch (error) {
+    if (error instanceof ArkError) throw error;
+    throw new ArkError("unavailable", "The peer sent an event that is not part of the protocol", { cause: error });
+  }
+  throw new ArkError("unavailable", "The peer sent an event that is not part of the protocol");
+}
+
+/** Turns a peer's error body `{"error":{"code":"ark_…","message"}}` into an error; what is unknown is `unavailable`. */
+export function decodePeerError(value: unknown): ArkError {
+  const error = (value as { error?: { code?: unknown; message?: unknown } } | null)?.error;
+  const code = typeof error?.code === "string" ? error.code.replace(/^ark_/, "") : "";
+  const known: ErrorCode = isErrorCode(code) ? code : "unavailable";
+  // A peer's text is shown to a person and logged: one line, printable, short.
+  const said = typeof error?.message === "string" ? error.message.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, " ").slice(0, 300) : "";
+  return new ArkError(known, said || "The peer gave no reason");
+}
+
+function decodeSignedReceipt(value: unknown): SignedReceipt {
+  const { receipt, signature } = value as { receipt?: Partial<Receipt>; signature?: unknown };
+  if (
+    typeof signature !== "string" || typeof receipt !== "object" || receipt === null ||
+    typeof receipt.request !== "string" || typeof receipt.stream !== "string" || typeof receipt.model !== "string" ||
+    !Number.isSafeInteger(receipt.prompt_tokens) || !Number.isSafeInteger(receipt.completion_tokens) ||
+    (receipt.finish_reason !== "stop" && receipt.finish_reason !== "length")
+  ) throw new ArkError("unavailable", "The peer sent a receipt that is not part of the protocol");
+  return {
+    receipt: {
+      request: receipt.request,
+      stream: receipt.stream,
+      model: receipt.model,
+      digest: typeof receipt.digest === "string" ? receipt.digest : null,
+      prompt_tokens: receipt.prompt_tokens as number,
+      completion_tokens: receipt.completion_tokens as number,
+      finish_reason: receipt.finish_reason,
+    },
+    signature,
+  };
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}

@@ -1,0 +1,29 @@
+/**
+ * Every message that two parts of ark-node exchange, with its limits, its version and its error codes.
+ *
+ * The codecs here are pure and total: `decode…` takes any JSON value and either returns a value of the stated type or
+ * throws an {@linkcode ArkError} with code `bad_request`. They never read past a named limit of {@linkcode LIMITS}.
+ * Nothing here does I/O, reads a clock or knows who is calling.
+ *
+ * An {@linkcode InferenceRequest} has no field for a user, a session or a system: what cannot be written cannot leak.
+ *
+ * @example
+ * ```ts
+ * import { decodeInferenceRequest } from "@ark/node/protocol";
+ *
+ * const request = decodeInferenceRequest({
+ *   model: "llama3.1:8b",
+ *   input: { kind: "chat", messages: [{ role: "user", content: "Hello" }] },
+ *   parameters: { max_tokens: 16 },
+ * });
+ * console.log(request.model); // "llama3.1:8b"
+ * ```
+ *
+ * @module
+ */
+export * from "./errors.ts";
+export * from "./inference.ts";
+export * from "./limits.ts";
+export * from "./mesh_stream.ts";
+export * from "./offer.ts";
+export * from "./receipt.ts";
