@@ -1,0 +1,148 @@
+/**
+ * What the dashboard is told as it happens. No event has a field for text of a prompt or an answer.
+ *
+ * | type | when |
+ * |---|---|
+ * | `peer` | a node was seen, is gone, asked without being approved, was approved or revoked |
+ * | `request` | a request began or ended, here or at a peer |
+ * | `models` | the catalogue changed |
+ * | `audit` | the audit log cannot be written, or can again |
+ * | `lost` | this subscriber was too slow: so many events before the next one are missing, so read the state anew |
+ */
+export type ArkEvent =
+  | { type: "peer"; change: "seen" | "gone" | "knocked" | "approved" | "revoked"; peer: string }
+  | RequestEvent
+  | { type: "models"; count: number }
+  | { type: "audit"; available: boolean }
+  | { type: "lost"; count: number };
+
+/** A request began or ended. */
+export interface RequestEvent {
+  /** Tells it from the other events. */
+  type: "request";
+  /** Which end of the request this is. */
+  phase: "start" | "end";
+  /** Unique among the requests that run; for display only. */
+  request: string;
+  /** `in`: a peer asked us; `out`: we asked a peer; `own`: the owner asked our own engine. */
+  direction: "in" | "out" | "own";
+  /** Node id of the peer, or null for `own`. */
+  peer: string | null;
+  /** Model as the request names it. */
+  model: string;
+  /** At the end: `ok` or an error code. */
+  outcome?: string;
+  /** At the end: tokens that the model wrote. */
+  tokens?: number;
+  /** At the end: duration in milliseconds. */
+  ms?: number;
+}
+
+/** Options of {@linkcode Events}. */
+export interface EventsOptions {
+  /**
+   * Most events that wait for one subscriber. Beyond, its oldest are dropped.
+   *
+   * @default {256}
+   */
+  queueLimit?: number;
+}
+
+/**
+ * Hands each event to every subscriber. `emit()` never waits and never throws: a slow subscriber loses its oldest
+ * events, is told how many by a `lost` event, and holds nobody up.
+ */
+export class Events {
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #queueLimit: number;
+  #dropped = 0;
+
+  /** Makes a hub without subscribers. */
+  constructor({ queueLimit = 256 }: EventsOptions = {}) {
+    this.#queueLimit = queueLimit;
+  }
+
+  /** Events dropped so far, summed over all subscribers. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Subscriptions that are open now. */
+  get subscribers(): number {
+    return this.#subscriptions.size;
+  }
+
+  /** Hands an event to all subscribers. */
+  emit(event: ArkEvent): void {
+    for (const subscription of this.#subscriptions) this.#dropped += subscription.push(event, this.#queueLimit);
+  }
+
+  /**
+   * Subscribes from this call on. The iteration ends when the signal aborts or the loop is left; until then the
+   * subscription holds its queue, iterated or not.
+   */
+  subscribe(signal: AbortSignal): AsyncIterable<ArkEvent> {
+    const subscription = new Subscription((ended) => {
+      this.#subscriptions.delete(ended);
+      signal.removeEventListener("abort", abort);
+    });
+    function abort(): void {
+      subscription.end();
+    }
+    this.#subscriptions.add(subscription);
+    if (signal.aborted) subscription.end();
+    else signal.addEventListener("abort", abort);
+    return { [Symbol.asyncIterator]: () => subscription };
+  }
+}
+
+class Subscription implements AsyncIterator<ArkEvent> {
+  readonly #onEnd: (subscription: Subscription) => void;
+  readonly #queue: ArkEvent[] = [];
+  readonly #waiting: ((result: IteratorResult<ArkEvent>) => void)[] = [];
+  #lost = 0;
+  #ended = false;
+
+  constructor(onEnd: (subscription: Subscription) => void) {
+    this.#onEnd = onEnd;
+  }
+
+  /** Returns how many events were dropped to make room: 0 or 1. */
+  push(event: ArkEvent, limit: number): number {
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) {
+      waiting({ done: false, value: event });
+      return 0;
+    }
+    this.#queue.push(event);
+    if (this.#queue.length <= limit) return 0;
+    this.#queue.shift();
+    this.#lost += 1;
+    return 1;
+  }
+
+  next(): Promise<IteratorResult<ArkEvent>> {
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined });
+    if (this.#lost > 0) {
+      const value: ArkEvent = { type: "lost", count: this.#lost };
+      this.#lost = 0;
+      return Promise.resolve({ done: false, value });
+    }
+    const value = this.#queue.shift();
+    if (value !== undefined) return Promise.resolve({ done: false, value });
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  return(): Promise<IteratorResult<ArkEvent>> {
+    this.end();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#queue.length = 0;
+    this.#onEnd(this);
+    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
+  }
+}
