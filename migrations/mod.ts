@@ -1,0 +1,13 @@
+/**
+ * The history of the database: each migration lifts it by one step, in the order of the names. A released migration is
+ * never edited; a change of a table is a new one, and `src/store/schema.ts` says what they add up to.
+ *
+ * @module
+ */
+import type { Migration } from "kysely/migration";
+import * as initial from "./0001_initial.ts";
+
+/** Every migration by its name, which stands in the database once it has run. */
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  "0001_initial": initial,
+};

@@ -1,0 +1,31 @@
+/**
+ * The node's database: one SQLite file, opened, lifted to the present schema and typed.
+ *
+ * Promises:
+ * - {@linkcode Database} is every table on one page; the steps of `migrations/` add up to it.
+ * - What is committed survives a loss of power (WAL, `synchronous = FULL`). The file is for its owner only (mode 0600).
+ * - A file that is damaged, foreign or newer than the program is refused with one sentence, a
+ *   {@linkcode StoreError}, and is never written to.
+ * - There is one connection, and it is in here. Kysely's transactions and {@linkcode Statements | batches} take turns.
+ *
+ * Not promised: a check of every page of a file above 64 MiB at start; use by two processes at once.
+ *
+ * @example
+ * ```ts
+ * import { openStore } from "@ark/node/store";
+ *
+ * await using store = await openStore(":memory:");
+ * await store.insertInto("model_digests")
+ *   .values({ path: "/models/a.gguf", size: 1, mtime_ms: 0, digest: "00".repeat(32) })
+ *   .execute();
+ * const known = await store.selectFrom("model_digests").select("digest").where("path", "=", "/models/a.gguf")
+ *   .executeTakeFirst();
+ * console.log(known?.digest.length); // 64
+ * ```
+ *
+ * @module
+ */
+export { openStore, StoreError } from "./open_store.ts";
+export * from "./schema.ts";
+export type { SqlValue } from "./sqlite_connection.ts";
+export type { Statements, Store } from "./store.ts";

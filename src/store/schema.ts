@@ -1,0 +1,71 @@
+/**
+ * Every table as it is now. How it came to be is told by the migrations; a test holds the two together.
+ */
+export interface Database {
+  /** The audit log's chain, in the order of `seq`. Only the audit module writes here, and only appends. */
+  audit_entries: AuditEntriesTable;
+  /** SHA-256 of model files that did not change since. */
+  model_digests: ModelDigestsTable;
+  /** Peers that were approved once and are no more. */
+  revoked_peers: RevokedPeersTable;
+}
+
+/** One act of the node; what the fields mean is told by the audit module. */
+export interface AuditEntriesTable {
+  /** 1, 2, 3, … without gaps. */
+  seq: number;
+  /** Wall time, RFC 3339 in UTC. */
+  at: string;
+  /** Monotonic time since the process began, in milliseconds. */
+  monotonic_ms: number;
+  /** What was done. */
+  kind: string;
+  /** `in`, `out`, or null for the owner's own act. */
+  direction: string | null;
+  /** Node id of the peer. */
+  peer: string | null;
+  /** Model as the request names it. */
+  model: string | null;
+  /** SHA-256 of the model's file, hex. */
+  digest: string | null;
+  /** Tokens of the prompt. */
+  prompt_tokens: number | null;
+  /** Tokens of the answer. */
+  completion_tokens: number | null;
+  /** Duration in milliseconds. */
+  ms: number | null;
+  /** `ok` or an error code. */
+  outcome: string | null;
+  /** SHA-256 of the request's signature, hex. */
+  request: string | null;
+  /** SHA-256 of the receipt, hex. */
+  receipt: string | null;
+  /** `hash` of the entry before. */
+  prev: string;
+  /** SHA-256 over this entry, hex. */
+  hash: string;
+}
+
+/** A file, what it looked like when it was hashed, and its hash. */
+export interface ModelDigestsTable {
+  /** Absolute path. */
+  path: string;
+  /** Bytes. */
+  size: number;
+  /** Time of the last change, in milliseconds since 1970. */
+  mtime_ms: number;
+  /** SHA-256, hex. */
+  digest: string;
+}
+
+/** A peer that may not come back without a new approval. */
+export interface RevokedPeersTable {
+  /** Node id. */
+  node_id: string;
+  /** `ed25519:<base64>`. */
+  public_key: string;
+  /** Name that the owner gave. */
+  name: string;
+  /** RFC 3339 in UTC. */
+  revoked_at: string;
+}

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { MIGRATIONS } from "../../migrations/mod.ts";
+import {
+  type AuditEntriesTable,
+  type Database,
+  type ModelDigestsTable,
+  openStore,
+  type RevokedPeersTable,
+} from "@ark/node/store";
+
+type Column = "text" | "text?" | "integer" | "integer?" | "real" | "real?";
+
+/** `schema.ts` at run time. The types make this list complete: a column more or less there does not compile here. */
+const SCHEMA = {
+  audit_entries: {
+    seq: "integer",
+    at: "text",
+    monotonic_ms: "real",
+    kind: "text",
+    direction: "text?",
+    peer: "text?",
+    model: "text?",
+    digest: "text?",
+    prompt_tokens: "integer?",
+    completion_tokens: "integer?",
+    ms: "real?",
+    outcome: "text?",
+    request: "text?",
+    receipt: "text?",
+    prev: "text",
+    hash: "text",
+  } satisfies Columns<AuditEntriesTable>,
+  model_digests: { path: "text", size: "integer", mtime_ms: "integer", digest: "text" } satisfies Columns<
+    ModelDigestsTable
+  >,
+  revoked_peers: { node_id: "text", public_key: "text", name: "text", revoked_at: "text" } satisfies Columns<
+    RevokedPeersTable
+  >,
+} satisfies Record<keyof Database, Record<string, Column>>;
+
+type Columns<Table> = {
+  [Name in keyof Table]: Table[Name] extends string ? "text"
+    : Table[Name] extends number ? "integer" | "real"
+    : Table[Name] extends string | null ? "text?"
+    : Table[Name] extends number | null ? "integer?" | "real?"
+    : never;
+};
+
+/** Fingerprints of released migrations. A line here is added with its migration and never changes again. */
+const RELEASED: Record<string, string> = {
+  "0001_initial": "154c7c49f6049e7c08a7db44d8700944ad9511bf89dfd18d4478af89c857c23c",
+};
+
+Deno.test("The migrations add up to schema.ts", async () => {
+  await using store = await openStore(":memory:");
+  const found: Record<string, Record<string, string>> = {};
+  for (const { name, columns } of await store.introspection.getTables()) {
+    found[name] = Object.fromEntries(
+      columns.map((column) => [column.name, column.dataType.toLowerCase() + (column.isNullable ? "?" : "")]),
+    );
+  }
+  assert.deepEqual(found, SCHEMA);
+});
+
+Deno.test("A released migration is never edited", async () => {
+  assert.deepEqual(Object.keys(MIGRATIONS), Object.keys(RELEASED));
+  for (const [name, expected] of Object.entries(RELEASED)) {
+    const source = await Deno.readFile(new URL(`../../migrations/${name}.ts`, import.meta.url));
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", source)).toHex();
+    assert.equal(digest, expected, `migrations/${name}.ts was edited; write a new migration instead`);
+  }
+});
