@@ -1,0 +1,82 @@
+import { type Identity, type NodeId, publicKeyOf, verify } from "@ark/node/identity";
+import { contentDigest, signatureHash } from "./message_signature.ts";
+import type { RefusalCode } from "./refusal.ts";
+import type { ReplayWindow } from "./replay_window.ts";
+import { parseSignedHead, type SignedHead } from "./signed_request.ts";
+
+/** How a key stands with the owner of this node. */
+export type Standing = "approved" | "unknown" | "revoked";
+
+/** A head whose signature was verified. */
+export interface ProvenHead extends SignedHead {
+  /** The signer's key, 32 bytes. */
+  key: Uint8Array<ArrayBuffer>;
+  /** SHA-256 of the signature, hex. */
+  hash: string;
+}
+
+/** What came of the checks. `head` is null unless the signature was verified. */
+export type Verdict =
+  | { outcome: "accepted"; head: ProvenHead }
+  | { outcome: "refused"; code: RefusalCode; head: ProvenHead | null; standing: Standing };
+
+/** Options of {@linkcode Authenticator}. */
+export interface AuthenticatorOptions {
+  /** This node, which a request must name as its receiver. */
+  identity: Identity;
+  /** How a key stands with the owner now. */
+  standing(id: NodeId): Standing;
+  /** Remembers what was accepted. */
+  replays: ReplayWindow;
+  /** Largest body, in bytes. */
+  bodyBytes: number;
+}
+
+const EMPTY_DIGEST = contentDigest(new Uint8Array(0));
+
+/**
+ * Decides from the head of a request alone who sent it and whether it may go on.
+ *
+ * In this order: grammar, receiver, signature, standing, size, freshness. Whatever is wrong before the signature is
+ * verified, and a valid signature of an unknown key, ends in the same `unauthenticated`; every id costs the same work, so
+ * that nobody can find out who is approved. Only the holder of a known key learns more.
+ */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+
+  /** Makes an authenticator of one node. */
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+  }
+
+  /** Checks a head. An accepted one is noted, so that it is not accepted again. */
+  check(raw: { method: string; target: string; rawHeaders: readonly string[] }): Verdict {
+    const { identity, standing, replays, bodyBytes } = this.#options;
+    const head = parseSignedHead(raw);
+    if (head === null || head.to !== identity.id) return UNAUTHENTICATED;
+    const key = keyOf(head.keyId);
+    // An id without a key is verified against our own, which takes as long and always fails.
+    const valid = verify(key ?? identity.publicKey, head.base, head.signature);
+    if (!valid || key === null) return UNAUTHENTICATED;
+    const proven: ProvenHead = { ...head, key, hash: signatureHash(head.signature) };
+    const known = standing(head.keyId);
+    const refuse = (code: RefusalCode): Verdict => ({ outcome: "refused", code, head: proven, standing: known });
+    if (known === "unknown") return refuse("unauthenticated");
+    if (known === "revoked") return refuse("revoked");
+    if (head.contentLength > bodyBytes) return refuse("too_large");
+    if (head.contentLength === 0 && head.contentDigest !== EMPTY_DIGEST) return refuse("bad_request");
+    if (head.method === "GET" && head.contentLength > 0) return refuse("bad_request");
+    const stamp = replays.judge(head.keyId, head);
+    return stamp === "fresh" ? { outcome: "accepted", head: proven } : refuse(stamp);
+  }
+}
+
+const UNAUTHENTICATED: Verdict = { outcome: "refused", code: "unauthenticated", head: null, standing: "unknown" };
+
+function keyOf(id: NodeId): Uint8Array<ArrayBuffer> | null {
+  try {
+    return publicKeyOf(id);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,116 @@
+import { dialFirst, type DialTimes, type PinnedConnection } from "./pinned_connection.ts";
+import { formatAddress, type PeerAddress } from "./peer_address.ts";
+import { Semaphore } from "./semaphore.ts";
+
+/** Options of {@linkcode ConnectionPool}. */
+export interface ConnectionPoolOptions extends DialTimes {
+  /** Connections in use at once; further requests wait. */
+  most: number;
+  /** Idle connections that are kept. */
+  mostIdle: number;
+  /** How long an idle connection is kept, in milliseconds; less than the other side keeps it. */
+  idleMs: number;
+}
+
+/** One connection, lent for one request. */
+export interface Lease {
+  /** The connection. */
+  readonly connection: PinnedConnection;
+  /** Gives it back; a closed one is forgotten. Only the first call counts. */
+  release(how: "reusable" | "broken"): void;
+}
+
+/** Handshakes at once. More would look like a flood to the other side, whose limit for strangers is eight. */
+const DIALS_AT_ONCE = 4;
+
+/** Connections to one peer: each carries one request at a time, idle ones are kept for a while. */
+export class ConnectionPool {
+  readonly #key: Uint8Array;
+  readonly #options: ConnectionPoolOptions;
+  readonly #places: Semaphore;
+  readonly #dials = new Semaphore(DIALS_AT_ONCE);
+  readonly #open = new Set<PinnedConnection>();
+  readonly #idle = new Map<PinnedConnection, ReturnType<typeof setTimeout>>();
+  #lastGood: string | null = null;
+
+  /** Makes a pool of connections to the holder of one key. */
+  constructor(key: Uint8Array, options: ConnectionPoolOptions) {
+    this.#key = key;
+    this.#options = options;
+    this.#places = new Semaphore(options.most);
+  }
+
+  /**
+   * Lends a connection: an idle one, or with `fresh` always a new one.
+   *
+   * @throws {ArkError} `unavailable` when the peer cannot be reached; the signal's reason when it fires.
+   */
+  async take(
+    addresses: readonly PeerAddress[],
+    { fresh, signal }: { fresh: boolean; signal: AbortSignal },
+  ): Promise<Lease> {
+    const place = await this.#places.take(signal);
+    try {
+      if (fresh) this.#closeIdle();
+      const connection = this.#takeIdle() ?? await this.#dial(addresses, signal);
+      connection.uses++;
+      let lent = true;
+      return {
+        connection,
+        release: (how) => {
+          if (!lent) return;
+          lent = false;
+          if (how === "reusable") this.#keep(connection);
+          else this.#close(connection);
+          place[Symbol.dispose]();
+        },
+      };
+    } catch (error) {
+      place[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Closes every connection, also those that are lent. */
+  closeAll(): void {
+    for (const connection of this.#open) this.#close(connection);
+  }
+
+  async #dial(addresses: readonly PeerAddress[], signal: AbortSignal): Promise<PinnedConnection> {
+    using _lane = await this.#dials.take(signal);
+    // While it waited for its turn another request may have finished.
+    const idle = this.#takeIdle();
+    if (idle !== null) return idle;
+    const last = this.#lastGood;
+    const sorted = addresses.toSorted((a, b) => Number(formatAddress(b) === last) - Number(formatAddress(a) === last));
+    const connection = await dialFirst(this.#key, sorted, { ...this.#options, signal });
+    this.#lastGood = formatAddress(connection.address);
+    this.#open.add(connection);
+    return connection;
+  }
+
+  #takeIdle(): PinnedConnection | null {
+    // The one used last is the least likely to have been closed by the other side.
+    const connection = [...this.#idle.keys()].at(-1);
+    if (connection === undefined) return null;
+    clearTimeout(this.#idle.get(connection));
+    this.#idle.delete(connection);
+    return connection;
+  }
+
+  #keep(connection: PinnedConnection): void {
+    if (connection.closed || this.#idle.size >= this.#options.mostIdle) return this.#close(connection);
+    this.#idle.set(connection, setTimeout(() => this.#close(connection), this.#options.idleMs));
+  }
+
+  #closeIdle(): void {
+    for (const connection of [...this.#idle.keys()]) this.#close(connection);
+  }
+
+  #close(connection: PinnedConnection): void {
+    clearTimeout(this.#idle.get(connection));
+    this.#idle.delete(connection);
+    this.#open.delete(connection);
+    connection.close();
+  }
+}

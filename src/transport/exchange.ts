@@ -1,0 +1,92 @@
+import { ArkError } from "@ark/node/protocol";
+import type { Lease } from "./connection_pool.ts";
+import type { PeerAddress } from "./peer_address.ts";
+import { type IncomingHead, ResponseReader } from "./response_reader.ts";
+
+/** One request and its response on a lent connection. Ends by giving the connection back, exactly once. */
+export class Exchange {
+  readonly #lease: Lease;
+  readonly #signal: AbortSignal;
+  readonly #reader: ResponseReader;
+  readonly #onAbort: () => void;
+  #written: Promise<"whole" | "broken"> = Promise.resolve("broken");
+  #ended = false;
+
+  /** Takes a connection; when `signal` fires it is closed at once, so that the other side notices. */
+  constructor(lease: Lease, signal: AbortSignal) {
+    const { connection } = lease;
+    this.#lease = lease;
+    this.#signal = signal;
+    this.#reader = new ResponseReader((buffer) => connection.read(buffer), connection.buffer);
+    this.#onAbort = () => connection.close();
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal.aborted) this.#onAbort();
+  }
+
+  /** Whether the connection had died while it was idle, so that the request can be sent again on a fresh one. */
+  get stale(): boolean {
+    return this.#lease.connection.uses > 1 && !this.#reader.sawBytes && !this.#signal.aborted;
+  }
+
+  /** Where the connection leads. */
+  get address(): PeerAddress {
+    return this.#lease.connection.address;
+  }
+
+  /** Whether the whole response has been read. */
+  get done(): boolean {
+    return this.#reader.done;
+  }
+
+  /**
+   * Sends a request and reads the head of the response. The response may come before the request is sent: a refusal does.
+   *
+   * @throws {ArkError} `unavailable`, or the reason of the signal. The exchange has ended then.
+   */
+  async start(request: Uint8Array): Promise<IncomingHead> {
+    const { connection } = this.#lease;
+    this.#written = connection.write(request).then(() => "whole" as const, () => "broken" as const);
+    try {
+      return await this.#reader.head();
+    } catch (error) {
+      this.end("broken");
+      await this.#written;
+      throw this.#explain(error);
+    }
+  }
+
+  /**
+   * Reads the next bytes of the body; null at its end.
+   *
+   * @throws {ArkError} `unavailable`, or the reason of the signal. The exchange has ended then.
+   */
+  async read(): Promise<Uint8Array<ArrayBuffer> | null> {
+    try {
+      return await this.#reader.body();
+    } catch (error) {
+      this.end("broken");
+      throw this.#explain(error);
+    }
+  }
+
+  /** Gives the connection back: for another request if the response is complete, else closed. */
+  async finish(): Promise<void> {
+    if (this.#ended) return;
+    if (!this.#reader.reusable) return this.end("broken");
+    this.end(await this.#written === "whole" ? "reusable" : "broken");
+  }
+
+  /** Gives the connection back at once. */
+  end(how: "reusable" | "broken"): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#lease.release(how);
+  }
+
+  #explain(error: unknown): unknown {
+    if (this.#signal.aborted) return this.#signal.reason;
+    if (error instanceof ArkError) return error;
+    return new ArkError("unavailable", "The connection to the peer was lost", { cause: error });
+  }
+}

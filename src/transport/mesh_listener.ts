@@ -1,0 +1,339 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { Identity, NodeId } from "@ark/node/identity";
+import { ArkError, type ErrorCode } from "@ark/node/protocol";
+import { Authenticator, type ProvenHead, type Standing } from "./authenticator.ts";
+import type { Caller } from "./caller.ts";
+import { mintCertificate, TLS_NAME } from "./certificate.ts";
+import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import { MESH_LIMITS, type MeshLimits } from "./mesh_limits.ts";
+import { MeshSockets } from "./mesh_sockets.ts";
+import { NOT_ALLOWED, type RefusalCode, REFUSALS } from "./refusal.ts";
+import { ReplayWindow } from "./replay_window.ts";
+import { RequestBody } from "./request_body.ts";
+import { headersOf, writeBody } from "./response_writer.ts";
+import { signResponse } from "./signed_response.ts";
+import { plainAddress, SourceLimiter } from "./source_limiter.ts";
+
+/** Something that a listener turned away. */
+export interface Refusal {
+  /** Why. */
+  code: ErrorCode;
+  /** IP address that it came from. */
+  remote: string;
+  /** Who it was, where a valid signature proves it; else null. */
+  nodeId: NodeId | null;
+}
+
+/** Options of {@linkcode listenMesh}. */
+export interface MeshListenOptions {
+  /** This node. */
+  identity: Identity;
+  /** Address to listen on. */
+  hostname: string;
+  /** Port to listen on; 0 takes a free one. */
+  port: number;
+  /** How a key stands with the owner now. Asked for every request, so a change counts at once. */
+  standing(id: NodeId): Standing;
+  /**
+   * Answers a request of an approved caller; called for no other. `request.signal` aborts when the caller is gone. Reading
+   * the body fails when it is not the one that was signed; the caller then gets the refusal whatever is answered.
+   */
+  handler(request: Request, caller: Caller): Promise<Response>;
+  /** Told of validly signed requests of unknown keys, which get the same refusal as everybody else. */
+  knock?(caller: Caller, url: URL): void;
+  /** Told of everything that is turned away. */
+  refused?(refusal: Refusal): void;
+  /** Limits that differ from {@linkcode MESH_LIMITS}. */
+  limits?: Partial<MeshLimits>;
+  /** Where time comes from. */
+  clock?: Clock;
+}
+
+/** A running mesh listener. Disposing it cuts every connection and waits for the handlers to return. */
+export interface MeshListener extends AsyncDisposable {
+  /** Address it listens on. */
+  readonly hostname: string;
+  /** Port it listens on. */
+  readonly port: number;
+  /** Cuts every connection on which a key has proved itself, and aborts its requests. Returns how many were cut. */
+  disconnect(id: NodeId): number;
+}
+
+/**
+ * Listens for peers: TLS 1.3 with this node's certificate, and requests signed by approved keys. Rejects when the address
+ * cannot be listened on.
+ */
+export async function listenMesh(options: MeshListenOptions): Promise<MeshListener> {
+  const listener = new HttpsMeshListener(options);
+  await listener.listen(options);
+  return listener;
+}
+
+const MOST_KNOCKERS = 1_024;
+
+class HttpsMeshListener implements MeshListener {
+  hostname = "";
+  port = 0;
+  readonly #identity: Identity;
+  readonly #options: MeshListenOptions;
+  readonly #limits: MeshLimits;
+  readonly #clock: Clock;
+  readonly #replays: ReplayWindow;
+  readonly #authenticator: Authenticator;
+  readonly #sockets: MeshSockets;
+  readonly #server: Server;
+  readonly #running = new Set<Promise<void>>();
+  readonly #knocked = new Map<NodeId, number>();
+  readonly #turnedAway = new WeakSet<Socket>();
+
+  constructor(options: MeshListenOptions) {
+    const { identity, standing, clock = SYSTEM_CLOCK } = options;
+    const limits = { ...MESH_LIMITS, ...options.limits };
+    this.#identity = identity;
+    this.#options = options;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#replays = new ReplayWindow({ clock, noncesPerPeer: limits.noncesPerPeer });
+    this.#authenticator = new Authenticator({
+      identity,
+      standing: (id) => standing(id),
+      replays: this.#replays,
+      bodyBytes: limits.bodyBytes,
+    });
+    this.#sockets = new MeshSockets(new SourceLimiter(limits, clock));
+    this.#server = this.#createServer();
+  }
+
+  async listen({ hostname, port }: { hostname: string; port: number }): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once("error", reject);
+    this.#server.listen({ host: hostname, port }, resolve);
+    await promise;
+    this.#server.off("error", reject);
+    // A failing accept, for want of file descriptors say, concerns one connection and not the node.
+    this.#server.on("error", () => {});
+    const address = this.#server.address() as AddressInfo;
+    this.hostname = address.address;
+    this.port = address.port;
+  }
+
+  disconnect(id: NodeId): number {
+    return this.#sockets.destroy(id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    this.#server.closeAllConnections();
+    this.#sockets.destroyAll();
+    await promise;
+    await Promise.allSettled(this.#running);
+  }
+
+  #createServer(): Server {
+    const limits = this.#limits;
+    const server = createServer({
+      cert: mintCertificate(this.#identity),
+      key: this.#identity.privateKeyPem(),
+      minVersion: "TLSv1.3",
+      ALPNProtocols: ["http/1.1"],
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 10_000,
+      handshakeTimeout: limits.handshakeMs,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: limits.checkMs,
+      maxHeaderSize: limits.headerBytes,
+    });
+    server.maxConnections = limits.connections;
+    server.prependListener("connection", (socket: Socket) => {
+      if (!this.#sockets.admit(socket)) this.#report("busy", { remote: remoteOf(socket), nodeId: null });
+    });
+    server.on("drop", (info?: { remoteAddress?: string }) => {
+      this.#report("busy", { remote: plainAddress(info?.remoteAddress ?? ""), nodeId: null });
+    });
+    server.on("request", (incoming, outgoing) => {
+      try {
+        this.#serve(incoming, outgoing);
+      } catch {
+        // A fault in a callback must not let a stranger's request end the node.
+        this.#report("internal", { remote: remoteOf(incoming.socket), nodeId: null });
+        incoming.socket.destroy();
+      }
+    });
+    server.on("checkContinue", (_, outgoing: ServerResponse) => this.#notAllowed(outgoing.socket));
+    server.on("checkExpectation", (_, outgoing: ServerResponse) => this.#notAllowed(outgoing.socket));
+    server.on("upgrade", (_, socket: Socket) => this.#notAllowed(socket));
+    server.on("connect", (_, socket: Socket) => this.#notAllowed(socket));
+    server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+      // A caller that hangs up is no attack; a malformed or late request gets no answer.
+      if (error.code !== "ECONNRESET") this.#report("bad_request", { remote: remoteOf(socket), nodeId: null });
+      socket.destroy();
+    });
+    return server;
+  }
+
+  #serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    const { socket } = incoming;
+    // Requests that were sent right after a refused one.
+    if (this.#turnedAway.has(socket)) return void socket.destroy();
+    const method = incoming.method ?? "";
+    if (method !== "GET" && method !== "POST") return this.#notAllowed(socket);
+    const target = incoming.url ?? "";
+    const verdict = this.#authenticator.check({ method, target, rawHeaders: incoming.rawHeaders });
+    if (verdict.head !== null && verdict.outcome === "refused" && verdict.standing === "unknown") {
+      this.#knock(verdict.head, remoteOf(socket));
+    }
+    if (verdict.outcome === "refused") {
+      const { code, head, standing } = verdict;
+      if (standing === "approved" && head !== null) this.#sockets.proven(socket, head.keyId);
+      return this.#refuse({ incoming, outgoing }, { code, head });
+    }
+    this.#sockets.proven(socket, verdict.head.keyId);
+    const running = this.#answer({ incoming, outgoing }, verdict.head).catch(() => void socket.destroy());
+    this.#running.add(running);
+    running.finally(() => this.#running.delete(running));
+  }
+
+  async #answer(exchange: Exchange, head: ProvenHead): Promise<void> {
+    const { incoming, outgoing } = exchange;
+    const gone = new AbortController();
+    outgoing.once("close", () => {
+      if (!outgoing.writableFinished) gone.abort(new ArkError("cancelled", "The caller went away"));
+    });
+    outgoing.on("error", () => {});
+    incoming.on("error", () => {});
+    const body = head.contentLength === 0 ? null : new RequestBody(incoming, {
+      contentLength: head.contentLength,
+      contentDigest: head.contentDigest,
+      timeoutMs: this.#limits.requestMs,
+    });
+    const request = new Request(urlOf(head), {
+      method: head.method,
+      // Only what the signature covers: nothing else can change what a request means.
+      headers: {
+        "content-type": head.contentType,
+        "content-length": String(head.contentLength),
+        "ark-deadline": String(head.deadlineMs),
+      },
+      body: body?.stream ?? null,
+      signal: gone.signal,
+    });
+    const caller = callerOf(head, remoteOf(incoming.socket));
+    let response: Response;
+    try {
+      response = await this.#options.handler(request, caller);
+    } catch {
+      return this.#refuse(exchange, { code: body?.forged ? "unauthenticated" : "internal", head });
+    }
+    if (body?.forged || outgoing.destroyed) {
+      await response.body?.cancel().catch(() => {});
+      if (body?.forged) this.#refuse(exchange, { code: "unauthenticated", head });
+      return;
+    }
+    // A body that the handler did not want must not keep the request unfinished.
+    if (!request.bodyUsed) incoming.resume();
+    const fields = headersOf(response);
+    outgoing.writeHead(response.status, {
+      ...fields,
+      ...this.#signed({ status: response.status, contentType: fields["content-type"] ?? "", head }),
+    });
+    await writeBody(outgoing, { body: response.body, stallMs: this.#limits.writeStallMs });
+  }
+
+  /** Turns a request away. Whoever is known to have signed it gets a signed answer, everybody else the uniform one. */
+  #refuse({ incoming, outgoing }: Exchange, { code, head }: { code: RefusalCode; head: ProvenHead | null }): void {
+    const { socket } = incoming;
+    this.#report(code, { remote: remoteOf(socket), nodeId: head?.keyId ?? null });
+    const { status, body } = REFUSALS[code];
+    const fields = { "content-type": "application/json", "content-length": String(body.length) };
+    outgoing.on("error", () => {});
+    incoming.on("error", () => {});
+    if (head !== null && code === "clock") {
+      // The caller asks again at once: the connection stays.
+      const nonce = this.#replays.issue(head.keyId);
+      outgoing.writeHead(status, {
+        ...fields,
+        "ark-nonce": nonce,
+        ...this.#signed({ status, contentType: fields["content-type"], head }),
+      });
+      outgoing.end(body);
+      return;
+    }
+    this.#turnedAway.add(socket);
+    // The date would make answers differ.
+    outgoing.sendDate = false;
+    const signed = code === "unauthenticated" || head === null
+      ? {}
+      : this.#signed({ status, contentType: fields["content-type"], head });
+    const hurry = code === "busy" ? { "retry-after": "60" } : {};
+    outgoing.writeHead(status, { ...fields, ...hurry, ...signed, connection: "close" });
+    outgoing.write(body);
+    this.#linger({ incoming, outgoing });
+  }
+
+  /** Ends a refused exchange. Closing while the body still arrives would reset the connection and lose the refusal. */
+  #linger({ incoming, outgoing }: Exchange): void {
+    const { "content-length": length, "transfer-encoding": encoding } = incoming.headers;
+    if ((length === undefined || length === "0") && encoding === undefined) return void outgoing.end();
+    const end = () => {
+      clearTimeout(timer);
+      outgoing.end();
+    };
+    const timer = setTimeout(() => {
+      outgoing.end();
+      incoming.destroy();
+    }, this.#limits.lingerMs);
+    incoming.once("end", end);
+    incoming.once("close", end);
+    incoming.resume();
+  }
+
+  #signed(answer: { status: number; contentType: string; head: ProvenHead }): Record<string, string> {
+    const { status, contentType, head } = answer;
+    const created = Math.max(0, Math.floor(this.#clock.wallMs() / 1_000));
+    return signResponse(this.#identity, { status, contentType, request: head.signature, created });
+  }
+
+  #notAllowed(socket: Socket | null): void {
+    if (socket === null) return;
+    this.#report("bad_request", { remote: remoteOf(socket), nodeId: null });
+    this.#turnedAway.add(socket);
+    socket.end(NOT_ALLOWED, () => socket.destroy());
+  }
+
+  #knock(head: ProvenHead, remote: string): void {
+    const now = this.#clock.monotonicMs();
+    if (now - (this.#knocked.get(head.keyId) ?? -Infinity) < this.#limits.knockMs) return;
+    this.#knocked.delete(head.keyId);
+    const oldest = this.#knocked.keys().next().value;
+    if (this.#knocked.size >= MOST_KNOCKERS && oldest !== undefined) this.#knocked.delete(oldest);
+    this.#knocked.set(head.keyId, now);
+    this.#options.knock?.(callerOf(head, remote), new URL(urlOf(head)));
+  }
+
+  #report(code: ErrorCode, { remote, nodeId }: { remote: string; nodeId: NodeId | null }): void {
+    this.#options.refused?.({ code, remote, nodeId });
+  }
+}
+
+interface Exchange {
+  incoming: IncomingMessage;
+  outgoing: ServerResponse;
+}
+
+function urlOf(head: ProvenHead): string {
+  return `https://${TLS_NAME}${head.target}`;
+}
+
+function callerOf(head: ProvenHead, remote: string): Caller {
+  return { nodeId: head.keyId, publicKey: head.key, signature: head.hash, remote, deadlineMs: head.deadlineMs };
+}
+
+function remoteOf(socket: Socket): string {
+  return plainAddress(socket.remoteAddress ?? "");
+}

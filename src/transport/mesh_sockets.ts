@@ -1,0 +1,66 @@
+import type { Socket } from "node:net";
+import type { NodeId } from "@ark/node/identity";
+import { type Admission, plainAddress, type SourceLimiter } from "./source_limiter.ts";
+
+interface Connected {
+  socket: Socket;
+  admission: Admission;
+  ids: Set<NodeId>;
+}
+
+/** Every open connection of a listener, and the keys that proved themselves on it. */
+export class MeshSockets {
+  readonly #limiter: SourceLimiter;
+  readonly #connected = new Map<string, Connected>();
+
+  /** Starts with no connection. */
+  constructor(limiter: SourceLimiter) {
+    this.#limiter = limiter;
+  }
+
+  /** Takes a new TCP connection, or destroys it when its source has too many; says which. */
+  admit(socket: Socket): boolean {
+    const admission = this.#limiter.admit(plainAddress(socket.remoteAddress ?? ""));
+    if (admission === null) {
+      socket.destroy();
+      return false;
+    }
+    socket.setNoDelay();
+    const name = nameOf(socket);
+    const entry: Connected = { socket, admission, ids: new Set() };
+    this.#connected.set(name, entry);
+    socket.once("close", () => {
+      admission[Symbol.dispose]();
+      if (this.#connected.get(name) === entry) this.#connected.delete(name);
+    });
+    return true;
+  }
+
+  /** Notes that a key proved itself on a connection; `approved` frees the connection from the limits for strangers. */
+  proven(socket: Socket, id: NodeId): void {
+    const entry = this.#connected.get(nameOf(socket));
+    entry?.ids.add(id);
+    entry?.admission.proven();
+  }
+
+  /** Destroys every connection on which a key has proved itself; returns how many. */
+  destroy(id: NodeId): number {
+    let count = 0;
+    for (const { socket, ids } of this.#connected.values()) {
+      if (!ids.has(id)) continue;
+      socket.destroy();
+      count++;
+    }
+    return count;
+  }
+
+  /** Destroys every connection. */
+  destroyAll(): void {
+    for (const { socket } of this.#connected.values()) socket.destroy();
+  }
+}
+
+/** The TCP socket and the TLS socket over it have this in common, and no other open connection has it. */
+function nameOf(socket: Socket): string {
+  return `${socket.remoteAddress}|${socket.remotePort}`;
+}

@@ -1,0 +1,46 @@
+/**
+ * Requests between nodes: who sent them is proved by an Ed25519 signature over the request, and where they go by TLS 1.3
+ * that is pinned to the receiver's key.
+ *
+ * - {@linkcode listenMesh} gives the handler only requests with a valid and fresh signature of an approved key. All others
+ *   get one and the same refusal, so that a stranger learns nothing; nothing of a body is read before that is settled.
+ * - {@linkcode MeshClient} sends signed requests, and returns only answers that the asked node signed for that request.
+ * - {@linkcode presentedKey} finds out which key answers at an address.
+ *
+ * The signature is RFC 9421, profile `ark-peer/1`: one label, one list of components, compared byte for byte. A request is
+ * accepted once; where the clocks differ, or the receiver has just started, it asks for a nonce of its own, which costs one
+ * round trip and which {@linkcode MeshClient} does by itself.
+ *
+ * Not here: who is approved and what they may do (`peers`), and what is said (`protocol`, `http`). Limits: an answer's
+ * body is protected by TLS alone, its head is signed; what a stream said as a whole is signed by its receipt.
+ *
+ * @example
+ * ```ts
+ * import { generateIdentity } from "@ark/node/identity";
+ * import { listenMesh, MeshClient } from "@ark/node/transport";
+ *
+ * const [alice, bob] = [generateIdentity(), generateIdentity()];
+ * await using listener = await listenMesh({
+ *   identity: bob,
+ *   hostname: "127.0.0.1",
+ *   port: 0,
+ *   standing: (id) => id === alice.id ? "approved" : "unknown",
+ *   handler: (request) => Promise.resolve(Response.json({ path: new URL(request.url).pathname })),
+ * });
+ * await using client = new MeshClient({ identity: alice });
+ * const to = { id: bob.id, addresses: [{ hostname: listener.hostname, port: listener.port }] };
+ * const response = await client.request(to, { method: "GET", path: "/ark/v1/offer", deadlineMs: 5_000 });
+ * console.log(await new Response(response.body).json()); // { path: "/ark/v1/offer" }
+ * ```
+ *
+ * @module
+ */
+export type { Standing } from "./authenticator.ts";
+export * from "./caller.ts";
+export * from "./clock.ts";
+export * from "./mesh_client.ts";
+export * from "./mesh_limits.ts";
+export * from "./mesh_listener.ts";
+export * from "./peer_address.ts";
+export { DIAL_TIMES, type DialTimes } from "./pinned_connection.ts";
+export * from "./presented_key.ts";

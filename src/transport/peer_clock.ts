@@ -1,0 +1,41 @@
+import type { Clock } from "./clock.ts";
+import type { SignatureStamp } from "./signed_request.ts";
+
+/** How long a peer's nonce is used: a little less than the peer accepts it. */
+const NONCE_MS = 110_000;
+/** Half of what the peer tolerates: smaller differences do not matter. */
+const TOLERATED_MS = 30_000;
+
+/** What is known of one peer's clock: how it differs from ours, and the nonce that it gave, if any. */
+export class PeerClock {
+  readonly #clock: Clock;
+  #offsetMs = 0;
+  #nonce: { text: string; until: number } | null = null;
+
+  /** Assumes that the clocks agree. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Makes the stamp for a new request. */
+  stamp(): SignatureStamp {
+    if (this.#nonce !== null && this.#clock.monotonicMs() >= this.#nonce.until) this.#nonce = null;
+    const own = crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true });
+    return {
+      created: Math.max(0, Math.floor((this.#clock.wallMs() + this.#offsetMs) / 1_000)),
+      nonce: this.#nonce === null ? own : `${this.#nonce.text}.${own}`,
+    };
+  }
+
+  /** Learns from an answer `ark_clock`. False when it teaches nothing, so that asking again is useless. */
+  learn(headers: Headers): boolean {
+    const text = headers.get("ark-nonce");
+    if (text === null || !/^[A-Za-z0-9_-]{27}$/.test(text)) return false;
+    this.#nonce = { text, until: this.#clock.monotonicMs() + NONCE_MS };
+    const theirs = Date.parse(headers.get("date") ?? "");
+    const offset = theirs - this.#clock.wallMs();
+    // When the nonce has run out, a corrected time saves asking for the next one.
+    if (Number.isFinite(offset)) this.#offsetMs = Math.abs(offset) > TOLERATED_MS ? offset : 0;
+    return true;
+  }
+}

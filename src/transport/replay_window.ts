@@ -1,0 +1,148 @@
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import type { NodeId } from "@ark/node/identity";
+import type { Clock } from "./clock.ts";
+import { WINDOW_SECONDS } from "./signed_request.ts";
+
+/** How long a nonce that this node issued is accepted, in seconds; also how long a new process insists on one. */
+export const SERVER_NONCE_SECONDS = 120;
+
+/**
+ * What a stamp is worth: `fresh` was noted and may be served, `clock` needs a nonce of ours, `replay` was seen before,
+ * `busy` means that too many are remembered for this peer.
+ */
+export type StampVerdict = "fresh" | "clock" | "replay" | "busy";
+
+/** Options of {@linkcode ReplayWindow}. */
+export interface ReplayWindowOptions {
+  /** Where time comes from. */
+  clock: Clock;
+  /** Most live nonces of one peer. */
+  noncesPerPeer: number;
+}
+
+interface Noted {
+  /** Monotonic milliseconds until which the nonce is remembered. */
+  until: number;
+  /** `created` of a stamp that was judged by the wall clock; -1 for one that carried a nonce of ours. */
+  created: number;
+}
+
+interface PeerWindow {
+  nonces: Map<string, Noted>;
+  /** Largest `created` that was forgotten: what is not newer may be a repetition, whatever the clocks say by now. */
+  floor: number;
+  sweptAt: number;
+}
+
+/**
+ * Accepts each signed stamp at most once, whatever happens to the clocks.
+ *
+ * A stamp without a nonce of ours is judged by the wall clock (60 s to either side) and remembered longer than it could
+ * be accepted; after that, only newer ones count. A stamp with a nonce of ours is judged by the monotonic clock alone.
+ * A new window remembers nothing, so for its first 120 s it insists on nonces of its own.
+ *
+ * Only stamps with a valid signature of an approved key may come here: each costs memory.
+ */
+export class ReplayWindow {
+  readonly #clock: Clock;
+  readonly #noncesPerPeer: number;
+  readonly #secret = randomBytes(32);
+  readonly #born: number;
+  readonly #peers = new Map<NodeId, PeerWindow>();
+
+  /** Makes an empty window. */
+  constructor({ clock, noncesPerPeer }: ReplayWindowOptions) {
+    this.#clock = clock;
+    this.#noncesPerPeer = noncesPerPeer;
+    this.#born = clock.monotonicMs();
+  }
+
+  /** Judges a stamp of a peer, and notes it when it is fresh. */
+  judge(peer: NodeId, stamp: { created: number; nonce: string; serverNonce: string | null }): StampVerdict {
+    const window = this.#windowOf(peer);
+    if (window.nonces.has(stamp.nonce)) return "replay";
+    const until = stamp.serverNonce === null
+      ? this.#untilByWallClock(stamp.created, window)
+      : this.#untilByOwnNonce(peer, stamp.serverNonce);
+    if (until === null) return "clock";
+    if (!this.#hasRoom(window)) return "busy";
+    window.nonces.set(stamp.nonce, { until, created: stamp.serverNonce === null ? stamp.created : -1 });
+    return "fresh";
+  }
+
+  /** A nonce that this peer may use for the next 120 s: 27 characters of base64url, the same for a whole second. */
+  issue(peer: NodeId): string {
+    const second = new Uint8Array(4);
+    new DataView(second.buffer).setUint32(0, this.#second());
+    return Uint8Array.of(...this.#mac(peer, second), ...second).toBase64({ alphabet: "base64url", omitPadding: true });
+  }
+
+  #windowOf(peer: NodeId): PeerWindow {
+    let window = this.#peers.get(peer);
+    if (window === undefined) {
+      window = { nonces: new Map(), floor: -1, sweptAt: -Infinity };
+      this.#peers.set(peer, window);
+    }
+    const now = this.#clock.monotonicMs();
+    // In order of arrival, which is nearly the order of ending: one late entry holds others back for two minutes at most.
+    for (const [nonce, noted] of window.nonces) {
+      if (noted.until > now) break;
+      forget(window, { nonce, noted });
+    }
+    return window;
+  }
+
+  #hasRoom(window: PeerWindow): boolean {
+    if (window.nonces.size < this.#noncesPerPeer) return true;
+    const now = this.#clock.monotonicMs();
+    if (now - window.sweptAt < 1_000) return false;
+    window.sweptAt = now;
+    for (const [nonce, noted] of window.nonces) {
+      if (noted.until <= now) forget(window, { nonce, noted });
+    }
+    return window.nonces.size < this.#noncesPerPeer;
+  }
+
+  #untilByWallClock(created: number, window: PeerWindow): number | null {
+    const now = this.#clock.monotonicMs();
+    if (now - this.#born < SERVER_NONCE_SECONDS * 1_000 || created <= window.floor) return null;
+    const wall = this.#clock.wallMs();
+    if (Math.abs(wall - created * 1_000) > WINDOW_SECONDS * 1_000) return null;
+    return now + (created + 2 * WINDOW_SECONDS) * 1_000 - wall;
+  }
+
+  #untilByOwnNonce(peer: NodeId, nonce: string): number | null {
+    const bytes = decode(nonce);
+    if (bytes === null) return null;
+    const second = new DataView(bytes.buffer).getUint32(16);
+    const age = this.#second() - second;
+    if (age < 0 || age > SERVER_NONCE_SECONDS) return null;
+    if (!timingSafeEqual(this.#mac(peer, bytes.subarray(16)), bytes.subarray(0, 16))) return null;
+    // One second after the last at which it is accepted.
+    return (second + SERVER_NONCE_SECONDS + 2) * 1_000;
+  }
+
+  #second(): number {
+    return Math.floor(this.#clock.monotonicMs() / 1_000);
+  }
+
+  #mac(peer: NodeId, second: Uint8Array): Uint8Array {
+    return createHmac("sha256", this.#secret).update(peer).update(second).digest().subarray(0, 16);
+  }
+}
+
+function forget(window: PeerWindow, { nonce, noted }: { nonce: string; noted: Noted }): void {
+  window.floor = Math.max(window.floor, noted.created);
+  window.nonces.delete(nonce);
+}
+
+function decode(nonce: string): Uint8Array<ArrayBuffer> | null {
+  try {
+    const bytes = Uint8Array.fromBase64(nonce, { alphabet: "base64url", lastChunkHandling: "loose" });
+    // The unused bits of the last character must be zero, or one nonce would have four spellings.
+    const canonical = bytes.toBase64({ alphabet: "base64url", omitPadding: true }) === nonce;
+    return canonical && bytes.length === 20 ? bytes : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,81 @@
+import type { IncomingMessage } from "node:http";
+import { ArkError } from "@ark/node/protocol";
+import { contentDigest } from "./message_signature.ts";
+
+/** The body that a signed head announces. */
+export interface AnnouncedBody {
+  /** Bytes. */
+  contentLength: number;
+  /** `sha-256=:…:` */
+  contentDigest: string;
+}
+
+/**
+ * A request's body as a stream that nobody has read yet. On the first read the whole body is collected, then compared with
+ * the signed digest, and only then given out: no unverified byte gets through.
+ *
+ * The stream fails with `ArkError` `unauthenticated` when the body is not the signed one, and `unavailable` when it does
+ * not arrive in time or the caller is gone.
+ */
+export class RequestBody {
+  /** The stream for the web request. */
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly #incoming: IncomingMessage;
+  readonly #announced: AnnouncedBody;
+  readonly #timeoutMs: number;
+  #forged = false;
+
+  /** Wraps a body that is at most as long as the head announces, which the HTTP parser sees to. */
+  constructor(incoming: IncomingMessage, options: AnnouncedBody & { timeoutMs: number }) {
+    this.#incoming = incoming;
+    this.#announced = options;
+    this.#timeoutMs = options.timeoutMs;
+    this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull: async (controller) => {
+        const body = await this.#collect();
+        if (body.length > 0) controller.enqueue(body);
+        controller.close();
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  /** Whether the body was read and is not the one that was signed. */
+  get forged(): boolean {
+    return this.#forged;
+  }
+
+  async #collect(): Promise<Uint8Array<ArrayBuffer>> {
+    const body = await this.#read();
+    if (contentDigest(body) !== this.#announced.contentDigest) {
+      this.#forged = true;
+      throw new ArkError("unauthenticated", "The body is not the one that the caller signed");
+    }
+    return body;
+  }
+
+  #read(): Promise<Uint8Array<ArrayBuffer>> {
+    const incoming = this.#incoming;
+    const body = new Uint8Array(this.#announced.contentLength);
+    let at = 0;
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
+    const timer = setTimeout(() => {
+      reject(new ArkError("unavailable", "The body did not arrive in time"));
+      incoming.destroy();
+    }, this.#timeoutMs);
+    const gone = () => {
+      // Also called when all is well and over: an error is costly to make.
+      if (at < body.length || incoming.errored) {
+        reject(new ArkError("unavailable", "The caller went away before its body had arrived"));
+      }
+    };
+    incoming.on("data", (chunk: Uint8Array) => {
+      body.set(chunk, at);
+      at += chunk.length;
+    });
+    incoming.once("end", () => at === body.length ? resolve(body) : gone());
+    incoming.once("error", gone);
+    incoming.once("close", gone);
+    if (incoming.destroyed) gone();
+    return promise.finally(() => clearTimeout(timer));
+  }
+}

@@ -1,0 +1,241 @@
+import { ArkError } from "@ark/node/protocol";
+
+/** The head of an HTTP/1.1 response. */
+export interface IncomingHead {
+  /** HTTP status. */
+  status: number;
+  /** Header fields. */
+  headers: Headers;
+}
+
+/** Gives the next bytes of a connection; null at its end. */
+export type ReadBytes = (buffer: Uint8Array) => Promise<number | null>;
+
+/** Size of the buffer that a {@linkcode ResponseReader} works in. */
+export const READ_BUFFER_BYTES = 64 << 10;
+
+const MOST_HEAD_BYTES = 16 << 10;
+const MOST_SIZE_LINE = 18;
+const CR = 13;
+const LF = 10;
+
+const STATUS_LINE = /^HTTP\/1\.1 ([2-5]\d\d) [\t\x20-\x7e]*$/;
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?)[ \t]*$/;
+const LENGTH = /^(?:0|[1-9]\d{0,14})$/;
+const CHUNK_SIZE = /^[0-9a-fA-F]{1,12}$/;
+
+/**
+ * Reads one HTTP/1.1 response from a connection that was used for one request. Strict, since whoever sends it is only
+ * approved and not trusted: final statuses, visible ASCII, exactly one of `Content-Length` and `chunked`, no compression,
+ * no chunk extensions, no trailers. Memory is bounded by the buffer. Everything else is `unavailable`.
+ *
+ * Own code instead of `node:http` over a Duplex because that doubles the time of a round trip (0.6 against 0.28 ms).
+ */
+export class ResponseReader {
+  readonly #read: ReadBytes;
+  readonly #buffer: Uint8Array<ArrayBuffer>;
+  /** Bytes of the buffer from `#start` to `#end` are not consumed yet. */
+  #start = 0;
+  #end = 0;
+  /** Bytes of the body, or of the current chunk, that are still to come. */
+  #left = 0;
+  #chunked = false;
+  #keepAlive = true;
+  #state: "head" | "body" | "size" | "chunk" | "chunk-end" | "last" | "done" = "head";
+  #sawBytes = false;
+
+  /** Reads by calling `read`, and works in a buffer of {@linkcode READ_BUFFER_BYTES} that nobody else uses meanwhile. */
+  constructor(read: ReadBytes, buffer: Uint8Array<ArrayBuffer>) {
+    this.#read = read;
+    this.#buffer = buffer;
+  }
+
+  /** Whether anything at all has arrived. */
+  get sawBytes(): boolean {
+    return this.#sawBytes;
+  }
+
+  /** Whether the response is complete. */
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  /** Whether the response is complete and the connection may carry another request. */
+  get reusable(): boolean {
+    return this.done && this.#keepAlive && this.#start === this.#end;
+  }
+
+  /**
+   * Reads up to the end of the head.
+   *
+   * @throws {ArkError} `unavailable`
+   */
+  async head(): Promise<IncomingHead> {
+    let from = 0;
+    for (;;) {
+      const end = indexOfBlankLine(this.#buffer.subarray(0, this.#end), from);
+      if (end !== -1) {
+        const text = latin1(this.#buffer.subarray(0, end));
+        this.#start = end + 4;
+        return this.#takeHead(text);
+      }
+      from = Math.max(0, this.#end - 3);
+      if (this.#end >= MOST_HEAD_BYTES) throw malformed("its header is too long");
+      await this.#fill();
+    }
+  }
+
+  /**
+   * Reads the next bytes of the body, as many as have arrived; null at its end.
+   *
+   * @throws {ArkError} `unavailable` when the connection ends before the body does, or on malformed framing.
+   */
+  async body(): Promise<Uint8Array<ArrayBuffer> | null> {
+    for (;;) {
+      const bytes = this.#takeBody();
+      if (bytes.length > 0) return bytes;
+      if (this.done) return null;
+      await this.#fill();
+    }
+  }
+
+  #takeHead(text: string): IncomingHead {
+    const [statusLine = "", ...lines] = text.split("\r\n");
+    const status = Number(statusLine.match(STATUS_LINE)?.[1] ?? 0);
+    if (status === 0) throw malformed("its status line is none");
+    const headers = new Headers();
+    for (const line of lines) {
+      const [, name, value] = line.match(FIELD) ?? [];
+      if (name === undefined || value === undefined) throw malformed("a header field is none");
+      headers.append(name, value);
+    }
+    if (headers.has("content-encoding")) throw malformed("it is compressed, which was not asked for");
+    if (headers.has("trailer")) throw malformed("it announces trailers");
+    this.#keepAlive = !/\bclose\b/i.test(headers.get("connection") ?? "");
+    this.#frame(status, headers);
+    return { status, headers };
+  }
+
+  #frame(status: number, headers: Headers): void {
+    const encoding = headers.get("transfer-encoding");
+    const length = headers.get("content-length");
+    if (encoding !== null && (encoding.toLowerCase() !== "chunked" || length !== null)) {
+      throw malformed("its length is ambiguous");
+    }
+    if (status === 204 || status === 304) {
+      this.#state = "done";
+    } else if (encoding !== null) {
+      this.#chunked = true;
+      this.#state = "size";
+    } else if (length !== null && LENGTH.test(length)) {
+      this.#left = Number(length);
+      this.#state = this.#left === 0 ? "done" : "body";
+    } else {
+      throw malformed("its length is not stated");
+    }
+  }
+
+  /** Copies all bytes of the body that lie in the buffer; chunks that arrived together leave together. */
+  #takeBody(): Uint8Array<ArrayBuffer> {
+    if (!this.#chunked) {
+      const bytes = this.#takeUpTo(this.#left);
+      if (this.#state === "body" && this.#left === 0) this.#state = "done";
+      return bytes;
+    }
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
+    while (this.#step(pieces));
+    return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : concat(pieces);
+  }
+
+  /** Takes one element of the chunked framing from the buffer; false when it has not arrived as a whole. */
+  #step(pieces: Uint8Array<ArrayBuffer>[]): boolean {
+    switch (this.#state) {
+      case "size": {
+        const line = this.#takeLine();
+        if (line === null) return false;
+        if (!CHUNK_SIZE.test(line)) throw malformed("the size of a chunk is none");
+        this.#left = parseInt(line, 16);
+        this.#state = this.#left === 0 ? "last" : "chunk";
+        return true;
+      }
+      case "chunk": {
+        const bytes = this.#takeUpTo(this.#left);
+        if (bytes.length > 0) pieces.push(bytes);
+        if (this.#left > 0) return false;
+        this.#state = "chunk-end";
+        return true;
+      }
+      case "chunk-end":
+      case "last": {
+        const line = this.#takeLine();
+        if (line === null) return false;
+        if (line !== "") throw malformed("a chunk does not end where it should");
+        this.#state = this.#state === "last" ? "done" : "size";
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  #takeUpTo(most: number): Uint8Array<ArrayBuffer> {
+    const bytes = this.#buffer.slice(this.#start, Math.min(this.#end, this.#start + most));
+    this.#start += bytes.length;
+    this.#left -= bytes.length;
+    return bytes;
+  }
+
+  #takeLine(): string | null {
+    const end = this.#buffer.subarray(0, this.#end).indexOf(LF, this.#start);
+    if (end === -1) {
+      if (this.#end - this.#start > MOST_SIZE_LINE) throw malformed("the size of a chunk is none");
+      return null;
+    }
+    if (end === this.#start || this.#buffer[end - 1] !== CR || end - this.#start > MOST_SIZE_LINE) {
+      throw malformed("a line does not end as it should");
+    }
+    const line = latin1(this.#buffer.subarray(this.#start, end - 1));
+    this.#start = end + 1;
+    return line;
+  }
+
+  async #fill(): Promise<void> {
+    if (this.#state !== "head") {
+      // At most an unfinished size line is left over.
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    const count = await this.#read(this.#buffer.subarray(this.#end));
+    if (count === null) throw new ArkError("unavailable", "The peer broke off before its answer was complete");
+    if (count > 0) this.#sawBytes = true;
+    this.#end += count;
+  }
+}
+
+function indexOfBlankLine(bytes: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(CR, from); at !== -1; at = bytes.indexOf(CR, at + 1)) {
+    if (bytes[at + 1] === LF && bytes[at + 2] === CR && bytes[at + 3] === LF) return at;
+  }
+  return -1;
+}
+
+const LATIN1 = new TextDecoder("latin1");
+
+function latin1(bytes: Uint8Array): string {
+  return LATIN1.decode(bytes);
+}
+
+function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+function malformed(what: string): ArkError {
+  return new ArkError("unavailable", `The peer's answer is no HTTP that this node accepts: ${what}`);
+}
