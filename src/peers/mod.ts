@@ -1,0 +1,31 @@
+/**
+ * Who the neighbours are and what each of them may do here.
+ *
+ * - {@linkcode PeerBook}: the peers that the owner approved. The file `approved_peers.json` is the truth: it is written
+ *   whole (temporary file, fsync, rename), watched for edits by hand, and while it is malformed the last good set stays
+ *   in force. A missing file approves nobody.
+ * - {@linkcode Gate}: decides whether one request of a peer may run now, and lends it a slot that comes back however the
+ *   request ends.
+ * - {@linkcode Neighbourhood}: nodes that were seen. A sighting is a hint to dial; only a node that proved its key is
+ *   shown, and being shown gives it nothing.
+ *
+ * Approval is one-way: it says what *that* node may do *here*, and that prompts may be sent to it. Nothing is transitive.
+ *
+ * @example
+ * ```ts
+ * import { describePermissions } from "@ark/node/peers";
+ *
+ * console.log(describePermissions("Dave's Ark", {
+ *   can_request_inference: true,
+ *   can_pull_models: false,
+ *   models_shared: ["llama3.1:8b"],
+ *   max_concurrent_requests: 1,
+ * }, null)); // "Dave's Ark may ask llama3.1:8b, one question at a time. It cannot download models."
+ * ```
+ *
+ * @module
+ */
+export * from "./approved_peer.ts";
+export * from "./gate.ts";
+export * from "./neighbourhood.ts";
+export * from "./peer_book.ts";
