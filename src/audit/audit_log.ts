@@ -1,0 +1,292 @@
+import { setImmediate } from "node:timers";
+import { ArkError } from "@ark/node/protocol";
+import type { Store } from "@ark/node/store";
+import type { Events, Logger } from "@ark/node/telemetry";
+import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
+import { GENESIS, type Head, lineOf, placed } from "./chain.ts";
+import { EntriesTable } from "./entries_table.ts";
+import { Follower } from "./follower.ts";
+import { Journal } from "./journal.ts";
+import { LINE_BYTES } from "./journal_lines.ts";
+import { GROUP_BYTES, recover } from "./recover.ts";
+import { type AuditVerdict, verify } from "./verify.ts";
+
+/** Options of {@linkcode AuditLog.open}. */
+export interface AuditLogOptions {
+  /** Holds the table of entries. It must stay open longer than the log. */
+  store: Store;
+  /** Path of `audit.log`; its directory must exist. */
+  mirror: string;
+  /** Is told what was healed at the start and when the log cannot be written. */
+  logger?: Logger;
+  /** Gets an `audit` event when the log cannot be written, and when it can again. */
+  events?: Events;
+  /**
+   * A commit that took longer, in milliseconds, makes the next one leave the event loop free; 0 makes each so.
+   *
+   * @default {1}
+   */
+  slowMs?: number;
+}
+
+/** Options of {@linkcode AuditLog.export}. */
+export interface AuditExportOptions {
+  /**
+   * Begin behind this entry.
+   *
+   * @default {0}
+   */
+  after?: number;
+}
+
+/** A record that waits for its place. */
+interface Waiting {
+  unplaced: UnplacedEntry;
+  resolve: (entry: AuditEntry) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Records that are committed together. */
+interface Group {
+  waiting: Waiting[];
+  entries: AuditEntry[];
+  bytes: Uint8Array;
+}
+
+/** Most records that wait for the disk. */
+const WAITING_LIMIT = 10_000;
+
+/** Rows that an export reads at a time. */
+const EXPORT_BATCH = 256;
+
+/**
+ * The append-only chain of what the node did. The module's comment says what it promises.
+ *
+ * | state | `append()` |
+ * |---|---|
+ * | open | commits the record together with those that came in the same turn of the event loop |
+ * | the disk fails | rejects with `audit_unavailable`; each call tries anew, so the log recovers by itself |
+ * | the database fails | goes on until the database is 10,000 entries behind, then rejects; recovers by itself |
+ * | file and database contradict each other | rejects until the owner has decided and the node is restarted |
+ * | disposed | rejects |
+ */
+export class AuditLog implements AsyncDisposable {
+  readonly #journal: Journal;
+  readonly #table: EntriesTable;
+  readonly #follower: Follower;
+  readonly #logger: Logger | undefined;
+  readonly #events: Events | undefined;
+  readonly #encoder = new TextEncoder();
+  readonly #buffer = new Uint8Array(GROUP_BYTES);
+  #waiting: Waiting[] = [];
+  #committing: Promise<void> | undefined;
+  /** The last durable entry, or undefined until file and database were brought to the same end. */
+  #head: Head | undefined;
+  #refusal: string | null = null;
+  #commitFault: string | null = null;
+  #closed = false;
+
+  private constructor(journal: Journal, { store, logger, events }: AuditLogOptions) {
+    this.#journal = journal;
+    this.#table = new EntriesTable(store);
+    this.#follower = new Follower(this.#table, logger);
+    this.#logger = logger;
+    this.#events = events;
+  }
+
+  /**
+   * Opens the log, or begins one, and brings file and database to the same end. Where that fails, the log is open
+   * nevertheless and says why in {@linkcode fault}.
+   *
+   * @throws {ArkError} `audit_unavailable` where the file cannot be opened, or another node has it open.
+   */
+  static async open(options: AuditLogOptions): Promise<AuditLog> {
+    const { mirror, slowMs } = options;
+    const log = new AuditLog(await Journal.open(mirror, slowMs === undefined ? {} : { slowMs }), options);
+    await log.#recover().catch((error) => log.#commitFailed(error));
+    return log;
+  }
+
+  /**
+   * Why nothing can be recorded, as far as is known, in a sentence for the owner; null where all is well. After a
+   * failure of the disk it stays until an `append()` succeeds.
+   */
+  get fault(): string | null {
+    return this.#standingFault() ?? this.#commitFault;
+  }
+
+  /**
+   * Appends a record. Resolves when it is durable; entries stand in the order of the calls.
+   *
+   * @throws {ArkError} `audit_unavailable`: it was not recorded, so what was to be recorded must not be done.
+   * @throws {TypeError} Where a field of the record is not of its kind.
+   */
+  append(record: AuditRecord): Promise<AuditEntry> {
+    try {
+      const entry = unplaced(record);
+      const fault = this.#standingFault();
+      if (fault !== null) throw new ArkError("audit_unavailable", fault);
+      const { promise, resolve, reject } = Promise.withResolvers<AuditEntry>();
+      this.#waiting.push({ unplaced: entry, resolve, reject });
+      this.#committing ??= nextTurn().then(() => this.#commitAll());
+      return promise;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * The last entries, the newest at the end.
+   *
+   * @param count Most entries, at least 1.
+   * @throws {RangeError} Where `count` is no whole number of at least 1.
+   * @throws {ArkError} `audit_unavailable` where the database cannot be read.
+   */
+  async tail(count: number): Promise<AuditEntry[]> {
+    if (!Number.isSafeInteger(count) || count < 1) {
+      throw new RangeError(`Cannot read the last entries: their number must be at least 1, it is ${count}`);
+    }
+    return await this.#read(() => this.#table.last(count));
+  }
+
+  /**
+   * All entries up to now as JSON lines without their line feed, as they stand in `audit.log`.
+   *
+   * @throws {ArkError} `audit_unavailable` where the database cannot be read.
+   */
+  async *export({ after = 0 }: AuditExportOptions = {}): AsyncGenerator<string, void, undefined> {
+    const last = this.#sureHead()?.seq ?? Infinity;
+    let seq = after;
+    while (seq < last) {
+      const entries = await this.#read(() => this.#table.after(seq, EXPORT_BATCH));
+      if (entries.length === 0) return;
+      for (const entry of entries) {
+        seq = entry.seq;
+        if (seq <= last) yield lineOf(entry);
+      }
+    }
+  }
+
+  /**
+   * Walks the whole chain in database and file side by side and names the first entry that was changed, removed, moved
+   * or inserted. Appending goes on meanwhile. That entries were cut off the end of both copies, or that both were
+   * rewritten as a whole, cannot be told from the log itself.
+   *
+   * @throws {ArkError} `audit_unavailable` where the database or the file cannot be read at all.
+   */
+  async verify(): Promise<AuditVerdict> {
+    return await this.#read(() => verify(this.#journal.path, this.#table, () => this.#sureHead()?.seq ?? Infinity));
+  }
+
+  /** Commits what waits, brings the database up to date as far as that goes, and closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#committing;
+    await this.#follower[Symbol.asyncDispose]();
+    this.#journal[Symbol.dispose]();
+  }
+
+  /** Why an append would fail without being tried. A failure of the last commit is none: trying shows if it is over. */
+  #standingFault(): string | null {
+    if (this.#closed) return "Cannot record: the audit log is closed";
+    if (this.#waiting.length >= WAITING_LIMIT) {
+      return "Cannot record: too many records wait for the disk; try again later";
+    }
+    return this.#refusal ?? this.#follower.fault;
+  }
+
+  /** The last entry, where it is certain that file and database agree on it. */
+  #sureHead(): Head | undefined {
+    return this.#refusal === null ? this.#head : undefined;
+  }
+
+  async #recover(): Promise<void> {
+    const { head, refusal } = await recover({ journal: this.#journal, table: this.#table }, this.#logger);
+    this.#head = head;
+    this.#refusal = refusal;
+    if (refusal === null) return;
+    this.#logger?.error(refusal, { path: this.#journal.path, seq: head.seq });
+    this.#events?.emit({ type: "audit", available: false });
+  }
+
+  async #commitAll(): Promise<void> {
+    try {
+      if (this.#head === undefined) await this.#recover();
+    } catch (error) {
+      this.#commitFailed(error);
+      this.#rejectAll(error);
+    }
+    if (this.#refusal !== null) this.#rejectAll(new ArkError("audit_unavailable", this.#refusal));
+    while (this.#waiting.length > 0) {
+      await this.#commitGroup(this.#nextGroup(this.#head ?? GENESIS));
+      // Lets others at the event loop, and more records into the next group.
+      if (this.#waiting.length > 0) await nextTurn();
+    }
+    this.#committing = undefined;
+  }
+
+  #nextGroup(head: Head): Group {
+    const entries: AuditEntry[] = [];
+    let used = 0;
+    for (const { unplaced } of this.#waiting) {
+      if (used + LINE_BYTES > GROUP_BYTES) break;
+      const { entry, line } = placed(unplaced, head);
+      used += this.#encoder.encodeInto(line + "\n", this.#buffer.subarray(used)).written;
+      entries.push(entry);
+      head = entry;
+    }
+    return { waiting: this.#waiting.splice(0, entries.length), entries, bytes: this.#buffer.subarray(0, used) };
+  }
+
+  async #commitGroup({ waiting, entries, bytes }: Group): Promise<void> {
+    try {
+      const later = this.#journal.commit(bytes);
+      if (later !== undefined) await later;
+    } catch (error) {
+      this.#commitFailed(error);
+      for (const { reject } of waiting) reject(error);
+      return;
+    }
+    // Only now: an entry that is not durable must not be what the next one hangs on.
+    this.#head = entries.at(-1);
+    this.#commitWorked();
+    entries.forEach((entry, index) => waiting[index]?.resolve(entry));
+    this.#follower.push(entries);
+  }
+
+  #commitFailed(error: unknown): void {
+    const known = this.#commitFault !== null;
+    this.#commitFault = error instanceof Error ? error.message : String(error);
+    if (known) return;
+    this.#logger?.error(this.#commitFault, { path: this.#journal.path });
+    this.#events?.emit({ type: "audit", available: false });
+  }
+
+  #commitWorked(): void {
+    if (this.#commitFault === null) return;
+    this.#commitFault = null;
+    this.#logger?.info("The audit log can be written again", { path: this.#journal.path });
+    this.#events?.emit({ type: "audit", available: true });
+  }
+
+  #rejectAll(error: unknown): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+
+  async #read<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      await this.#follower.flush();
+      return await work();
+    } catch (error) {
+      if (error instanceof ArkError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new ArkError("audit_unavailable", `Cannot read the audit log: ${reason}`, { cause: error });
+    }
+  }
+}
+
+/** The end of this turn of the event loop: what other requests append in it is committed together. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}

@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto";
+import type { AuditEntry, UnplacedEntry } from "./audit_record.ts";
+
+/** Stands before the hashed bytes, so that the hash can be mistaken for no other. */
+export const AUDIT_DOMAIN = "ark-audit/1\n";
+
+/** A place in the chain: the last entry before the next. */
+export interface Head {
+  /** Its sequence number; 0 before the first entry. */
+  seq: number;
+  /** Its hash. */
+  hash: string;
+}
+
+/** Before the first entry. */
+export const GENESIS: Head = { seq: 0, hash: "0".repeat(64) };
+
+/** Puts an entry behind `head`, and writes its line. */
+export function placed(unplaced: UnplacedEntry, head: Head): { entry: AuditEntry; line: string } {
+  const unhashed = { seq: head.seq + 1, ...unplaced, prev: head.hash };
+  const body = bodyOf(unhashed);
+  const entry = { ...unhashed, hash: hashOfBody(body) };
+  return { entry, line: lineWith(body, entry.hash) };
+}
+
+/** Whether the hash is the entry's own. */
+export function isSound(entry: AuditEntry): boolean {
+  return hashOfBody(bodyOf(entry)) === entry.hash;
+}
+
+/** Whether the hash is the entry's own and the text is its line: both checks for little more than the price of one. */
+export function isSoundAs(entry: AuditEntry, line: string): boolean {
+  const body = bodyOf(entry);
+  return hashOfBody(body) === entry.hash && lineWith(body, entry.hash) === line;
+}
+
+/** The entry's line in `audit.log`, without its line feed: the hashed text with the hash put in at its end. */
+export function lineOf(entry: AuditEntry): string {
+  return lineWith(bodyOf(entry), entry.hash);
+}
+
+/**
+ * Reads a line of `audit.log`.
+ *
+ * @throws {SyntaxError} Where it is not, byte for byte, what {@linkcode lineOf} writes, or its hash is not its own.
+ */
+export function entryOf(line: string): AuditEntry {
+  const value: unknown = JSON.parse(line);
+  if (typeof value !== "object" || value === null) throw new SyntaxError("The line holds no entry");
+  const entry = entryFrom(value as Record<string, unknown>);
+  const body = bodyOf(entry);
+  if (lineWith(body, entry.hash) !== line) throw new SyntaxError("The line holds no entry");
+  if (hashOfBody(body) !== entry.hash) throw new SyntaxError("The hash is not the entry's own");
+  return entry;
+}
+
+/** Takes the fields of an entry from a row or a parsed line. Whether they are an entry's is told by the hash. */
+export function entryFrom(fields: object): AuditEntry {
+  const given = fields as Record<string, unknown>;
+  const entry: Record<string, unknown> = {};
+  for (const name of FIELDS) entry[name] = given[name] ?? null;
+  return entry as unknown as AuditEntry;
+}
+
+/** Names of the fields, in the order of a line. */
+export const FIELDS = [
+  "seq",
+  "at",
+  "kind",
+  "direction",
+  "peer",
+  "model",
+  "prompt_tokens",
+  "completion_tokens",
+  "ms",
+  "outcome",
+  "digest",
+  "request",
+  "receipt",
+  "monotonic_ms",
+  "prev",
+  "hash",
+] as const satisfies readonly (keyof AuditEntry)[];
+
+/** The canonical JSON that is hashed: all fields but the hash, in this order, without spaces, null ones left out. */
+function bodyOf(entry: Omit<AuditEntry, "hash">): string {
+  const unset = undefined;
+  return JSON.stringify({
+    seq: entry.seq,
+    at: entry.at,
+    kind: entry.kind,
+    direction: entry.direction ?? unset,
+    peer: entry.peer ?? unset,
+    model: entry.model ?? unset,
+    prompt_tokens: entry.prompt_tokens ?? unset,
+    completion_tokens: entry.completion_tokens ?? unset,
+    ms: entry.ms ?? unset,
+    outcome: entry.outcome ?? unset,
+    digest: entry.digest ?? unset,
+    request: entry.request ?? unset,
+    receipt: entry.receipt ?? unset,
+    monotonic_ms: entry.monotonic_ms,
+    prev: entry.prev,
+  });
+}
+
+function lineWith(body: string, hash: string): string {
+  return `${body.slice(0, -1)},"hash":"${hash}"}`;
+}
+
+function hashOfBody(body: string): string {
+  return createHash("sha256").update(AUDIT_DOMAIN).update(body).digest("hex");
+}

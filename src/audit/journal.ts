@@ -1,0 +1,158 @@
+import { dirname } from "node:path";
+import { ArkError } from "@ark/node/protocol";
+
+/**
+ * A commit that took longer makes the next one asynchronous. Below it, waiting for the disk costs the streams of other
+ * requests less than the way to a thread and back costs this one.
+ */
+const SLOW_MS = 1;
+
+/** Options of {@linkcode Journal.open}. */
+export interface JournalOptions {
+  /** Above how many milliseconds of the last commit the next one leaves the event loop free; 0 is always. */
+  slowMs?: number;
+}
+
+/**
+ * The file `audit.log` as a write-ahead: bytes are appended and made durable, or the file is as long as before.
+ *
+ * Whatever else is written to the file meanwhile stands behind {@linkcode size}, and the next commit overwrites it.
+ */
+export class Journal implements Disposable {
+  /** Where the file is. */
+  readonly path: string;
+  readonly #file: Deno.FsFile;
+  readonly #slowMs: number;
+  #size: number;
+  #lastMs = 0;
+  /** Whether the file may be longer than `#size`, or its position elsewhere. */
+  #torn = true;
+
+  private constructor(path: string, options: { file: Deno.FsFile; size: number; slowMs: number }) {
+    this.path = path;
+    this.#file = options.file;
+    this.#size = options.size;
+    this.#slowMs = options.slowMs;
+  }
+
+  /**
+   * Opens the file, or makes it with mode 0600, and locks it against a second node.
+   *
+   * @throws {ArkError} `audit_unavailable`
+   */
+  static async open(path: string, { slowMs = SLOW_MS }: JournalOptions = {}): Promise<Journal> {
+    try {
+      const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
+      try {
+        await secure(file, path);
+        const { size } = await file.stat();
+        return new Journal(path, { file, size, slowMs });
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+    } catch (error) {
+      throw error instanceof ArkError ? error : unwritable(path, error);
+    }
+  }
+
+  /** Bytes of the file that are durable. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Appends bytes. On return, or when the returned promise resolves, they are durable; where it throws or rejects, the
+   * file is as long as before (or will be, before anything else is written). One commit at a time.
+   *
+   * @returns Nothing where it is done already, which is the case as long as the disk is fast.
+   * @throws {ArkError} `audit_unavailable`
+   */
+  commit(bytes: Uint8Array): Promise<void> | undefined {
+    const began = performance.now();
+    if (this.#lastMs > this.#slowMs || this.#slowMs === 0) return this.#commitLater(bytes, began);
+    try {
+      this.#mend();
+      this.#torn = true;
+      for (let written = 0; written < bytes.length;) written += this.#file.writeSync(bytes.subarray(written));
+      this.#file.syncDataSync();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    this.#committed(bytes.length, began);
+    return undefined;
+  }
+
+  /** Cuts the file to `size` bytes, at most its present size. */
+  truncate(size: number): void {
+    this.#size = size;
+    this.#torn = true;
+    this.#mend();
+  }
+
+  /** Closes the file and gives its lock back. */
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+
+  async #commitLater(bytes: Uint8Array, began: number): Promise<void> {
+    try {
+      this.#mend();
+      this.#torn = true;
+      for (let written = 0; written < bytes.length;) written += await this.#file.write(bytes.subarray(written));
+      await this.#file.syncData();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    this.#committed(bytes.length, began);
+  }
+
+  #committed(length: number, began: number): void {
+    this.#size += length;
+    this.#torn = false;
+    this.#lastMs = performance.now() - began;
+  }
+
+  /** After an error the kernel may have dropped dirty pages, so the bytes are cut off and written anew next time. */
+  #failed(error: unknown): ArkError {
+    try {
+      this.#mend();
+    } catch {
+      // The disk is in trouble; the next commit mends first and fails where that still does not go.
+    }
+    return unwritable(this.path, error);
+  }
+
+  #mend(): void {
+    if (!this.#torn) return;
+    this.#file.truncateSync(this.#size);
+    this.#file.seekSync(this.#size, Deno.SeekMode.Start);
+    this.#torn = false;
+  }
+}
+
+async function secure(file: Deno.FsFile, path: string): Promise<void> {
+  // On Windows a lock would also keep people from reading the file, and modes are not a thing.
+  if (Deno.build.os === "windows") return;
+  const exclusive = true;
+  if (!await file.tryLock(exclusive)) {
+    throw new ArkError("audit_unavailable", `Cannot open the audit log ${path}: another ark-node is writing it`);
+  }
+  await Deno.chmod(path, 0o600);
+  // A new file is durable only once its directory is.
+  const directory = await Deno.open(dirname(path));
+  try {
+    await directory.sync();
+  } finally {
+    directory.close();
+  }
+}
+
+function unwritable(path: string, cause: unknown): ArkError {
+  const code = (cause as { code?: unknown } | null)?.code;
+  const why = code === "ENOSPC"
+    ? "the disk is full; free some space"
+    : `${cause instanceof Error ? cause.message : String(cause)}; look after the disk`;
+  const message = `Cannot write the audit log ${path}: ${why}, the node goes on by itself then`;
+  return new ArkError("audit_unavailable", message, { cause, retryAfterSeconds: 5 });
+}

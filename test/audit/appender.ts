@@ -1,0 +1,40 @@
+/**
+ * Child process of the crash tests: `appender.ts DIRECTORY COUNT`. Appends COUNT entries (for ever, where it is 0) a few
+ * at a time and says each on standard output as soon as it is acknowledged: `SEQ HASH`, or `refused CODE`, after which
+ * it tries again. Before all that it says `opening`.
+ */
+import { AuditLog } from "@ark/node/audit";
+import { ArkError } from "@ark/node/protocol";
+import { openStore } from "@ark/node/store";
+import { fullRecord } from "./log_fixture.ts";
+
+const encoder = new TextEncoder();
+
+function say(line: string): void {
+  Deno.stdout.writeSync(encoder.encode(line + "\n"));
+}
+
+async function main([directory = ".", count = "0"]: string[]): Promise<void> {
+  say("opening");
+  await using store = await openStore(`${directory}/ark.db`);
+  await using log = await AuditLog.open({ store, mirror: `${directory}/audit.log` });
+  const most = Number(count) || Infinity;
+  let started = 0;
+  await Promise.all(Array.from({ length: 4 }, async () => {
+    while (started < most) {
+      started += 1;
+      for (let acknowledged = false; !acknowledged;) {
+        try {
+          const { seq, hash } = await log.append(fullRecord(started));
+          say(`${seq} ${hash}`);
+          acknowledged = true;
+        } catch (error) {
+          if (!(error instanceof ArkError)) throw error;
+          say(`refused ${error.code}`);
+        }
+      }
+    }
+  }));
+}
+
+if (import.meta.main) await main(Deno.args);

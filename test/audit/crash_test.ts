@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { skipped, soundEntries, withFixture } from "./log_fixture.ts";
+
+const APPENDER = new URL("appender.ts", import.meta.url).pathname;
+const LONG = Deno.env.get("ARK_LONG") === "1";
+
+function appender(directory: string, count: number): string[] {
+  return [Deno.execPath(), "run", "--no-check", "-A", APPENDER, directory, String(count)];
+}
+
+/** Reads a child's lines until it ends, and hands each over. */
+async function readLines(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    lines.forEach(take);
+  }
+}
+
+const KILLS = LONG ? 1_000 : 20;
+
+Deno.test(`AuditLog has every acknowledged entry after ${KILLS} kills at random points`, () =>
+  withFixture(async ({ directory, opened }) => {
+    const acknowledged = new Map<number, string>();
+    for (let kill = 1; kill <= KILLS; kill++) {
+      const [command = "", ...args] = appender(directory, 0);
+      const child = new Deno.Command(command, { args, stdin: "null", stdout: "piped", stderr: "inherit" }).spawn();
+      // Every fifth kill hits the start, when the log is being healed from the kill before.
+      const most = kill % 5 === 0 ? 0 : Math.floor(Math.random() * 300);
+      let lines = 0;
+      await readLines(child.stdout, (line) => {
+        const [seq = "", hash] = line.split(" ");
+        if (hash !== undefined) acknowledged.set(Number(seq), hash);
+        if (lines++ === most) child.kill("SIGKILL");
+      });
+      assert.equal((await child.status).signal, "SIGKILL");
+      if (kill % 20 !== 0) continue;
+      await opened(async (log) => {
+        await soundEntries(log);
+        const hashes = new Map((await log.tail(10_000_000)).map(({ seq, hash }) => [seq, hash]));
+        for (const [seq, hash] of acknowledged) assert.equal(hashes.get(seq), hash, `entry ${seq}`);
+        assert.equal(log.fault, null);
+      });
+    }
+    assert.ok(acknowledged.size >= KILLS);
+  }));
+
+Deno.test("AuditLog fails closed where fdatasync fails, goes on when it works again, and stays whole", () =>
+  withFixture(async ({ directory, opened }) => {
+    const inject = [
+      "-f",
+      "-qqq",
+      "-o",
+      "/dev/null",
+      "-e",
+      "trace=fdatasync",
+      "-e",
+      "inject=fdatasync:error=EIO:when=20..60",
+    ];
+    let output: Deno.CommandOutput;
+    try {
+      output = await new Deno.Command("strace", { args: [...inject, ...appender(directory, 300)], stderr: "piped" })
+        .output();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      skipped("strace, which makes the system call fail, is not installed");
+      return;
+    }
+    if (!output.success && /ptrace|Operation not permitted/.test(new TextDecoder().decode(output.stderr))) {
+      skipped("strace may not trace here");
+      return;
+    }
+    assert.ok(output.success, new TextDecoder().decode(output.stderr));
+    const lines = new TextDecoder().decode(output.stdout).trim().split("\n");
+    const entries = lines.filter((line) => /^\d/.test(line));
+    assert.ok(lines.filter((line) => line === "refused audit_unavailable").length > 0, "no call was made to fail");
+    assert.equal(entries.length, 300);
+    await opened(async (log) => {
+      assert.equal(await soundEntries(log), 300);
+      const hashes = new Map((await log.tail(300)).map(({ seq, hash }) => [String(seq), hash]));
+      for (const line of entries) assert.equal(hashes.get(line.split(" ")[0] ?? ""), line.split(" ")[1]);
+    });
+  }));
