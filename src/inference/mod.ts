@@ -1,0 +1,46 @@
+/**
+ * Runs prompts: what a {@linkcode Backend} is, and the one that runs the models of this node.
+ *
+ * Promises of {@linkcode LocalBackend}:
+ * - The engine runs in a child process per model, which dies with its node however the node ends. A crash fails the
+ *   request that ran, with `engine_failed`; the next one gets a new process. A file that cannot be loaded is one clear
+ *   sentence, and not tried again at once.
+ * - The owner's requests go before those of peers. The line is bounded: who finds it full gets `busy`, except that the
+ *   owner takes the place of the last peer.
+ * - State of a prompt is never shared between principals: where the request before was another principal's, the
+ *   engine erases its state before it reads the prompt.
+ * - Leaving the loop or aborting the signal ends the work within a token, or within a batch while the prompt is read,
+ *   and the slot comes back on every path.
+ * - An answer is whole characters, never half of one, and stop texts are not part of it. Each token goes out as soon
+ *   as it is there; texts that a slow reader did not take yet are joined.
+ * - The same seed and parameters lead to the same text on the same machine and engine.
+ * - The text of a chat message cannot become a control token of the model; a raw prompt can hold them.
+ * - Text of prompts and answers is in no log and in no error.
+ *
+ * Not promised: more than one request at a time per model (the pinned binding mixes up sequences of one context);
+ * that an engine stays within its memory.
+ *
+ * {@linkcode runWorker} is the main of the child process.
+ *
+ * @example
+ * ```ts
+ * import { LocalBackend } from "@ark/node/inference";
+ * import { ModelCatalogue } from "@ark/node/models";
+ *
+ * const catalogue = new ModelCatalogue({ directories: ["test/fixtures"] });
+ * await catalogue.refresh();
+ * await using backend = new LocalBackend({
+ *   catalogue,
+ *   workerCommand: [Deno.execPath(), "run", "-A", "main.ts", "worker"],
+ * });
+ * console.log(backend.handles("arkling"), backend.loaded()); // true []
+ * ```
+ *
+ * @module
+ */
+export * from "./backend.ts";
+export * from "./local_backend.ts";
+export type { WorkerTimes } from "./worker_process.ts";
+export * from "./worker/engine.ts";
+export type { GpuChoice } from "./worker/messages.ts";
+export { runWorker, type WorkerOptions } from "./worker/worker.ts";

@@ -1,0 +1,273 @@
+import { ArkError, type GenerationParameters } from "@ark/node/protocol";
+import type {
+  Llama,
+  LlamaContext,
+  LlamaContextSequence,
+  LlamaModel,
+  SequenceEvaluateOptions,
+  Token,
+} from "node-llama-cpp";
+import { detokenizeFor, promptModel } from "./addon_vocabulary.ts";
+import { AnswerWriter, PENALTY_TOKENS } from "./answer_writer.ts";
+import type { Detokenize } from "./detokenizer.ts";
+import type { Engine, EngineGenerateOptions, EngineLoad, EngineModel, EngineRequest, EngineResult } from "./engine.ts";
+import { logError, logLine } from "./log.ts";
+import type { GpuChoice } from "./messages.ts";
+import { PromptBuilder } from "./prompt.ts";
+import { threadsFor } from "./threads.ts";
+
+/** What llama.cpp takes where nothing is said. */
+const DEFAULTS = { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05 };
+
+/** The smallest context that is worth having. */
+const LEAST_CONTEXT = 256;
+
+/**
+ * Tokens of a prompt that are computed at once. A cancel takes effect between two batches, so on a CPU, where a batch
+ * of a large model takes seconds, they are smaller. The size is fixed, since it has a part in rounding and so in what
+ * a seed leads to.
+ */
+const BATCH_TOKENS = { gpu: 512, cpu: 128 };
+
+/** llama.cpp takes this seed for a wish to have a random one. */
+const RANDOM_SEED = 0xffffffff;
+
+/** Everything that is there once a model is loaded. */
+interface Loaded {
+  model: LlamaModel;
+  sequence: LlamaContextSequence;
+  prompts: PromptBuilder;
+  detokenize: Detokenize;
+  batchTokens: number;
+  /** The last token of the request before, which is not wanted and may still be computed. */
+  settling: Promise<unknown>;
+}
+
+/**
+ * llama.cpp by node-llama-cpp's addon. One context with one sequence: the pinned 3.21.1 mixes up sequences of one
+ * context. It never builds and never downloads; what the package brought along is what runs.
+ *
+ * Text is made of token ids here, not by the package's chat classes: they add a system prompt of their own and drop
+ * leading spaces.
+ */
+export class AddonEngine implements Engine {
+  #loaded: Loaded | undefined;
+
+  /** Loads a model. */
+  async load(options: EngineLoad): Promise<EngineModel> {
+    const complaints = new Complaints();
+    try {
+      return await this.#load(options, complaints);
+    } catch (error) {
+      logError(error);
+      throw new Error(complaints.reason(error, options), { cause: error });
+    }
+  }
+
+  async #load({ path, parameters, context_size, threads, gpu }: EngineLoad, logger: Complaints): Promise<EngineModel> {
+    const addon = await import("node-llama-cpp");
+    const { size } = await Deno.stat(path);
+    const llama = await addon.getLlama({
+      gpu: gpuOption(gpu),
+      build: "never",
+      skipDownload: true,
+      progressLogs: false,
+      maxThreads: 1,
+      logLevel: addon.LlamaLogLevel.warn,
+      logger: (level, message) => logger.hear(level, message),
+    });
+    const count = threads ?? threadsFor({ parameters, bytes: size, cores: llama.cpuMathCores });
+    llama.maxThreads = count;
+    const model = await loadModel(llama, path);
+    const context = await createContext(model, { threads: count, most: context_size });
+    this.#loaded = {
+      model,
+      sequence: context.getSequence(),
+      prompts: new PromptBuilder(promptModel(model)),
+      detokenize: detokenizeFor(model, addon.LlamaVocabularyType.bpe),
+      batchTokens: llama.gpu === false ? BATCH_TOKENS.cpu : BATCH_TOKENS.gpu,
+      settling: Promise.resolve(),
+    };
+    return {
+      context_size: context.contextSize,
+      threads: count,
+      gpu: llama.gpu === false ? null : llama.gpu,
+      engine: `llama.cpp ${llama.llamaCppRelease.release}`,
+    };
+  }
+
+  /** Answers one request. */
+  async generate(request: EngineRequest, options: EngineGenerateOptions): Promise<EngineResult> {
+    if (this.#loaded === undefined) throw new ArkError("engine_failed", "The engine has no model loaded");
+    try {
+      return await generate(this.#loaded, request, options);
+    } catch (error) {
+      if (error instanceof ArkError) throw error;
+      logError(error);
+      throw new ArkError("engine_failed", "The engine failed while it computed; its log has the details");
+    }
+  }
+}
+
+/** Writes down what llama.cpp says, and remembers why it could not load: what it throws does not tell. */
+class Complaints {
+  #last: string | undefined;
+
+  hear(level: string, message: string): void {
+    logLine(`llama.cpp ${level}: ${message}`);
+    const [, reason] = /error loading model: (.+)/.exec(message) ?? [];
+    if (reason !== undefined) this.#last = reason.replace(/^error loading model \w+: /, "");
+  }
+
+  /** One sentence without the file's place, since it may be read by a peer. */
+  reason(error: unknown, { path, gpu }: EngineLoad): string {
+    if (error instanceof Deno.errors.NotFound) return "its file is not there any more";
+    const thrown = error instanceof Error ? error.message : String(error);
+    if (thrown.includes("NoBinaryFound")) return `no build of llama.cpp for the choice of GPU "${gpu}" works here`;
+    return (this.#last ?? thrown).replaceAll(path, "the file");
+  }
+}
+
+async function generate(
+  loaded: Loaded,
+  { input, parameters, reuse }: EngineRequest,
+  { sink, signal }: EngineGenerateOptions,
+): Promise<EngineResult> {
+  const { sequence } = loaded;
+  await loaded.settling;
+  // State from another principal goes first of all, before anything can fail.
+  if (!reuse) await sequence.clearHistory();
+  const prompt = loaded.prompts.tokens(input) as Token[];
+  const room = sequence.contextSize - prompt.length;
+  if (room < 1) {
+    throw new ArkError(
+      "context_exceeded",
+      `The prompt has ${prompt.length} tokens and the context ${sequence.contextSize}; shorten the prompt`,
+    );
+  }
+  sink.start(prompt.length);
+  const began = performance.now();
+  const { last, reused } = await readPrompt(loaded, prompt, {
+    mayReuse: reuse && parameters.seed === undefined,
+    signal,
+  });
+  const most = Math.min(room, parameters.max_tokens ?? room);
+  const writer = new AnswerWriter({ detokenize: loaded.detokenize, prompt, stop: parameters.stop ?? [] });
+  const tokens = sequence.evaluateWithMetadata(last, {}, evaluateOptions(writer.recent as Token[], parameters));
+  let first = 0;
+  let end = 0;
+  let finish: EngineResult["finish_reason"] = "stop";
+  try {
+    let next = tokens.next();
+    for (let count = 1;; count++) {
+      const { done, value } = await next;
+      end = performance.now();
+      if (count === 1) first = end;
+      if (signal.aborted) throw new ArkError("cancelled", "The request was cancelled");
+      if (done) break;
+      if (count < most) {
+        // The next token is computed in another thread while this one becomes text and goes out. It takes a turn of
+        // the event loop, some microseconds, until the binding has handed it to that thread.
+        next = quietly(tokens.next());
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const piece = writer.push(value.token);
+      if (piece.text !== "") sink.text(piece.text, piece.tokens);
+      if (piece.stopped) break;
+      if (count < most) continue;
+      finish = "length";
+      break;
+    }
+  } finally {
+    loaded.settling = quietly(tokens.return());
+  }
+  const rest = writer.flush();
+  if (rest.text !== "") sink.text(rest.text, rest.tokens);
+  return {
+    finish_reason: finish,
+    usage: { prompt_tokens: prompt.length, completion_tokens: writer.count },
+    reused_tokens: reused,
+    prompt_ms: first - began,
+    generation_ms: end - first,
+  };
+}
+
+/**
+ * Brings the sequence to the state before the prompt's last batch, and returns that batch.
+ *
+ * Of the state that is there, the beginning that is the same is kept where it may be. Not with a seed: in how many
+ * batches the prompt was computed has a part in rounding, and the same seed shall lead to the same text. Not with
+ * models whose state cannot be cut (recurrent, sliding window): they would compute all of it in one go.
+ */
+async function readPrompt(
+  { sequence, batchTokens }: Loaded,
+  prompt: Token[],
+  { mayReuse, signal }: { mayReuse: boolean; signal: AbortSignal },
+): Promise<{ last: Token[]; reused: number }> {
+  let done = 0;
+  if (mayReuse && !sequence.needsCheckpoints) {
+    done = Math.min(sequence.compareContextTokens(prompt).firstDifferentIndex, prompt.length - 1);
+  }
+  if (done === 0) await sequence.clearHistory();
+  else await sequence.eraseContextTokenRanges([{ start: done, end: sequence.nextTokenIndex }]);
+  const reused = done;
+  for (; prompt.length - done > batchTokens; done += batchTokens) {
+    if (signal.aborted) throw new ArkError("cancelled", "The request was cancelled");
+    await sequence.evaluateWithoutGeneratingNewTokens(prompt.slice(done, done + batchTokens));
+  }
+  if (signal.aborted) throw new ArkError("cancelled", "The request was cancelled");
+  return { last: prompt.slice(done), reused };
+}
+
+function evaluateOptions(recent: readonly Token[], parameters: GenerationParameters): SequenceEvaluateOptions {
+  const { temperature, top_k, top_p, min_p } = { ...DEFAULTS, ...parameters };
+  const { frequency_penalty = 0, presence_penalty = 0, repeat_penalty = 1 } = parameters;
+  const options: SequenceEvaluateOptions = {
+    temperature,
+    topK: top_k,
+    topP: top_p,
+    minP: min_p,
+    seed: seedOf(parameters.seed),
+  };
+  if (frequency_penalty !== 0 || presence_penalty !== 0 || repeat_penalty !== 1) {
+    options.repeatPenalty = {
+      punishTokens: () => [...recent],
+      maxPunishTokens: PENALTY_TOKENS,
+      penalty: repeat_penalty,
+      frequencyPenalty: frequency_penalty,
+      presencePenalty: presence_penalty,
+    };
+  }
+  return options;
+}
+
+function seedOf(seed: number | undefined): number {
+  const wanted = seed === undefined ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 : seed >>> 0;
+  return wanted === RANDOM_SEED ? RANDOM_SEED - 1 : wanted;
+}
+
+/** Marks a promise as looked after: it is awaited later, or not at all where the answer ended before. */
+function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+function gpuOption(gpu: GpuChoice): "auto" | "cuda" | "vulkan" | "metal" | false {
+  return gpu === "off" ? false : gpu;
+}
+
+async function loadModel(llama: Llama, path: string): Promise<LlamaModel> {
+  return await llama.loadModel({ modelPath: path, gpuLayers: llama.gpu === false ? 0 : "auto" });
+}
+
+async function createContext(
+  model: LlamaModel,
+  { threads, most }: { threads: number; most: number },
+): Promise<LlamaContext> {
+  const max = Math.max(2, Math.min(most, model.trainContextSize));
+  return await model.createContext({
+    sequences: 1,
+    contextSize: { min: Math.min(LEAST_CONTEXT, max), max },
+    threads: { ideal: threads, min: threads },
+  });
+}

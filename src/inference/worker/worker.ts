@@ -1,0 +1,107 @@
+import { ArkError, toArkError } from "@ark/node/protocol";
+import type { Engine } from "./engine.ts";
+import { encodeFrame, FrameReader } from "./frames.ts";
+import { consoleToStandardError } from "./log.ts";
+import { type NodeMessage, WORKER_PROTOCOL, type WorkerMessage } from "./messages.ts";
+
+/** Options of {@linkcode runWorker}. */
+export interface WorkerOptions {
+  /** Runs the model; the default is llama.cpp. */
+  engine?: Engine;
+  /** Sees each message of the node before anything is done with it. */
+  observe?: (message: unknown) => void;
+}
+
+/**
+ * Main of the worker process: reads messages from standard input, answers on standard output, logs on standard error.
+ * Never returns: the process ends when its input does, that is when its node wants it to or is gone, however that
+ * came about.
+ */
+export async function runWorker({ engine, observe }: WorkerOptions = {}): Promise<void> {
+  consoleToStandardError();
+  const worker = new Worker(engine);
+  const reader = new FrameReader();
+  send({ type: "hello", protocol: WORKER_PROTOCOL });
+  for await (const chunk of Deno.stdin.readable) {
+    for (const message of reader.push(chunk)) {
+      observe?.(message);
+      worker.take(message as NodeMessage);
+    }
+  }
+  exit();
+}
+
+/** One model, one request at a time. */
+class Worker {
+  #engine: Engine | undefined;
+  #running: { id: number; controller: AbortController } | undefined;
+
+  constructor(engine: Engine | undefined) {
+    this.#engine = engine;
+  }
+
+  /** Does what a message asks for, without waiting for it: a cancel must be read while a request runs. */
+  take(message: NodeMessage): void {
+    if (message.type === "load") void this.#load(message);
+    else if (message.type === "generate") void this.#generate(message);
+    else if (this.#running?.id === message.id) this.#running.controller.abort();
+  }
+
+  async #load(message: Extract<NodeMessage, { type: "load" }>): Promise<void> {
+    try {
+      this.#engine ??= new (await import("./addon_engine.ts")).AddonEngine();
+      send({ type: "loaded", ...await this.#engine.load(message) });
+    } catch (error) {
+      send({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  async #generate({ id, ...request }: Extract<NodeMessage, { type: "generate" }>): Promise<void> {
+    if (this.#engine === undefined || this.#running !== undefined) {
+      const error = new ArkError("busy", "The engine answers another request");
+      return send({ type: "error", id, code: error.code, message: error.message });
+    }
+    const controller = new AbortController();
+    this.#running = { id, controller };
+    const sink = {
+      start: (prompt_tokens: number) => send({ type: "start", id, prompt_tokens }),
+      text: (text: string, tokens: number) => send({ type: "text", id, text, tokens }),
+    };
+    let answer: WorkerMessage;
+    try {
+      answer = { type: "end", id, ...await this.#engine.generate(request, { sink, signal: controller.signal }) };
+    } catch (error) {
+      const { code, message } = toArkError(error);
+      answer = { type: "error", id, code, message };
+    }
+    // Free before it is told: the next request may be on its way as soon as the node knows.
+    this.#running = undefined;
+    send(answer);
+  }
+}
+
+/**
+ * Writes a frame and waits until the pipe has it. A node that reads slowly slows the engine down, and a node that is
+ * gone ends the process.
+ */
+function send(message: WorkerMessage): void {
+  const frame = encodeFrame(message);
+  try {
+    for (let written = 0; written < frame.length;) written += Deno.stdout.writeSync(frame.subarray(written));
+  } catch {
+    exit();
+  }
+}
+
+/**
+ * Ends the process without a farewell: llama.cpp's destructors wait for threads that are still computing, and can
+ * hang where a GPU is in use. Memory of both kinds goes back to the system anyway.
+ */
+function exit(): never {
+  try {
+    Deno.kill(Deno.pid, "SIGKILL");
+  } catch {
+    // Without the permission to send signals the ordinary way must do.
+  }
+  Deno.exit(0);
+}

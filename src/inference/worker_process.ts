@@ -1,0 +1,281 @@
+import { ArkError } from "@ark/node/protocol";
+import type { Logger } from "@ark/node/telemetry";
+import type { EngineModel, EngineRequest, EngineResult } from "./worker/engine.ts";
+import { encodeFrame, FrameReader } from "./worker/frames.ts";
+import { decodeWorkerMessage, type NodeMessage, WORKER_PROTOCOL, type WorkerMessage } from "./worker/messages.ts";
+
+/** Where a {@linkcode WorkerProcess} is in its life; see there. */
+export type WorkerState = "stopped" | "starting" | "loading" | "ready" | "stopping" | "failed";
+
+/** Takes one answer of a worker. Exactly one of `end` and `fail` is called, once, and nothing after it. */
+export interface AnswerListener {
+  /** The prompt is in tokens and fits. */
+  start(promptTokens: number): void;
+  /** Some tokens, as text. */
+  text(text: string, tokens: number): void;
+  /** The answer is complete. */
+  end(result: EngineResult): void;
+  /** The answer ended otherwise; the worker itself may be at its end, too. */
+  fail(error: ArkError): void;
+}
+
+/** Options of {@linkcode WorkerProcess}. */
+export interface WorkerProcessOptions {
+  /** The program and its arguments. */
+  command: readonly string[];
+  /** The whole environment of the process. */
+  environment: Readonly<Record<string, string>>;
+  /** The model. */
+  load: Omit<Extract<NodeMessage, { type: "load" }>, "type">;
+  /** Hears what the process writes to its standard error, at level debug. */
+  logger?: Pick<Logger, "debug"> | undefined;
+  /** Times in milliseconds. */
+  times?: Partial<WorkerTimes>;
+}
+
+/** How long a worker may take, in milliseconds. */
+export interface WorkerTimes {
+  /** From the start of the process to its first word. @default {60000} */
+  hello: number;
+  /** To load the model. @default {900000} */
+  load: number;
+  /** To end a request that was cancelled: a batch of a large model on a slow CPU. @default {30000} */
+  cancel: number;
+  /** To exit when told to. @default {5000} */
+  exit: number;
+}
+
+/** Longest line of the process that goes to the log, in characters. */
+const LOG_LINE_LENGTH = 400;
+
+/**
+ * One worker process, for one life: it has one model, answers one request at a time, and is not started again.
+ *
+ * | state | means | leaves to |
+ * |---|---|---|
+ * | `stopped` | not run yet, or ended because it was told to | `starting` when `run()` is called |
+ * | `starting` | the process is there and has not spoken | `loading` at `hello` |
+ * | `loading` | it loads the model | `ready` at `loaded`; `failed` at `failed` |
+ * | `ready` | it answers, or waits for a request | |
+ * | `stopping` | `run()`'s signal was aborted: its input is closed | `stopped` when it is gone |
+ * | `failed` | it ended by itself, broke the protocol or took too long | |
+ *
+ * From `starting`, `loading` and `ready` it goes to `stopping` when the signal is aborted, and to `failed` when the
+ * process ends or says what is not part of the protocol. Only the loop in `run()` changes the state.
+ */
+export class WorkerProcess {
+  readonly #options: WorkerProcessOptions;
+  readonly #times: WorkerTimes;
+  readonly #ready = Promise.withResolvers<EngineModel>();
+  #state: WorkerState = "stopped";
+  #child: Deno.ChildProcess | undefined;
+  #input: WritableStreamDefaultWriter<Uint8Array> | undefined;
+  #answer: { id: number; listener: AnswerListener } | undefined;
+  #requests = 0;
+  #failure: ArkError | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Makes a worker that is not run yet. */
+  constructor(options: WorkerProcessOptions) {
+    this.#options = options;
+    this.#times = { hello: 60_000, load: 900_000, cancel: 30_000, exit: 5_000, ...options.times };
+    // Whoever waits for it hears of a failure; where nobody does, `run()` tells it.
+    this.#ready.promise.catch(() => {});
+  }
+
+  /** Where it is in its life. */
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  /** Process id, or 0 while there is none. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Fulfilled when the model is in memory, rejected with an ArkError when it will not be. */
+  get ready(): Promise<EngineModel> {
+    return this.#ready.promise;
+  }
+
+  /**
+   * Runs the process until the signal is aborted.
+   *
+   * @throws {ArkError} `engine_failed` when it ends in another way, with one sentence.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = () => void this.#stop();
+    try {
+      const child = this.#start();
+      signal.addEventListener("abort", stop);
+      if (signal.aborted) stop();
+      this.#send({ type: "load", ...this.#options.load });
+      await Promise.all([this.#read(child), this.#log(child)]);
+      await this.#end(child);
+    } catch (error) {
+      this.#fail(error instanceof ArkError ? error : broken("The engine's process could not be run", error));
+    } finally {
+      signal.removeEventListener("abort", stop);
+      clearTimeout(this.#timer);
+    }
+    this.#state = this.#state === "stopping" ? "stopped" : "failed";
+    const error = this.#failure ??
+      new ArkError("cancelled", "The engine was stopped because the node needs its memory, or ends");
+    this.#ready.reject(error);
+    this.#take()?.fail(error);
+    if (this.#state === "failed") throw error;
+  }
+
+  /** Begins a request. Only in the state `ready` and while no other runs. */
+  answer(request: EngineRequest, listener: AnswerListener): void {
+    if (this.#state !== "ready" || this.#answer !== undefined) throw new TypeError("The worker cannot take a request");
+    const id = ++this.#requests;
+    this.#answer = { id, listener };
+    this.#send({ type: "generate", id, ...request });
+  }
+
+  /** Ends the request that runs. Its listener hears of it; where it takes too long, the process is ended. */
+  cancel(): void {
+    const answer = this.#answer;
+    if (answer === undefined || this.#state !== "ready") return;
+    this.#send({ type: "cancel", id: answer.id });
+    this.#within(this.#times.cancel, "The engine did not end a request that was cancelled");
+  }
+
+  #start(): Deno.ChildProcess {
+    const [program = "", ...args] = this.#options.command;
+    const child = new Deno.Command(program, {
+      args,
+      clearEnv: true,
+      env: { ...this.#options.environment },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#child = child;
+    this.#input = child.stdin.getWriter();
+    // A broken pipe is no news: the end of the process is noticed by its output.
+    this.#input.closed.catch(() => {});
+    this.#state = "starting";
+    this.#within(this.#times.hello, "The engine's process did not answer");
+    return child;
+  }
+
+  async #read(child: Deno.ChildProcess): Promise<void> {
+    const reader = new FrameReader();
+    try {
+      for await (const chunk of child.stdout) {
+        for (const message of reader.push(chunk)) this.#handle(decodeWorkerMessage(message));
+      }
+    } catch (error) {
+      this.#fail(
+        error instanceof ArkError ? error : broken("The engine's process said what is not part of its protocol", error),
+      );
+    }
+  }
+
+  #handle(message: WorkerMessage): void {
+    if (this.#state === "stopping" || this.#failure !== undefined) return;
+    const expected = `${this.#state} ${message.type}`;
+    switch (message.type) {
+      case "hello":
+        if (expected !== "starting hello" || message.protocol !== WORKER_PROTOCOL) throw unexpected();
+        this.#state = "loading";
+        return this.#within(this.#times.load, "The engine took too long to load the model");
+      case "loaded":
+        if (expected !== "loading loaded") throw unexpected();
+        this.#state = "ready";
+        clearTimeout(this.#timer);
+        return this.#ready.resolve(message);
+      case "failed":
+        throw new ArkError("engine_failed", `The engine cannot load the model: ${withoutEnd(message.message)}`);
+    }
+    if (this.#answer?.id !== message.id) throw unexpected();
+    const { listener } = this.#answer;
+    switch (message.type) {
+      case "start":
+        return listener.start(message.prompt_tokens);
+      case "text":
+        return listener.text(message.text, message.tokens);
+      case "end":
+        return this.#take()?.end(message);
+      case "error":
+        return this.#take()?.fail(new ArkError(message.code, message.message));
+    }
+  }
+
+  /** Takes the listener away from the request that runs: it hears one last word. */
+  #take(): AnswerListener | undefined {
+    const listener = this.#answer?.listener;
+    this.#answer = undefined;
+    if (this.#state === "ready") clearTimeout(this.#timer);
+    return listener;
+  }
+
+  /** Lines of the process's standard error: what llama.cpp and Deno say. The worker itself never logs text of a prompt. */
+  async #log(child: Deno.ChildProcess): Promise<void> {
+    const decoder = new TextDecoder();
+    let line = "";
+    for await (const chunk of child.stderr) {
+      const lines = (line + decoder.decode(chunk, { stream: true })).split("\n");
+      line = (lines.pop() ?? "").slice(0, LOG_LINE_LENGTH);
+      for (const each of lines) this.#logLine(each);
+    }
+    this.#logLine(line);
+  }
+
+  #logLine(line: string): void {
+    const text = line.trim().slice(0, LOG_LINE_LENGTH);
+    if (text !== "") this.#options.logger?.debug("The engine says", { reason: text, pid: this.pid });
+  }
+
+  async #end(child: Deno.ChildProcess): Promise<void> {
+    const { code, signal } = await child.status;
+    await this.#input?.abort().catch(() => {});
+    if (this.#state === "stopping" || this.#failure !== undefined) return;
+    const how = signal === null ? `exit status ${code}` : `signal ${signal}`;
+    this.#fail(new ArkError("engine_failed", `The engine's process ended unexpectedly (${how}); ask again`));
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "failed" || this.#failure !== undefined) return;
+    this.#state = "stopping";
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#kill(), this.#times.exit);
+    await this.#input?.close().catch(() => {});
+  }
+
+  #fail(error: ArkError): void {
+    this.#failure ??= error;
+    this.#kill();
+  }
+
+  #within(ms: number, otherwise: string): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fail(new ArkError("engine_failed", otherwise)), ms);
+  }
+
+  #kill(): void {
+    try {
+      this.#child?.kill("SIGKILL");
+    } catch {
+      // It is gone already.
+    }
+  }
+
+  #send(message: NodeMessage): void {
+    this.#input?.write(encodeFrame(message)).catch(() => {});
+  }
+}
+
+function broken(sentence: string, cause: unknown): ArkError {
+  return new ArkError("engine_failed", sentence, { cause });
+}
+
+function unexpected(): ArkError {
+  return new ArkError("engine_failed", "The engine's process said what it may not say now");
+}
+
+function withoutEnd(sentence: string): string {
+  return sentence.replace(/[.!\s]+$/, "");
+}

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { ArkError, type InferenceEvent } from "@ark/node/protocol";
+import { EventStream } from "../../src/inference/event_stream.ts";
+
+const START: InferenceEvent = { type: "start", model: "m", digest: null, prompt_tokens: 1 };
+const END: InferenceEvent = {
+  type: "end",
+  finish_reason: "stop",
+  usage: { prompt_tokens: 1, completion_tokens: 3 },
+  timings: { queue_ms: 0, load_ms: 0, prompt_ms: 0, generation_ms: 0 },
+};
+
+function text(value: string): InferenceEvent {
+  return { type: "text", text: value, tokens: 1 };
+}
+
+function stream(): { stream: EventStream; calls: string[] } {
+  const calls: string[] = [];
+  const made = new EventStream({
+    begin: () => calls.push("begin"),
+    leave: () => calls.push("leave"),
+    over: () => calls.push("over"),
+  });
+  return { stream: made, calls };
+}
+
+Deno.test("EventStream begins with the first event that is asked for", async () => {
+  const { stream: events, calls } = stream();
+  events.push(text("too early"));
+  const first = events.next();
+  assert.deepEqual(calls, ["begin"]);
+  events.push(START);
+  assert.deepEqual(await first, { done: false, value: START });
+});
+
+Deno.test("EventStream hands each event on at once, and joins texts that wait", async () => {
+  const { stream: events } = stream();
+  const first = events.next();
+  for (const event of [START, text("a"), text("b"), text("c"), END]) events.push(event);
+  assert.deepEqual(await first, { done: false, value: START });
+  assert.deepEqual(await Array.fromAsync(events), [{ type: "text", text: "abc", tokens: 3 }, END]);
+});
+
+Deno.test("EventStream keeps the order where texts join after some were taken", async () => {
+  const { stream: events } = stream();
+  const reads = [events.next(), events.next()];
+  events.push(text("a"));
+  events.push(text("b"));
+  events.push(text("c"));
+  events.push(text("d"));
+  reads.push(events.next());
+  events.push(text("e"));
+  reads.push(events.next());
+  events.push(END);
+  const read = await Promise.all(reads);
+  assert.deepEqual(read.map(({ value }) => value?.type === "text" ? value.text : value), ["a", "b", "cd", "e"]);
+  assert.deepEqual(await events.next(), { done: false, value: END });
+  assert.deepEqual(await events.next(), { done: true, value: undefined });
+});
+
+Deno.test("EventStream.fail() follows what waits, and is told once", async () => {
+  const { stream: events, calls } = stream();
+  const first = events.next();
+  events.push(START);
+  events.push(text("a"));
+  events.fail(new ArkError("engine_failed", "It broke"));
+  events.fail(new ArkError("cancelled", "Too late"));
+  await first;
+  assert.deepEqual(await events.next(), { done: false, value: text("a") });
+  await assert.rejects(events.next(), { code: "engine_failed" });
+  assert.deepEqual(await events.next(), { done: true, value: undefined });
+  assert.deepEqual(calls, ["begin", "over"]);
+});
+
+Deno.test("EventStream.return() takes effect while an event is awaited", async () => {
+  const { stream: events, calls } = stream();
+  const waiting = events.next();
+  assert.deepEqual(await events.return(), { done: true, value: undefined });
+  assert.deepEqual(await waiting, { done: true, value: undefined });
+  events.push(START);
+  assert.deepEqual(await events.next(), { done: true, value: undefined });
+  assert.deepEqual(calls, ["begin", "over", "leave"]);
+});
+
+Deno.test("EventStream.return() says nothing where the answer is over already", async () => {
+  const { stream: events, calls } = stream();
+  void events.next();
+  events.push(END);
+  await events.return();
+  assert.ok(!calls.includes("leave"));
+});
