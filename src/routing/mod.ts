@@ -1,0 +1,29 @@
+/**
+ * Chooses who answers a request, and asks a peer when that is better or the only way.
+ *
+ * - {@linkcode PeerTable} keeps, for each approved peer, what it offers *to us*, whether it is reachable and how far it
+ *   is, by asking it over the signed channel every few seconds.
+ * - {@linkcode RemoteBackend} is one peer as a `Backend`. Only model, input and parameters travel; the act is recorded
+ *   durably before it is sent; an answer whose signature, order of events or receipt is wrong is an error.
+ * - {@linkcode rank} decides, as a pure function; {@linkcode Router} is the `Backend` made of all the others. It tries the
+ *   next candidate as long as no text has been shown.
+ *
+ * The mesh listener is never given a `Router`: a request takes one hop.
+ *
+ * @example
+ * ```ts
+ * import { rank } from "@ark/node/routing";
+ *
+ * const order = rank([
+ *   { name: "far", local: false, loaded: true, inFlight: 0, slots: 1, roundTripMs: 40 },
+ *   { name: "near", local: false, loaded: true, inFlight: 0, slots: 1, roundTripMs: 2 },
+ * ]);
+ * console.log(order.map((candidate) => candidate.name)); // ["near", "far"]
+ * ```
+ *
+ * @module
+ */
+export * from "./peer_table.ts";
+export * from "./rank.ts";
+export * from "./remote_backend.ts";
+export * from "./router.ts";

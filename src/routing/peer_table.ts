@@ -1,0 +1,243 @@
+import type { NodeId } from "@ark/node/identity";
+import type { ApprovedPeer } from "@ark/node/peers";
+import { ArkError, decodeOffer, type ModelRef, type Offer, type OfferedModel, toArkError } from "@ark/node/protocol";
+import type { Logger } from "@ark/node/telemetry";
+import type { MeshClient, PeerAddress } from "@ark/node/transport";
+
+/**
+ * How an approved peer stands now.
+ *
+ * | state | meaning |
+ * |---|---|
+ * | `unseen` | no address is known yet |
+ * | `unreachable` | none of its addresses answers as that node |
+ * | `not_approved` | it answers, but its owner has not approved us |
+ * | `revoked` | its owner took our approval back |
+ * | `ready` | it answers and takes work |
+ * | `draining` | it answers and takes no work now |
+ */
+export type PeerState = "unseen" | "unreachable" | "not_approved" | "revoked" | "ready" | "draining";
+
+/** What is known of an approved peer. */
+export interface PeerView {
+  /** Its entry in the book. */
+  readonly peer: ApprovedPeer;
+  /** How it stands. */
+  readonly state: PeerState;
+  /** Why, as a sentence, where it is not `ready`. */
+  readonly reason: string | null;
+  /** Where it answered last. */
+  readonly address: PeerAddress | null;
+  /** Round trip of a signed request in milliseconds (smoothed), or null. */
+  readonly roundTripMs: number | null;
+  /** What it offers to us, or null. */
+  readonly offer: Offer | null;
+  /** Requests of ours that it is answering. */
+  readonly inFlight: number;
+}
+
+/** Options of {@linkcode PeerTable}. */
+export interface PeerTableOptions {
+  /** Lists the approved peers. */
+  approved(): readonly ApprovedPeer[];
+  /** Where a node may be dialled. */
+  addresses(id: NodeId): readonly PeerAddress[];
+  /** Asks a peer. */
+  client: Pick<MeshClient, "request">;
+  /** Port of our own mesh listener, told to peers so that they can dial us; 0 for none. */
+  ownPort(): number;
+  /** Says when a peer comes and goes. */
+  logger: Logger;
+  /** Time between two questions to a peer, in milliseconds. @default {3000} */
+  everyMs?: number;
+}
+
+interface Row {
+  state: PeerState;
+  reason: string | null;
+  address: PeerAddress | null;
+  roundTripMs: number | null;
+  offer: Offer | null;
+  inFlight: number;
+  asking: Promise<void> | null;
+}
+
+const OFFER_BYTES = 4 << 20;
+
+/** What the approved peers offer us, kept fresh. */
+export class PeerTable {
+  readonly #options: Required<PeerTableOptions>;
+  readonly #rows = new Map<NodeId, Row>();
+  #wake: () => void = () => {};
+
+  /** Makes an empty table. */
+  constructor(options: PeerTableOptions) {
+    this.#options = { everyMs: 3_000, ...options };
+  }
+
+  /** Every approved peer with what is known of it. */
+  list(): PeerView[] {
+    return this.#options.approved().map((peer) => {
+      const { state, reason, address, roundTripMs, offer, inFlight } = this.#row(peer.node_id);
+      return { peer, state, reason, address, roundTripMs, offer, inFlight };
+    });
+  }
+
+  /** Reachable peers that offer a model, each with the model as that peer describes it. */
+  offering(model: ModelRef): { view: PeerView; model: OfferedModel }[] {
+    return this.list().flatMap((view) => {
+      const found = view.state === "ready" ? findOffered(view.offer?.models ?? [], model) : undefined;
+      return found === undefined ? [] : [{ view, model: found }];
+    });
+  }
+
+  /** Where a peer may be dialled: where it answered last comes first. */
+  addresses(id: NodeId): PeerAddress[] {
+    const last = this.#rows.get(id)?.address ?? null;
+    const known = this.#options.addresses(id);
+    if (last === null) return [...known];
+    return [last, ...known.filter((one) => one.hostname !== last.hostname || one.port !== last.port)];
+  }
+
+  /** Counts a request to a peer as running until the result is disposed. */
+  begin(id: NodeId): Disposable {
+    const row = this.#row(id);
+    row.inFlight++;
+    let running = true;
+    return {
+      [Symbol.dispose]() {
+        if (running) row.inFlight--;
+        running = false;
+      },
+    };
+  }
+
+  /** Notes that a request to a peer failed on the way, so that it is not chosen again before it has answered. */
+  failed(id: NodeId, reason: string): void {
+    this.#settle(this.#row(id), id, { state: "unreachable", reason });
+    this.refresh();
+  }
+
+  /** Asks every peer now instead of at the next turn. */
+  refresh(): void {
+    this.#wake();
+  }
+
+  /** Asks one peer now and waits for what it says. */
+  ask(id: NodeId, signal: AbortSignal): Promise<void> {
+    const row = this.#row(id);
+    row.asking ??= this.#ask(row, id, signal).finally(() => row.asking = null);
+    return row.asking;
+  }
+
+  /** Keeps the table fresh until the signal fires. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const woken = new Promise<void>((resolve) => this.#wake = resolve);
+      const asked = this.#options.approved().map((peer) => this.ask(peer.node_id, signal));
+      await Promise.race([Promise.all(asked), woken]);
+      await Promise.race([woken, pause(this.#options.everyMs, signal)]);
+    }
+    await Promise.allSettled([...this.#rows.values()].map((row) => row.asking));
+  }
+
+  async #ask(row: Row, id: NodeId, signal: AbortSignal): Promise<void> {
+    const addresses = this.addresses(id);
+    if (addresses.length === 0) {
+      return this.#settle(row, id, { state: "unseen", reason: "It was not seen yet: is it running, and does the network let mDNS pass" });
+    }
+    const began = performance.now();
+    try {
+      const path = `/ark/v1/offer?port=${this.#options.ownPort()}`;
+      const response = await this.#options.client.request({ id, addresses }, { method: "GET", path, deadlineMs: 5_000, signal });
+      const took = performance.now() - began;
+      const body = await readJson(response.body, OFFER_BYTES);
+      if (response.status !== 200) return this.#settle(row, id, { ...refusal(response.status, body), address: response.address });
+      const offer = decodeOffer(body);
+      this.#settle(row, id, {
+        state: offer.ready ? "ready" : "draining",
+        reason: offer.ready ? null : "It takes no work now",
+        address: response.address,
+        offer,
+        roundTripMs: row.roundTripMs === null ? took : row.roundTripMs * 0.8 + took * 0.2,
+      });
+    } catch (error) {
+      if (signal.aborted) return;
+      const refused = refusalOf(error);
+      this.#settle(row, id, refused ?? { state: "unreachable", reason: toArkError(error).message });
+    }
+  }
+
+  #settle(row: Row, id: NodeId, news: Partial<Row>): void {
+    const before = row.state;
+    Object.assign(row, news);
+    if (row.state !== "ready") row.offer = row.state === "draining" ? row.offer : null;
+    if (before === row.state) return;
+    const fields = { peer: id, ...(row.reason === null ? {} : { reason: row.reason }) };
+    this.#options.logger.info(row.state === "ready" ? "A peer is ready" : `A peer is ${row.state.replace("_", " ")}`, fields);
+  }
+
+  #row(id: NodeId): Row {
+    let row = this.#rows.get(id);
+    if (row === undefined) {
+      row = { state: "unseen", reason: null, address: null, roundTripMs: null, offer: null, inFlight: 0, asking: null };
+      this.#rows.set(id, row);
+    }
+    return row;
+  }
+}
+
+function refusal(status: number, body: unknown): Pick<Row, "state" | "reason"> {
+  const code = (body as { error?: { code?: unknown } } | null)?.error?.code;
+  if (code === "ark_revoked") return { state: "revoked", reason: "Its owner took our approval back" };
+  if (status === 401) return { state: "not_approved", reason: "Its owner has not approved this node yet" };
+  return { state: "unreachable", reason: `It answered with status ${status}` };
+}
+
+/** A refusal may also arrive as an error: answers of one who does not know us carry no signature. */
+function refusalOf(error: unknown): Pick<Row, "state" | "reason"> | null {
+  if (!(error instanceof ArkError)) return null;
+  if (error.code === "unauthenticated") return refusal(401, null);
+  if (error.code === "revoked") return refusal(403, { error: { code: "ark_revoked" } });
+  return null;
+}
+
+/** Finds a model in an offer as a person may write it: whole id, or the name alone when only one has it. */
+export function findOffered(models: readonly OfferedModel[], ref: ModelRef): OfferedModel | undefined {
+  const wanted = ref.toLowerCase();
+  const exact = models.find((model) => model.id.toLowerCase() === wanted);
+  if (exact !== undefined) return exact;
+  const name = wanted.endsWith(":latest") ? wanted.slice(0, -":latest".length) : wanted;
+  if (name.includes(":")) return undefined;
+  const named = models.filter((model) => model.id.toLowerCase().split(":")[0] === name);
+  return named.length === 1 ? named[0] : undefined;
+}
+
+/** Reads a short JSON body of a peer. */
+export async function readJson(body: ReadableStream<Uint8Array>, limit: number): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > limit) throw new ArkError("unavailable", "The peer sent more than this answer may hold");
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(await new Blob(chunks as BlobPart[]).text());
+  } catch (error) {
+    throw new ArkError("unavailable", "The peer sent an answer that is not JSON", { cause: error });
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+  });
+}
