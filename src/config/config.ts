@@ -1,0 +1,219 @@
+import { availableParallelism, hostname as hostName } from "node:os";
+import { label } from "@ark/node/protocol";
+import { parsePeerAddress } from "@ark/node/discovery";
+import { ConfigError } from "./config_error.ts";
+import { type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
+import type { FlagSpec, ParsedArgs } from "./flags.ts";
+
+export { ConfigError } from "./config_error.ts";
+
+/** What a node can be; every node runs the same executable. */
+export const ROLE_NAMES = ["compute", "gateway"] as const;
+
+/** One of {@linkcode ROLE_NAMES}. */
+export type RoleName = typeof ROLE_NAMES[number];
+
+/** Where something listens or is dialled. */
+export interface HostPort {
+  /** Name or IP address, IPv6 without brackets. */
+  hostname: string;
+  /** 0 to 65535; 0 lets the system choose. */
+  port: number;
+}
+
+/** Everything the owner can set about a running node. */
+export interface Config {
+  /** What this node does. */
+  readonly roles: readonly RoleName[];
+  /** Where it keeps its data. */
+  readonly paths: DataPaths;
+  /** Label that approved peers see. */
+  readonly name: string;
+  /** Owner's API. */
+  readonly listen: HostPort;
+  /** Peers. */
+  readonly meshListen: HostPort;
+  /** Folders with GGUF files. */
+  readonly modelDirectories: readonly string[];
+  /** Addresses to dial where multicast does not pass. */
+  readonly peers: readonly HostPort[];
+  /** Whether mDNS announces and browses. */
+  readonly mdns: boolean;
+  /** Which GPU backend the engine may use. */
+  readonly gpu: GpuChoice;
+  /** Engine threads; null lets the engine fit them to model and machine. */
+  readonly threads: number | null;
+  /** Most tokens of context that the engine reserves per stream. */
+  readonly contextSize: number;
+  /** Memory of the GPU that stays free, in bytes; null is the engine's default. */
+  readonly vramReserve: number | null;
+  /** Models kept in memory at once. */
+  readonly maxLoaded: number;
+  /** Least severe log lines that are printed. */
+  readonly logLevel: LogLevelName;
+  /** How log lines look. */
+  readonly logFormat: "text" | "json";
+  /** How long running answers may go on after SIGTERM, in milliseconds. */
+  readonly drainMs: number;
+}
+
+/** A GPU backend, `auto` for the best that works, `off` for the processor. */
+export type GpuChoice = "auto" | "off" | "cuda" | "vulkan" | "metal";
+
+/** Names of log levels, least severe first. */
+export type LogLevelName = "debug" | "info" | "warn" | "error";
+
+/** Flags of `ark-node serve`, as `--help` lists them. Each is also an environment variable: `--mesh-listen` is `ARK_MESH_LISTEN`. */
+export const SERVE_FLAGS: Record<string, FlagSpec> = {
+  role: { value: "ROLES", help: "compute, gateway or both, separated by commas (default: compute,gateway)" },
+  data: { value: "DIR", help: "data directory (default: $ARK_DATA, else the platform's)" },
+  name: { value: "NAME", help: "label that approved peers see (default: the machine's name)" },
+  listen: { value: "HOST:PORT", help: "where your own apps connect (default: 127.0.0.1:8910)" },
+  "mesh-listen": { value: "HOST:PORT", help: "where other nodes connect (default: 0.0.0.0:8911)" },
+  models: { value: "DIR", multiple: true, help: "folder with GGUF files; may be repeated" },
+  peer: { value: "HOST:PORT", multiple: true, help: "neighbour to look for where multicast does not pass; may be repeated" },
+  "no-mdns": { help: "neither announce nor look for neighbours by mDNS" },
+  gpu: { value: "WHICH", help: "auto, off, cuda, vulkan or metal (default: auto)" },
+  threads: { value: "N", help: "engine threads (default: fits the model and the machine)" },
+  context: { value: "TOKENS", help: "most tokens of context per stream (default: 8192)" },
+  "vram-reserve": { value: "SIZE", help: "GPU memory that stays free, such as 2GiB" },
+  "max-loaded": { value: "N", help: "models kept in memory at once (default: 2)" },
+  "log-level": { value: "LEVEL", help: "debug, info, warn or error (default: info)" },
+  "log-format": { value: "FORMAT", help: "text or json (default: text)" },
+  drain: { value: "SECONDS", help: "how long running answers may go on after SIGTERM (default: 30)" },
+};
+
+/** What {@linkcode loadConfig} reads from. */
+export interface ConfigSources {
+  /** Flags of the command line, by name without dashes. */
+  flags: ParsedArgs["flags"];
+  /** Reads an environment variable. */
+  env(name: string): string | undefined;
+}
+
+/**
+ * Builds the configuration: flag, else environment, else default.
+ *
+ * @throws {ConfigError} with one sentence that names the flag.
+ */
+export async function loadConfig({ flags, env }: ConfigSources): Promise<Config> {
+  const text = (name: string): string | undefined => {
+    const flag = flags[name];
+    if (typeof flag === "string") return flag;
+    return env(`ARK_${name.toUpperCase().replaceAll("-", "_")}`) || undefined;
+  };
+  const list = (name: string): string[] => {
+    const flag = flags[name];
+    if (Array.isArray(flag)) return flag;
+    return (env(`ARK_${name.toUpperCase()}`) ?? "").split(",").map((part) => part.trim()).filter(Boolean);
+  };
+  const paths = dataPaths(await dataDirectoryOf(text("data"), env));
+  const reserve = text("vram-reserve");
+  const threads = text("threads");
+  return Object.freeze({
+    roles: roles(text("role") ?? ROLE_NAMES.join(",")),
+    paths,
+    name: label(text("name") ?? hostName()) || "ark-node",
+    listen: localAddress(text("listen") ?? "127.0.0.1:8910"),
+    meshListen: address("mesh-listen", text("mesh-listen") ?? "0.0.0.0:8911", 8911),
+    modelDirectories: [paths.models, ...list("models")],
+    peers: list("peer").map((peer) => address("peer", peer, 8911)),
+    mdns: flags["no-mdns"] !== true && !["1", "true"].includes(env("ARK_NO_MDNS") ?? ""),
+    gpu: choice("gpu", text("gpu") ?? "auto", ["auto", "off", "cuda", "vulkan", "metal"]),
+    threads: threads === undefined ? null : natural("threads", threads, { least: 1, most: availableParallelism() * 2 }),
+    contextSize: natural("context", text("context") ?? "8192", { least: 64, most: 1 << 24 }),
+    vramReserve: reserve === undefined ? null : bytes("vram-reserve", reserve),
+    maxLoaded: natural("max-loaded", text("max-loaded") ?? "2", { least: 1, most: 64 }),
+    logLevel: choice("log-level", text("log-level") ?? "info", ["debug", "info", "warn", "error"]),
+    logFormat: choice("log-format", text("log-format") ?? "text", ["text", "json"]),
+    drainMs: natural("drain", text("drain") ?? "30", { least: 0, most: 3600 }) * 1000,
+  });
+}
+
+/** The data directory that a command uses: its `--data`, else the machine's default. */
+export async function dataDirectoryOf(flag: string | undefined, env: ConfigSources["env"]): Promise<string> {
+  if (flag !== undefined) return flag;
+  const arkServer = await writable("/opt/ark/data/arknet");
+  return defaultDataDirectory({ os: Deno.build.os, env, writable: () => arkServer });
+}
+
+async function writable(path: string): Promise<boolean> {
+  try {
+    const probe = await Deno.makeTempFile({ dir: path, prefix: ".ark-probe-" });
+    await Deno.remove(probe);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function roles(text: string): RoleName[] {
+  const asked = text.split(",").map((role) => role.trim()).filter(Boolean);
+  for (const role of asked) {
+    if (!(ROLE_NAMES as readonly string[]).includes(role)) {
+      throw new ConfigError(`Cannot use --role ${role}: the roles are ${ROLE_NAMES.join(" and ")}`);
+    }
+  }
+  if (asked.length === 0) throw new ConfigError(`Cannot use an empty --role: the roles are ${ROLE_NAMES.join(" and ")}`);
+  return ROLE_NAMES.filter((role) => asked.includes(role));
+}
+
+function address(flag: string, text: string, defaultPort: number): HostPort {
+  try {
+    return parsePeerAddress(text, defaultPort);
+  } catch (error) {
+    throw new ConfigError(`Cannot use --${flag} ${text}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** Whether a host is this machine alone: what arrives there comes from the owner's own programs. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+function localAddress(text: string): HostPort {
+  const parsed = address("listen", text, 8910);
+  if (!isLoopback(parsed.hostname)) {
+    throw new ConfigError(
+      `Cannot use --listen ${text}: the owner's API has no API keys yet, so it listens on loopback only; ` +
+        "use 127.0.0.1 and put a reverse proxy with its own login in front",
+    );
+  }
+  return parsed;
+}
+
+function choice<T extends string>(flag: string, text: string, allowed: readonly T[]): T {
+  const found = allowed.find((one) => one === text);
+  if (found === undefined) throw new ConfigError(`Cannot use --${flag} ${text}: it is one of ${allowed.join(", ")}`);
+  return found;
+}
+
+function natural(flag: string, text: string, range: { least: number; most: number }): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < range.least || value > range.most) {
+    throw new ConfigError(`Cannot use --${flag} ${text}: it is a whole number from ${range.least} to ${range.most}`);
+  }
+  return value;
+}
+
+const UNITS: Record<string, number> = { "": 1, k: 1e3, m: 1e6, g: 1e9, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30 };
+
+function bytes(flag: string, text: string): number {
+  const [, amount, unit] = text.match(/^(\d+(?:\.\d+)?)\s*([kmg]i?)?b?$/i) ?? [];
+  const factor = UNITS[(unit ?? "").toLowerCase()];
+  if (amount === undefined || factor === undefined) {
+    throw new ConfigError(`Cannot use --${flag} ${text}: it is a size such as 512MiB or 2GiB`);
+  }
+  return Math.round(Number(amount) * factor);
+}
+
+/** How long from now an expiry such as `30d`, `12h` or `never` is, in milliseconds; null is never. */
+export function duration(flag: string, text: string): number | null {
+  if (text === "never") return null;
+  const [, amount, unit] = text.match(/^(\d+)\s*([mhdw])$/) ?? [];
+  const factor = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }[unit ?? ""];
+  if (amount === undefined || factor === undefined || Number(amount) === 0) {
+    throw new ConfigError(`Cannot use --${flag} ${text}: it is a time such as 12h, 30d, 4w or never`);
+  }
+  return Number(amount) * factor;
+}

@@ -1,0 +1,59 @@
+import { join } from "node:path";
+
+/** Where a node of an Ark server keeps its data when that folder exists and is writable (from the founding texts). */
+export const ARK_SERVER_DATA = "/opt/ark/data/arknet";
+
+/** What {@linkcode defaultDataDirectory} asks of the machine. */
+export interface Machine {
+  /** Operating system, as `Deno.build.os`. */
+  os: string;
+  /** Reads an environment variable. */
+  env(name: string): string | undefined;
+  /** Whether a folder exists and can be written. */
+  writable(path: string): boolean;
+}
+
+/** Picks the data directory: `$ARK_DATA`, the Ark server's folder where it is writable, else the platform's own. */
+export function defaultDataDirectory({ os, env, writable }: Machine): string {
+  const asked = env("ARK_DATA");
+  if (asked) return asked;
+  if (writable(ARK_SERVER_DATA)) return ARK_SERVER_DATA;
+  const home = env("HOME") ?? env("USERPROFILE") ?? "/var/lib";
+  if (os === "darwin") return join(home, "Library", "Application Support", "ark-node");
+  if (os === "windows") return join(env("LOCALAPPDATA") ?? home, "ark-node");
+  return join(env("XDG_DATA_HOME") || join(home, ".local", "share"), "ark-node");
+}
+
+/** Paths inside a data directory, all in one place. */
+export interface DataPaths {
+  /** The directory itself. */
+  root: string;
+  /** Ed25519 key, 0600. */
+  key: string;
+  /** SQLite database. */
+  database: string;
+  /** Approved peers, the source of truth. */
+  peers: string;
+  /** Audit log as JSON lines. */
+  audit: string;
+  /** Token of the admin API, 0600. */
+  adminToken: string;
+  /** Lock of the running node; says where its API listens. */
+  lock: string;
+  /** Models that are always looked for. */
+  models: string;
+}
+
+/** Names every file of a data directory. */
+export function dataPaths(root: string): DataPaths {
+  return {
+    root,
+    key: join(root, "node.key"),
+    database: join(root, "node.db"),
+    peers: join(root, "approved_peers.json"),
+    audit: join(root, "audit.log"),
+    adminToken: join(root, "admin.token"),
+    lock: join(root, "node.lock"),
+    models: join(root, "models"),
+  };
+}

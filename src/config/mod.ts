@@ -1,0 +1,20 @@
+/**
+ * What the owner asked for, read once, checked, frozen.
+ *
+ * A value comes from the first of: flag, environment (`ARK_…`), default. {@linkcode loadConfig} is the only place that
+ * knows this order; nothing to the left of this module reads an environment variable or a flag. A wrong value is a
+ * {@linkcode ConfigError} with one sentence that names the flag.
+ *
+ * @example
+ * ```ts
+ * import { loadConfig } from "@ark/node/config";
+ *
+ * const config = await loadConfig({ flags: { data: "/tmp/ark", listen: "127.0.0.1:0" }, env: () => undefined });
+ * console.log(config.roles); // ["compute", "gateway"]
+ * ```
+ *
+ * @module
+ */
+export * from "./config.ts";
+export * from "./data_directory.ts";
+export * from "./flags.ts";
