@@ -1,8 +1,9 @@
 import { availableParallelism, hostname as hostName } from "node:os";
+import { resolve } from "node:path";
 import { label } from "@ark/node/protocol";
 import { parsePeerAddress } from "@ark/node/discovery";
 import { ConfigError } from "./config_error.ts";
-import { type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
+import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
 
 export { ConfigError } from "./config_error.ts";
@@ -71,7 +72,11 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   listen: { value: "HOST:PORT", help: "where your own apps connect (default: 127.0.0.1:8910)" },
   "mesh-listen": { value: "HOST:PORT", help: "where other nodes connect (default: 0.0.0.0:8911)" },
   models: { value: "DIR", multiple: true, help: "folder with GGUF files; may be repeated" },
-  peer: { value: "HOST:PORT", multiple: true, help: "neighbour to look for where multicast does not pass; may be repeated" },
+  peer: {
+    value: "HOST:PORT",
+    multiple: true,
+    help: "neighbour to look for where multicast does not pass; may be repeated",
+  },
   "no-mdns": { help: "neither announce nor look for neighbours by mDNS" },
   gpu: { value: "WHICH", help: "auto, off, cuda, vulkan or metal (default: auto)" },
   threads: { value: "N", help: "engine threads (default: fits the model and the machine)" },
@@ -100,12 +105,12 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
   const text = (name: string): string | undefined => {
     const flag = flags[name];
     if (typeof flag === "string") return flag;
-    return env(`ARK_${name.toUpperCase().replaceAll("-", "_")}`) || undefined;
+    return env(environmentName(name)) || undefined;
   };
   const list = (name: string): string[] => {
     const flag = flags[name];
     if (Array.isArray(flag)) return flag;
-    return (env(`ARK_${name.toUpperCase()}`) ?? "").split(",").map((part) => part.trim()).filter(Boolean);
+    return (env(environmentName(name)) ?? "").split(",").map((part) => part.trim()).filter(Boolean);
   };
   const paths = dataPaths(await dataDirectoryOf(text("data"), env));
   const reserve = text("vram-reserve");
@@ -117,8 +122,8 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     listen: localAddress(text("listen") ?? "127.0.0.1:8910"),
     meshListen: address("mesh-listen", text("mesh-listen") ?? "0.0.0.0:8911", 8911),
     modelDirectories: [paths.models, ...list("models")],
-    peers: list("peer").map((peer) => address("peer", peer, 8911)),
-    mdns: flags["no-mdns"] !== true && !["1", "true"].includes(env("ARK_NO_MDNS") ?? ""),
+    peers: list("peer").map(neighbour),
+    mdns: flags["no-mdns"] !== true && !switchedOn("no-mdns", env("ARK_NO_MDNS") ?? ""),
     gpu: choice("gpu", text("gpu") ?? "auto", ["auto", "off", "cuda", "vulkan", "metal"]),
     threads: threads === undefined ? null : natural("threads", threads, { least: 1, most: availableParallelism() * 2 }),
     contextSize: natural("context", text("context") ?? "8192", { least: 64, most: 1 << 24 }),
@@ -132,9 +137,10 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
 
 /** The data directory that a command uses: its `--data`, else the machine's default. */
 export async function dataDirectoryOf(flag: string | undefined, env: ConfigSources["env"]): Promise<string> {
-  if (flag !== undefined) return flag;
-  const arkServer = await writable("/opt/ark/data/arknet");
-  return defaultDataDirectory({ os: Deno.build.os, env, writable: () => arkServer });
+  if (flag === "") throw new ConfigError("Cannot use an empty --data: it is the folder where the node keeps its data");
+  if (flag !== undefined) return resolve(flag);
+  const arkServer = await writable(ARK_SERVER_DATA);
+  return resolve(defaultDataDirectory({ os: Deno.build.os, env, writable: () => arkServer }));
 }
 
 async function writable(path: string): Promise<boolean> {
@@ -154,7 +160,9 @@ function roles(text: string): RoleName[] {
       throw new ConfigError(`Cannot use --role ${role}: the roles are ${ROLE_NAMES.join(" and ")}`);
     }
   }
-  if (asked.length === 0) throw new ConfigError(`Cannot use an empty --role: the roles are ${ROLE_NAMES.join(" and ")}`);
+  if (asked.length === 0) {
+    throw new ConfigError(`Cannot use an empty --role: the roles are ${ROLE_NAMES.join(" and ")}`);
+  }
   return ROLE_NAMES.filter((role) => asked.includes(role));
 }
 
@@ -164,6 +172,12 @@ function address(flag: string, text: string, defaultPort: number): HostPort {
   } catch (error) {
     throw new ConfigError(`Cannot use --${flag} ${text}: ${error instanceof Error ? error.message : error}`);
   }
+}
+
+function neighbour(text: string): HostPort {
+  const parsed = address("peer", text, 8911);
+  if (parsed.port === 0) throw new ConfigError(`Cannot use --peer ${text}: port 0 cannot be dialled`);
+  return parsed;
 }
 
 /** Whether a host is this machine alone: what arrives there comes from the owner's own programs. */
@@ -188,6 +202,16 @@ function choice<T extends string>(flag: string, text: string, allowed: readonly 
   return found;
 }
 
+function switchedOn(flag: string, text: string): boolean {
+  if (["1", "true", "yes", "on"].includes(text.toLowerCase())) return true;
+  if (["", "0", "false", "no", "off"].includes(text.toLowerCase())) return false;
+  throw new ConfigError(`Cannot use ${environmentName(flag)}=${text} for --${flag}: it is 1 or 0`);
+}
+
+function environmentName(flag: string): string {
+  return `ARK_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
+
 function natural(flag: string, text: string, range: { least: number; most: number }): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < range.least || value > range.most) {
@@ -196,24 +220,43 @@ function natural(flag: string, text: string, range: { least: number; most: numbe
   return value;
 }
 
-const UNITS: Record<string, number> = { "": 1, k: 1e3, m: 1e6, g: 1e9, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30 };
+const UNITS: Record<string, number> = {
+  "": 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  t: 1e12,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+  ti: 2 ** 40,
+};
 
 function bytes(flag: string, text: string): number {
-  const [, amount, unit] = text.match(/^(\d+(?:\.\d+)?)\s*([kmg]i?)?b?$/i) ?? [];
+  const [, amount, unit] = text.match(/^(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?$/i) ?? [];
   const factor = UNITS[(unit ?? "").toLowerCase()];
-  if (amount === undefined || factor === undefined) {
+  const size = Math.round(Number(amount) * (factor ?? NaN));
+  if (!Number.isSafeInteger(size)) {
     throw new ConfigError(`Cannot use --${flag} ${text}: it is a size such as 512MiB or 2GiB`);
   }
-  return Math.round(Number(amount) * factor);
+  return size;
 }
 
-/** How long from now an expiry such as `30d`, `12h` or `never` is, in milliseconds; null is never. */
+/** A hundred years: what is meant to last longer is meant to last. */
+const LONGEST_MS = 36_525 * 86_400_000;
+
+/**
+ * How long from now an expiry such as `30d`, `12h` or `never` is, in milliseconds; null is never.
+ *
+ * @throws {ConfigError} with one sentence that names the flag.
+ */
 export function duration(flag: string, text: string): number | null {
   if (text === "never") return null;
   const [, amount, unit] = text.match(/^(\d+)\s*([mhdw])$/) ?? [];
   const factor = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }[unit ?? ""];
-  if (amount === undefined || factor === undefined || Number(amount) === 0) {
+  const ms = Number(amount) * (factor ?? NaN);
+  if (!(ms > 0 && ms <= LONGEST_MS)) {
     throw new ConfigError(`Cannot use --${flag} ${text}: it is a time such as 12h, 30d, 4w or never`);
   }
-  return Number(amount) * factor;
+  return ms;
 }

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 
 /** Where a node of an Ark server keeps its data when that folder exists and is writable (from the founding texts). */
 export const ARK_SERVER_DATA = "/opt/ark/data/arknet";
@@ -18,10 +18,12 @@ export function defaultDataDirectory({ os, env, writable }: Machine): string {
   const asked = env("ARK_DATA");
   if (asked) return asked;
   if (writable(ARK_SERVER_DATA)) return ARK_SERVER_DATA;
-  const home = env("HOME") ?? env("USERPROFILE") ?? "/var/lib";
+  const home = env("HOME") || env("USERPROFILE") || "/var/lib";
   if (os === "darwin") return join(home, "Library", "Application Support", "ark-node");
-  if (os === "windows") return join(env("LOCALAPPDATA") ?? home, "ark-node");
-  return join(env("XDG_DATA_HOME") || join(home, ".local", "share"), "ark-node");
+  if (os === "windows") return join(env("LOCALAPPDATA") || home, "ark-node");
+  // A relative one is to be ignored, says the XDG specification.
+  const shared = env("XDG_DATA_HOME") ?? "";
+  return join(isAbsolute(shared) ? shared : join(home, ".local", "share"), "ark-node");
 }
 
 /** Paths inside a data directory, all in one place. */

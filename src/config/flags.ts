@@ -46,7 +46,8 @@ export function parseFlags(args: string[], specs: Record<string, FlagSpec>): Par
 function explain(error: unknown, args: string[], known: string[]): string {
   const code = (error as { code?: string }).code;
   const message = error instanceof Error ? error.message : String(error);
-  const name = message.match(/'(-[^'\s]*)/)?.[1] ?? args.find((arg) => arg.startsWith("-")) ?? "";
+  // Where a flag has a short form, the message names both: '-d, --data <value>'.
+  const name = message.match(/'(?:-\w, )?(-[^'\s]*)/)?.[1] ?? args.find((arg) => arg.startsWith("-")) ?? "";
   if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
     const near = nearest(name.replace(/^-+/, "").split("=")[0] ?? "", known);
     return `Unknown flag ${name}${near === null ? "" : `, did you mean --${near}`}: see --help`;

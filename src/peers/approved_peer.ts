@@ -37,14 +37,15 @@ export interface Approval {
   public_key?: string;
   /** Label for people. */
   name?: string;
+  /** When it was approved, RFC 3339; absent for now. */
+  approved_at?: string;
   /** When it ends, RFC 3339. */
   expires_at?: string;
   /** What it may do; what is omitted it may not. */
   permissions?: Partial<Permissions>;
 }
 
-const APPROVAL_FIELDS = ["node_id", "public_key", "name", "expires_at", "permissions"];
-const PEER_FIELDS = [...APPROVAL_FIELDS, "approved_at"];
+const PEER_FIELDS = ["node_id", "public_key", "name", "approved_at", "expires_at", "permissions"];
 const PERMISSION_FIELDS = ["can_request_inference", "can_pull_models", "models_shared", "max_concurrent_requests"];
 
 /**
@@ -57,21 +58,22 @@ export function decodeApproval(value: unknown, approvedAt: string): ApprovedPeer
   const fields = object(value, "approval");
   refuseUnknown(fields, PEER_FIELDS, "approval");
   const { id, key, alias } = whoIs(fields);
-  const name = label(fields.name ?? alias ?? "");
+  if (fields.name !== undefined && typeof fields.name !== "string") throw bad("Field name must be a text");
+  const name = label(fields.name ?? alias);
   return {
     node_id: id,
     public_key: formatPublicKey(key),
     name: name || `ark ${id.slice(0, 8)}`,
-    approved_at: typeof fields.approved_at === "string" ? instant(fields.approved_at, "approved_at") : approvedAt,
+    approved_at: fields.approved_at === undefined ? approvedAt : instant(fields.approved_at, "approved_at"),
     ...(fields.expires_at === undefined ? {} : { expires_at: instant(fields.expires_at, "expires_at") }),
-    permissions: decodePermissions(fields.permissions ?? {}),
+    permissions: decodePermissions(fields.permissions === undefined ? {} : fields.permissions),
   };
 }
 
 function whoIs(fields: Record<string, unknown>): { id: NodeId; key: Uint8Array; alias: string | null } {
   const idText = fields.node_id;
   if (idText !== undefined && typeof idText !== "string") throw bad("Field node_id must be a text");
-  const stated = idText === undefined ? null : idOrNull(idText);
+  const stated = idText !== undefined && looksLikeId(idText) ? readId(idText) : null;
   if (fields.public_key === undefined) {
     if (idText === undefined) throw bad("An approval needs public_key or node_id");
     const id = stated ?? readId(idText);
@@ -84,12 +86,9 @@ function whoIs(fields: Record<string, unknown>): { id: NodeId; key: Uint8Array; 
   return { id, key, alias: stated === null && idText !== undefined ? idText : null };
 }
 
-function idOrNull(text: string): NodeId | null {
-  try {
-    return parseNodeId(text);
-  } catch {
-    return null;
-  }
+/** An id with a typing error is no label: it would be approved under another key without a word. */
+function looksLikeId(text: string): boolean {
+  return /^[a-z0-9]{56}$/i.test(text.replaceAll(/[\s-]/g, ""));
 }
 
 function readId(text: string): NodeId {
@@ -111,14 +110,13 @@ function readKey(text: string): Uint8Array {
 function decodePermissions(value: unknown): Permissions {
   const fields = object(value, "permissions");
   refuseUnknown(fields, PERMISSION_FIELDS, "permissions");
-  const shared = fields.models_shared ?? [];
+  const { models_shared: shared = [], max_concurrent_requests: most = 1 } = fields;
   if (!Array.isArray(shared) || shared.length > LIMITS.offeredModels) throw bad("Field models_shared must be a list");
   for (const model of shared) {
-    if (typeof model !== "string" || model.length === 0 || model.length > LIMITS.modelRefLength) {
+    if (typeof model !== "string" || model.length > LIMITS.modelRefLength || !/^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(model)) {
       throw bad("Each entry of models_shared must be the name of a model");
     }
   }
-  const most = fields.max_concurrent_requests ?? 1;
   if (!Number.isInteger(most) || (most as number) < 1 || (most as number) > 1_000) {
     throw bad("Field max_concurrent_requests must be a whole number from 1 to 1000");
   }
@@ -131,13 +129,15 @@ function decodePermissions(value: unknown): Permissions {
 }
 
 function flag(fields: Record<string, unknown>, name: string): boolean {
-  const value = fields[name] ?? false;
+  const { [name]: value = false } = fields;
   if (typeof value !== "boolean") throw bad(`Field ${name} must be true or false`);
   return value;
 }
 
+const INSTANT_REGEXP = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/i;
+
 function instant(value: unknown, name: string): string {
-  const time = typeof value === "string" ? Date.parse(value) : NaN;
+  const time = typeof value === "string" && INSTANT_REGEXP.test(value) ? Date.parse(value) : NaN;
   if (Number.isNaN(time)) throw bad(`Field ${name} must be a time such as 2026-12-20T00:00:00Z`);
   return new Date(time).toISOString();
 }
@@ -158,20 +158,24 @@ function bad(message: string): ArkError {
 
 /** Whether a model's id matches an entry of `models_shared`: the same text, or a pattern with `*`, in any case. */
 export function sharesModel(patterns: readonly string[], model: string): boolean {
-  return patterns.some((pattern) => matches(pattern.toLowerCase(), model.toLowerCase()));
+  const id = model.toLowerCase();
+  return patterns.some((pattern) => matches(pattern.toLowerCase(), id));
 }
 
-/** Matches `*` greedily in linear time, so that a pattern cannot be made slow. */
+/** Looks for the parts between the stars from left to right, each once: no pattern can be made slow. */
 function matches(pattern: string, text: string): boolean {
-  let p = 0, t = 0, star = -1, mark = 0;
-  while (t < text.length) {
-    if (pattern[p] === "*") [star, mark, p] = [p, t, p + 1];
-    else if (pattern[p] === text[t]) [p, t] = [p + 1, t + 1];
-    else if (star >= 0) [p, mark, t] = [star + 1, mark + 1, mark + 1];
-    else return false;
+  const [first = "", ...others] = pattern.split("*");
+  const last = others.pop();
+  if (last === undefined) return pattern === text;
+  if (!text.startsWith(first) || !text.endsWith(last)) return false;
+  let from = first.length;
+  const end = text.length - last.length;
+  for (const part of others) {
+    const at = text.indexOf(part, from);
+    if (at < 0) return false;
+    from = at + part.length;
   }
-  while (pattern[p] === "*") p++;
-  return p === pattern.length;
+  return from <= end;
 }
 
 const NUMBER_WORDS = ["", "one question", "two questions", "three questions", "four questions"];

@@ -49,7 +49,10 @@ export class Gate {
     if (peer === undefined) throw new ArkError("forbidden", "This node has not approved you");
     const { permissions } = peer;
     if (act === "infer" ? !permissions.can_request_inference : !permissions.can_pull_models) {
-      throw new ArkError("forbidden", `This node does not let you ${act === "infer" ? "ask its models" : "download models"}`);
+      throw new ArkError(
+        "forbidden",
+        `This node does not let you ${act === "infer" ? "ask its models" : "download models"}`,
+      );
     }
     if (!sharesModel(permissions.models_shared, model)) {
       throw new ArkError("model_not_shared", "This node does not share that model with you");

@@ -36,16 +36,18 @@ export interface NeighbourhoodOptions {
   most?: number;
   /** Most of them from one address. @default {3} */
   mostPerHost?: number;
+  /** Monotonic time in milliseconds. @default {performance.now} */
+  now?: () => number;
 }
 
 interface Seen {
   address: PeerAddress;
   source: NeighbourSource;
-  at: number;
 }
 
 interface Entry {
   id: NodeId;
+  /** By address, the newest last. */
   seen: Map<string, Seen>;
   sources: Set<NeighbourSource>;
   firstSeen: string;
@@ -53,33 +55,38 @@ interface Entry {
   lastSeenMs: number;
 }
 
+/** What dialling an address led to. */
 interface Probe {
   id: NodeId | null;
+  at: number;
   again: number;
   failures: number;
 }
 
 const LIFE_MS = 24 * 3_600_000;
 const REPROBE_MS = 60_000;
+/** Least time between two dials of an address that said goodbye, or is said to be another node's than answered there. */
+const DOUBT_MS = 1_000;
 const ADDRESSES_PER_NODE = 8;
 const PROBES_AT_ONCE = 4;
+const MOST_PROBES = 1_024;
 
 /**
  * Nodes that were seen, each with its proven key.
  *
- * Sightings are spoofable, so each is only dialled: the key that answers there is what counts. Addresses are probed at
- * most once a minute, and less often the more they fail; four at a time.
+ * Sightings are spoofable, so each is only dialled: the key that answers there is what counts. Where a node answered, it
+ * is dialled once a minute while it is sighted; where none did, after 2 s and then less and less often, down to every
+ * five minutes; four at a time.
  */
 export class Neighbourhood {
   readonly #options: Required<Omit<NeighbourhoodOptions, "found">>;
   readonly #found: (id: NodeId) => void;
   readonly #entries = new Map<NodeId, Entry>();
   readonly #probes = new Map<string, Probe>();
-  #running = 0;
 
   /** Makes an empty neighbourhood. */
   constructor(options: NeighbourhoodOptions) {
-    this.#options = { most: 32, mostPerHost: 3, ...options };
+    this.#options = { most: 32, mostPerHost: 3, now: () => performance.now(), ...options };
     this.#found = options.found ?? (() => {});
   }
 
@@ -111,9 +118,11 @@ export class Neighbourhood {
     const probes = new Set<Promise<void>>();
     for await (const sighting of discovery.discover(signal)) {
       if (sighting.gone) this.#forgetAddress(sighting.address);
-      else if (this.#due(sighting) && this.#running < PROBES_AT_ONCE) {
+      else if (this.#due(sighting)) {
         const probe = this.#probe(sighting, signal).finally(() => probes.delete(probe));
         probes.add(probe);
+        // A discovery keeps the latest state of each address for whoever is slow.
+        if (probes.size >= PROBES_AT_ONCE) await Promise.race(probes);
       }
     }
     await Promise.all(probes);
@@ -122,33 +131,36 @@ export class Neighbourhood {
   #due({ address, source, shortId: short }: Sighting): boolean {
     const probe = this.#probes.get(keyOf(address));
     if (probe === undefined) return true;
-    const known = probe.id !== null && this.#entries.has(probe.id) && (short === null || shortId(probe.id) === short);
-    if (known && probe.id !== null) this.#note(probe.id, address, source);
-    return performance.now() >= probe.again || (short !== null && probe.id !== null && shortId(probe.id) !== short);
+    const doubtful = short !== null && probe.id !== null && shortId(probe.id) !== short;
+    if (probe.id !== null && !doubtful && this.#entries.has(probe.id)) this.#note(probe.id, address, source);
+    return this.#options.now() >= (doubtful ? probe.at + DOUBT_MS : probe.again);
   }
 
   async #probe({ address, source, shortId: short }: Sighting, signal: AbortSignal): Promise<void> {
     const key = keyOf(address);
-    const before = this.#probes.get(key);
-    this.#probes.set(key, { id: before?.id ?? null, again: performance.now() + REPROBE_MS, failures: before?.failures ?? 0 });
-    this.#running++;
+    const { now, probe, logger } = this.#options;
+    const { id: before = null, failures: failed = 0 } = this.#probes.get(key) ?? {};
+    const at = now();
+    this.#remember(key, { id: before, at, again: at + REPROBE_MS, failures: failed });
     try {
-      const id = nodeIdOf(await this.#options.probe(address, { signal }));
-      this.#probes.set(key, { id, again: performance.now() + REPROBE_MS, failures: 0 });
-      if (id === this.#options.self) return;
-      if (short !== null && shortId(id) !== short) return;
-      this.#note(id, address, source);
+      const id = nodeIdOf(await probe(address, { signal }));
+      this.#remember(key, { id, at, again: now() + REPROBE_MS, failures: 0 });
+      if (short === null || shortId(id) === short) this.#note(id, address, source);
     } catch (error) {
-      const failures = (before?.failures ?? 0) + 1;
+      const failures = failed + 1;
       // A neighbour that is just starting should be found soon; one that never answers should cost nothing.
       const wait = Math.min(1_000 * 2 ** failures, REPROBE_MS * 5);
-      this.#probes.set(key, { id: null, again: performance.now() + wait, failures });
+      this.#remember(key, { id: null, at, again: now() + wait, failures });
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.logger.debug("A sighting could not be dialled", { address: key, reason });
-    } finally {
-      this.#running--;
-      if (this.#probes.size > 1_024) this.#probes.clear();
+      logger.debug("A sighting could not be dialled", { address: key, reason });
     }
+  }
+
+  #remember(key: string, probe: Probe): void {
+    this.#probes.delete(key);
+    this.#probes.set(key, probe);
+    const oldest = this.#probes.keys().next().value;
+    if (this.#probes.size > MOST_PROBES && oldest !== undefined) this.#probes.delete(oldest);
   }
 
   #note(id: NodeId, address: PeerAddress | null, source: NeighbourSource): void {
@@ -164,13 +176,15 @@ export class Neighbourhood {
       this.#options.logger.info("A node proved its key", { peer: id, ...(address ? { address: keyOf(address) } : {}) });
     }
     entry.lastSeen = now;
-    entry.lastSeenMs = performance.now();
+    entry.lastSeenMs = this.#options.now();
     entry.sources.add(source);
     if (address !== null) {
       const key = keyOf(address);
-      news ||= !entry.seen.has(key);
+      const before = entry.seen.get(key);
+      news ||= before === undefined;
       entry.seen.delete(key);
-      entry.seen.set(key, { address, source, at: performance.now() });
+      // What the owner named stays named, however else it is seen.
+      entry.seen.set(key, { address, source: before?.source === "fixed" ? "fixed" : source });
       const oldest = entry.seen.keys().next().value;
       if (entry.seen.size > ADDRESSES_PER_NODE && oldest !== undefined) entry.seen.delete(oldest);
     }
@@ -182,24 +196,28 @@ export class Neighbourhood {
     if (approved(id)) return true;
     this.#forgetOld();
     const strangers = [...this.#entries.values()].filter((entry) => !approved(entry.id));
-    const sameHost = strangers.filter((entry) =>
-      [...entry.seen.values()].some((seen) => seen.address.hostname === address?.hostname)
+    // Those without an address share one host's room, or it would be a way around the cap.
+    const sameHost = strangers.filter(({ seen }) =>
+      address === null ? seen.size === 0 : seen.values().some((one) => one.address.hostname === address.hostname)
     );
     return strangers.length < most && sameHost.length < mostPerHost;
   }
 
   #forgetAddress(address: PeerAddress): void {
     const key = keyOf(address);
-    this.#probes.delete(key);
+    const probe = this.#probes.get(key);
+    // One that says goodbye and comes back is to be found again soon.
+    if (probe !== undefined && probe.id !== null) probe.again = Math.min(probe.again, probe.at + DOUBT_MS);
     for (const entry of this.#entries.values()) {
-      if (entry.seen.get(key)?.source !== "mdns") continue;
+      const source = entry.seen.get(key)?.source;
+      if (source === undefined || source === "fixed") continue;
       entry.seen.delete(key);
       if (entry.seen.size === 0 && !this.#options.approved(entry.id)) this.#entries.delete(entry.id);
     }
   }
 
   #forgetOld(): void {
-    const oldest = performance.now() - LIFE_MS;
+    const oldest = this.#options.now() - LIFE_MS;
     for (const [id, entry] of this.#entries) {
       if (entry.lastSeenMs < oldest && !this.#options.approved(id)) this.#entries.delete(id);
     }
@@ -207,7 +225,7 @@ export class Neighbourhood {
 }
 
 function addressesOf(entry: Entry): PeerAddress[] {
-  return [...entry.seen.values()].sort((a, b) => b.at - a.at).map((seen) => seen.address);
+  return [...entry.seen.values()].map(({ address }) => address).reverse();
 }
 
 function keyOf({ hostname, port }: PeerAddress): string {

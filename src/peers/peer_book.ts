@@ -1,9 +1,10 @@
-import { dirname } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
 import { ArkError } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
 import { type ApprovedPeer, decodeApproval } from "./approved_peer.ts";
+import { writeDurably } from "./durable_file.ts";
 
 /** How a key stands with the owner. */
 export type Standing = "approved" | "unknown" | "revoked";
@@ -14,11 +15,11 @@ export interface PeerBookOptions {
   path: string;
   /** Remembers who was revoked. */
   store: Store;
-  /** Says when the file cannot be read. */
-  logger: Logger;
+  /** Says when the file cannot be read or written. */
+  logger: Pick<Logger, "warn" | "error">;
   /** Called at once when peers lose their approval, before anything is written. */
   removed?: (ids: NodeId[]) => void;
-  /** Called after the set of approved peers has changed. */
+  /** Called after the set of approved peers, or what one of them may do, has changed. */
   changed?: () => void;
 }
 
@@ -27,101 +28,111 @@ export interface PeerBookOptions {
  *
  * | the file is | approved are |
  * |---|---|
- * | well formed | its entries whose expiry has not passed |
+ * | well formed | its entries whose expiry has not passed, and that were not revoked after they were approved |
  * | missing | none |
- * | malformed | the last good set; changes through the API are refused until it is mended |
+ * | malformed | the last good set; approvals through the API are refused until it is mended |
+ *
+ * A revocation is remembered in the database as well: an entry of before, in a file that could not be written or in a
+ * backup that was put back, does not undo it. An entry with a later `approved_at`, or none in a file that was edited
+ * later, does.
  */
 export class PeerBook {
   readonly #path: string;
   readonly #store: Store;
-  readonly #logger: Logger;
-  readonly #removed: (ids: NodeId[]) => void;
-  readonly #changed: () => void;
-  readonly #revoked = new Set<NodeId>();
-  #peers = new Map<NodeId, ApprovedPeer>();
+  readonly #logger: Pick<Logger, "warn" | "error">;
+  #removed: (ids: NodeId[]) => void = () => {};
+  #changed: () => void = () => {};
+  /** When each was revoked, RFC 3339. */
+  readonly #revoked = new Map<NodeId, string>();
+  /** Revocations on their way: they count from the moment they are asked for, whatever is written before them. */
+  readonly #leaving = new Map<NodeId, number>();
+  #peers: ReadonlyMap<NodeId, ApprovedPeer> = new Map();
+  /** Those that were approved when it was last told. */
+  #told: ReadonlySet<NodeId> = new Set();
   #fault: string | null = null;
-  #stamp = "";
+  #writeFault: string | null = null;
+  #stamp: string | null = null;
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor({ path, store, logger, removed = () => {}, changed = () => {} }: PeerBookOptions) {
+  private constructor({ path, store, logger }: PeerBookOptions) {
     this.#path = path;
     this.#store = store;
     this.#logger = logger;
-    this.#removed = removed;
-    this.#changed = changed;
   }
 
-  /** Reads the file and the list of revoked keys. */
+  /** Reads the file and the list of revoked keys. The first set is no change: nobody is called. */
   static async open(options: PeerBookOptions): Promise<PeerBook> {
     const book = new PeerBook(options);
-    for (const row of await options.store.selectFrom("revoked_peers").select("node_id").execute()) {
-      book.#revoked.add(row.node_id);
+    for (const row of await options.store.selectFrom("revoked_peers").select(["node_id", "revoked_at"]).execute()) {
+      book.#revoked.set(row.node_id, row.revoked_at);
     }
     await book.reload();
+    book.#removed = options.removed ?? book.#removed;
+    book.#changed = options.changed ?? book.#changed;
     return book;
   }
 
   /** What is wrong with the file, as one sentence, or null. */
   get fault(): string | null {
-    return this.#fault;
+    return this.#fault ?? this.#writeFault;
   }
 
   /** Approved peers in the order of the file; expired ones are left out. */
   list(): ApprovedPeer[] {
-    return [...this.#peers.values()].filter(unexpired);
+    return [...this.#peers.values()].filter((peer) => this.#counts(peer));
   }
 
   /** An approved peer, or undefined when it is unknown, revoked or expired. */
   get(id: NodeId): ApprovedPeer | undefined {
     const peer = this.#peers.get(id);
-    return peer !== undefined && unexpired(peer) ? peer : undefined;
+    return peer !== undefined && this.#counts(peer) ? peer : undefined;
   }
 
   /** How a key stands with the owner. */
   standing(id: NodeId): Standing {
     if (this.get(id) !== undefined) return "approved";
-    return this.#revoked.has(id) ? "revoked" : "unknown";
+    return this.#revoked.has(id) || this.#leaving.has(id) ? "revoked" : "unknown";
   }
 
   /**
-   * Approves a peer, or changes what an approved one may do, and writes the file.
+   * Approves a peer, or changes what an approved one may do, and writes the file. An approved one keeps its name where
+   * no other is given.
    *
    * @throws {ArkError} `bad_request` for a wrong approval or a malformed file, `internal` when it cannot be written.
+   * Nothing has changed then.
    */
   approve(approval: unknown): Promise<ApprovedPeer> {
     return this.#exclusive(async () => {
-      await this.#refuseMalformed();
+      await this.#read();
+      if (this.#fault !== null) throw new ArkError("bad_request", `Nothing was changed: ${this.#fault}`);
       const peer = decodeApproval(approval, new Date().toISOString());
-      const peers = new Map(this.#peers).set(peer.node_id, peer);
-      await this.#write(peers);
-      this.#revoked.delete(peer.node_id);
-      await this.#store.deleteFrom("revoked_peers").where("node_id", "=", peer.node_id).execute();
-      this.#replace(peers);
+      if (expired(peer)) throw new ArkError("bad_request", "Field expires_at must be a time to come");
+      const before = this.#peers.get(peer.node_id);
+      if (before !== undefined && !isNamed(approval)) peer.name = before.name;
+      await this.#write(new Map(this.#peers).set(peer.node_id, peer));
+      await this.#pardon([peer.node_id]);
+      this.#replace(new Map(this.#peers).set(peer.node_id, peer));
       return peer;
     });
   }
 
   /**
    * Takes an approval back: out of memory and off the wire first, then durable, then it returns. Undefined when the key
-   * was not approved.
+   * was not approved. Where only the file cannot be written, the revocation holds all the same, and `fault` says so.
    *
-   * @throws {ArkError} `internal` when the file cannot be written; the peer is shut out all the same until a restart.
+   * @throws {ArkError} `internal` when neither the file nor the database can be written: the peer is shut out until a
+   * restart.
    */
-  revoke(id: NodeId): Promise<ApprovedPeer | undefined> {
-    const peer = this.#peers.get(id);
-    if (peer === undefined) return Promise.resolve(undefined);
-    this.#revoked.add(id);
-    const peers = new Map(this.#peers);
-    peers.delete(id);
-    this.#replace(peers);
-    return this.#exclusive(async () => {
-      await this.#refuseMalformed();
-      const row = { node_id: id, public_key: peer.public_key, name: peer.name, revoked_at: new Date().toISOString() };
-      await this.#store.insertInto("revoked_peers").values(row)
-        .onConflict((conflict) => conflict.column("node_id").doUpdateSet(row)).execute();
-      await this.#write(this.#peers);
-      return peer;
-    });
+  async revoke(id: NodeId): Promise<ApprovedPeer | undefined> {
+    this.#leaving.set(id, (this.#leaving.get(id) ?? 0) + 1);
+    this.#tellRemoved();
+    try {
+      return await this.#exclusive(() => this.#revoke(id));
+    } finally {
+      const others = (this.#leaving.get(id) ?? 1) - 1;
+      if (others > 0) this.#leaving.set(id, others);
+      else this.#leaving.delete(id);
+    }
   }
 
   /** Reads the file again when it has changed. */
@@ -129,70 +140,134 @@ export class PeerBook {
     return this.#exclusive(() => this.#read());
   }
 
-  /** Follows edits by hand, by looking at the file once a second: it works on every file system. */
+  /** Follows edits by hand and expiries, by looking once a second: it works on every file system. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await pause(1_000, signal);
-      if (!signal.aborted) await this.reload();
+      await pause(1_000, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      await this.reload();
+      if (this.#tellRemoved()) this.#changed();
+    }
+  }
+
+  async #revoke(id: NodeId): Promise<ApprovedPeer | undefined> {
+    await this.#read();
+    const peer = this.#peers.get(id);
+    if (peer === undefined) return undefined;
+    const revoked_at = new Date().toISOString();
+    this.#revoked.set(id, revoked_at);
+    const peers = new Map(this.#peers);
+    peers.delete(id);
+    this.#replace(peers);
+    const remembered = await this.#remember({ node_id: id, public_key: peer.public_key, name: peer.name, revoked_at });
+    try {
+      // A malformed file is the owner's to mend: what is in it is not thrown away.
+      if (this.#fault !== null) throw new ArkError("internal", this.#fault);
+      await this.#write(peers);
+    } catch (error) {
+      if (!remembered) throw error;
+    }
+    return peer;
+  }
+
+  async #remember(row: { node_id: NodeId; public_key: string; name: string; revoked_at: string }): Promise<boolean> {
+    try {
+      await this.#store.insertInto("revoked_peers").values(row)
+        .onConflict((conflict) => conflict.column("node_id").doUpdateSet(row)).execute();
+      return true;
+    } catch (error) {
+      this.#logger.error("A revocation could not be written to the database", {
+        peer: row.node_id,
+        reason: text(error),
+      });
+      return false;
+    }
+  }
+
+  /** Forgets that peers were revoked. A row that stays undoes nothing: their entries are younger. */
+  async #pardon(ids: readonly NodeId[]): Promise<void> {
+    const pardoned = ids.filter((id) => this.#revoked.delete(id));
+    if (pardoned.length === 0) return;
+    try {
+      await this.#store.deleteFrom("revoked_peers").where("node_id", "in", pardoned).execute();
+    } catch (error) {
+      this.#logger.warn("The list of revoked peers could not be brought up to date", { reason: text(error) });
     }
   }
 
   async #read(): Promise<void> {
-    const stamp = await this.#fileStamp();
-    if (stamp === this.#stamp) return;
-    let text: string;
-    try {
-      text = stamp === "" ? `{"peers":[]}` : await Deno.readTextFile(this.#path);
-    } catch (error) {
-      this.#complain(`Cannot read ${this.#path}: ${error instanceof Error ? error.message : error}`);
-      return;
+    const peers = await this.#readNew();
+    if (peers === null) return;
+    for (const { node_id: id, name, approved_at } of peers.values()) {
+      if (approved_at > (this.#revoked.get(id) ?? "")) continue;
+      peers.delete(id);
+      const message = "A revoked peer is still in the file: approve it anew if it is to come back";
+      this.#logger.warn(message, { peer: id, name });
     }
-    this.#stamp = stamp;
+    await this.#pardon([...peers.keys()]);
+    this.#replace(peers);
+  }
+
+  /** The entries of the file, or null where it has not changed or cannot be used. */
+  async #readNew(): Promise<Map<NodeId, ApprovedPeer> | null> {
     try {
-      this.#replace(parsePeers(text));
-      this.#fault = null;
-      for (const id of this.#peers.keys()) this.#revoked.delete(id);
+      const { stamp, mtime } = await this.#look();
+      if (stamp === this.#stamp) return null;
+      const source = stamp === "" ? `{"peers":[]}` : await Deno.readTextFile(this.#path);
+      this.#stamp = stamp;
+      const peers = parsePeers(source, mtime);
+      this.#fault = this.#writeFault = null;
+      return peers;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#complain(`Cannot use ${this.#path}: ${reason}; the peers of before stay approved until it is mended`);
+      // What was not read is tried again, also where the file looks as it did.
+      if (!(error instanceof SyntaxError)) this.#stamp = null;
+      const sentence = `Cannot use ${this.#path}: ${text(error)}; the peers of before stay approved until it is mended`;
+      if (this.#fault !== sentence) this.#logger.error(sentence);
+      this.#fault = sentence;
+      return null;
     }
   }
 
-  #complain(sentence: string): void {
-    this.#fault = sentence;
-    this.#logger.error(sentence);
+  /** Tells files apart: empty for none. `mtime` is when it was changed last, RFC 3339. */
+  async #look(): Promise<{ stamp: string; mtime: string }> {
+    try {
+      const { mtime, size, ino } = await Deno.stat(this.#path);
+      return { stamp: `${mtime?.getTime()}/${size}/${ino}`, mtime: (mtime ?? new Date()).toISOString() };
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return { stamp: "", mtime: "" };
+      throw error;
+    }
   }
 
-  #replace(peers: Map<NodeId, ApprovedPeer>): void {
-    const gone = [...this.#peers.keys()].filter((id) => !peers.has(id));
+  async #write(peers: ReadonlyMap<NodeId, ApprovedPeer>): Promise<void> {
+    try {
+      await writeDurably(this.#path, JSON.stringify({ peers: [...peers.values()] }, null, 2) + "\n");
+      this.#stamp = (await this.#look()).stamp;
+      this.#writeFault = null;
+    } catch (error) {
+      this.#writeFault = `Cannot write ${this.#path}: ${text(error)}`;
+      this.#logger.error(this.#writeFault);
+      throw new ArkError("internal", this.#writeFault, { cause: error });
+    }
+  }
+
+  #replace(peers: ReadonlyMap<NodeId, ApprovedPeer>): void {
     this.#peers = peers;
-    if (gone.length > 0) this.#removed(gone);
+    this.#tellRemoved();
     this.#changed();
   }
 
-  async #refuseMalformed(): Promise<void> {
-    await this.#read();
-    if (this.#fault !== null) throw new ArkError("bad_request", `Nothing was changed: ${this.#fault}`);
+  /** Tells whose approval has ended, in whatever way, since it was last told; returns whether there was any. */
+  #tellRemoved(): boolean {
+    const now = new Set(this.list().map(({ node_id }) => node_id));
+    const gone = [...this.#told].filter((id) => !now.has(id));
+    this.#told = now;
+    if (gone.length > 0) this.#removed(gone);
+    return gone.length > 0;
   }
 
-  async #write(peers: Map<NodeId, ApprovedPeer>): Promise<void> {
-    try {
-      await writeDurably(this.#path, JSON.stringify({ peers: [...peers.values()] }, null, 2) + "\n");
-      this.#stamp = await this.#fileStamp();
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new ArkError("internal", `Cannot write ${this.#path}: ${reason}`, { cause: error });
-    }
-  }
-
-  async #fileStamp(): Promise<string> {
-    try {
-      const { mtime, size, ino } = await Deno.stat(this.#path);
-      return `${mtime?.getTime()}/${size}/${ino}`;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return "";
-      throw new ArkError("internal", `Cannot look at ${this.#path}`, { cause: error });
-    }
+  #counts(peer: ApprovedPeer): boolean {
+    return !expired(peer) && !this.#leaving.has(peer.node_id);
   }
 
   /** One change at a time: approvals, revocations and edits by hand never interleave. */
@@ -203,10 +278,10 @@ export class PeerBook {
   }
 }
 
-function parsePeers(text: string): Map<NodeId, ApprovedPeer> {
+function parsePeers(source: string, mtime: string): Map<NodeId, ApprovedPeer> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(source);
   } catch {
     throw new SyntaxError("it is not valid JSON");
   }
@@ -215,48 +290,23 @@ function parsePeers(text: string): Map<NodeId, ApprovedPeer> {
   const peers = new Map<NodeId, ApprovedPeer>();
   for (const [index, entry] of entries.entries()) {
     try {
-      const peer = decodeApproval(entry, new Date(0).toISOString());
+      const peer = decodeApproval(entry, mtime);
       peers.set(peer.node_id, peer);
     } catch (error) {
-      throw new SyntaxError(`entry ${index + 1}: ${error instanceof Error ? error.message : error}`);
+      throw new SyntaxError(`entry ${index + 1}: ${text(error)}`);
     }
   }
   return peers;
 }
 
-function unexpired(peer: ApprovedPeer): boolean {
-  return peer.expires_at === undefined || Date.parse(peer.expires_at) > Date.now();
+function isNamed(approval: unknown): boolean {
+  return (approval as { name?: unknown }).name !== undefined;
 }
 
-/** Replaces a file so that after a power cut there is the old text or the new one, never a part. Mode 0600. */
-export async function writeDurably(path: string, text: string): Promise<void> {
-  const part = `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
-  try {
-    using file = await Deno.open(part, { write: true, createNew: true, mode: 0o600 });
-    const bytes = new TextEncoder().encode(text);
-    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-    await file.sync();
-  } catch (error) {
-    await Deno.remove(part).catch(() => {});
-    throw error;
-  }
-  await Deno.rename(part, path);
-  if (Deno.build.os !== "windows") {
-    using directory = await Deno.open(dirname(path));
-    await directory.sync();
-  }
+function expired({ expires_at }: ApprovedPeer): boolean {
+  return expires_at !== undefined && Date.parse(expires_at) <= Date.now();
 }
 
-/** Waits, or returns at once when the signal fires; never rejects. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

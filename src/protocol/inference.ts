@@ -112,12 +112,12 @@ export function decodeInferenceRequest(value: unknown): InferenceRequest {
   return {
     model: decodeModelRef(fields.model),
     input: decodeInput(fields.input),
-    parameters: decodeGenerationParameters(fields.parameters ?? {}),
+    parameters: decodeGenerationParameters(fields.parameters === undefined ? {} : fields.parameters),
   };
 }
 
 /**
- * Checks that a value can name a model: a non-empty text without control characters.
+ * Checks that a value can name a model: a non-empty text without control and invisible characters.
  *
  * @throws {ArkError} `bad_request`
  */
@@ -126,8 +126,8 @@ export function decodeModelRef(value: unknown): ModelRef {
   if (value.length > LIMITS.modelRefLength) {
     throw bad(`Field model must have at most ${LIMITS.modelRefLength} characters`);
   }
-  // deno-lint-ignore no-control-regex
-  if (/[\u0000-\u001f\u007f]/.test(value)) throw bad("Field model must have no control characters");
+  // Invisible characters too: a model's name is shown to people, in terminals and in lists to choose from.
+  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value)) throw bad("Field model must have no control characters");
   return value;
 }
 
@@ -221,9 +221,9 @@ export function decodeInferenceEvent(value: unknown): InferenceEvent {
     const event = value as Record<string, unknown>;
     switch (event.type) {
       case "start":
-        if (typeof event.model === "string" && count(event.prompt_tokens)) {
-          const digest = typeof event.digest === "string" ? event.digest : null;
-          return { type: "start", model: event.model, digest, prompt_tokens: event.prompt_tokens };
+        if (isModelRef(event.model) && isDigestOrNone(event.digest) && count(event.prompt_tokens)) {
+          const { model, digest, prompt_tokens } = event;
+          return { type: "start", model, digest: digest ?? null, prompt_tokens };
         }
         break;
       case "text":
@@ -257,6 +257,20 @@ function decodeEnd(event: Record<string, unknown>): InferenceEvent {
       generation_ms: duration(timings?.generation_ms),
     },
   };
+}
+
+function isModelRef(value: unknown): value is ModelRef {
+  try {
+    decodeModelRef(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a value is a SHA-256 in hex, or absent. */
+function isDigestOrNone(value: unknown): value is string | null | undefined {
+  return value === null || value === undefined || (typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
 }
 
 function count(value: unknown): value is number {

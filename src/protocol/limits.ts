@@ -6,6 +6,8 @@ export const LIMITS = {
   requestBodyBytes: 1 << 20,
   /** Largest single event of a mesh stream: 256 KiB. */
   eventBytes: 256 << 10,
+  /** Most bytes of one mesh stream: 16 MiB, some hundred times what `peerMaxTokens` tokens take. */
+  answerBytes: 16 << 20,
   /** Largest time without any event on a running stream: 30 s. */
   interTokenMs: 30_000,
   /** Longest model reference, in characters. */

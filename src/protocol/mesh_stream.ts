@@ -7,7 +7,7 @@ import type { Receipt } from "./receipt.ts";
 export interface SignedReceipt {
   /** What is stated. */
   receipt: Receipt;
-  /** Signature of the serving node over `receiptBytes(receipt)`, base64. */
+  /** Signature of the serving node over `receiptBytes(receipt)`: 64 bytes in base64. */
   signature: string;
 }
 
@@ -27,6 +27,8 @@ export type MeshFrame =
   | { type: "receipt"; signed: SignedReceipt }
   | { type: "alive" };
 
+/** 64 bytes in base64. */
+const SIGNATURE_REGEXP = /^[A-Za-z0-9+/]{86}==$/;
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { fatal: true });
 
@@ -51,10 +53,13 @@ export const ALIVE_FRAME: Uint8Array<ArrayBuffer> = ENCODER.encode(": alive\n\n"
 /**
  * Cuts a stream of bytes into the raw bytes of whole frames, blank line included.
  *
- * A frame longer than 256 KiB is refused.
+ * A frame longer than 256 KiB is refused, and no more than that is held back. The work is linear in the bytes, however
+ * small the chunks are.
  */
 export class FrameSplitter {
-  #rest: Uint8Array = new Uint8Array(0);
+  /** The first `#length` bytes belong to an unfinished frame. */
+  #held = new Uint8Array(0);
+  #length = 0;
 
   /**
    * Takes the next bytes and returns the frames that they complete.
@@ -62,24 +67,38 @@ export class FrameSplitter {
    * @throws {ArkError} `unavailable` when a frame is too long.
    */
   push(chunk: Uint8Array): Uint8Array[] {
-    const bytes = this.#rest.length === 0 ? chunk : concat(this.#rest, chunk);
+    const bytes = this.#length === 0 ? chunk : this.#append(chunk);
     const frames: Uint8Array[] = [];
     let start = 0;
-    let from = Math.max(0, this.#rest.length - 1);
+    let from = bytes === chunk ? 0 : Math.max(0, this.#length - chunk.length - 1);
     for (let end = bytes.indexOf(10, from); end !== -1; end = bytes.indexOf(10, from)) {
       from = end + 1;
       if (bytes[from] !== 10) continue;
       frames.push(bytes.subarray(start, from + 1));
       start = from = from + 1;
     }
-    this.#rest = bytes.subarray(start);
-    if (this.#rest.length > LIMITS.eventBytes) throw new ArkError("unavailable", "The peer sent an event that is too long");
+    // Frames are views of these bytes, so what follows them goes on in memory of its own.
+    if (start > 0 || bytes === chunk) this.#held = bytes.slice(start);
+    this.#length = bytes.length - start;
+    if (this.#length > LIMITS.eventBytes || frames.some(({ length }) => length > LIMITS.eventBytes)) throw tooLong();
     return frames;
   }
 
   /** Whether bytes of an unfinished frame are held back. */
   get unfinished(): boolean {
-    return this.#rest.length > 0;
+    return this.#length > 0;
+  }
+
+  #append(chunk: Uint8Array): Uint8Array {
+    const length = this.#length + chunk.length;
+    if (length > this.#held.length) {
+      const larger = new Uint8Array(Math.max(length, 2 * this.#held.length));
+      larger.set(this.#held.subarray(0, this.#length));
+      this.#held = larger;
+    }
+    this.#held.set(chunk, this.#length);
+    this.#length = length;
+    return this.#held.subarray(0, length);
   }
 }
 
@@ -89,7 +108,7 @@ export class FrameSplitter {
  * @throws {ArkError} `unavailable` when it is no frame of the protocol.
  */
 export function decodeFrame(frame: Uint8Array): MeshFrame {
-  if (frame.length > LIMITS.eventBytes) throw new ArkError("unavailable", "The peer sent an event that is too long");
+  if (frame.length > LIMITS.eventBytes) throw tooLong();
   if (frame[0] === 58) return { type: "alive" };
   try {
     const text = DECODER.decode(frame).trimEnd();
@@ -106,18 +125,21 @@ export function decodeFrame(frame: Uint8Array): MeshFrame {
 
 /** Turns a peer's error body `{"error":{"code":"ark_…","message"}}` into an error; what is unknown is `unavailable`. */
 export function decodePeerError(value: unknown): ArkError {
-  const error = (value as { error?: { code?: unknown; message?: unknown } } | null)?.error;
-  const code = typeof error?.code === "string" ? error.code.replace(/^ark_/, "") : "";
+  const error = (value as { error?: { code?: unknown; message?: unknown } | null } | null)?.error;
+  const said = typeof error?.code === "string" ? error.code.replace(/^ark_/, "") : "";
+  // The uniform refusal is spelt otherwise on the wire.
+  const code = said === "unauthorized" ? "unauthenticated" : said;
   const known: ErrorCode = isErrorCode(code) ? code : "unavailable";
-  // A peer's text is shown to a person and logged: one line, printable, short.
-  const said = typeof error?.message === "string" ? error.message.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, " ").slice(0, 300) : "";
-  return new ArkError(known, said || "The peer gave no reason");
+  // A peer's text is shown to a person: one line, printable, short.
+  const reason = typeof error?.message === "string" ? error.message.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, " ") : "";
+  return new ArkError(known, [...reason].slice(0, 300).join("").trim() || "The peer gave no reason");
 }
 
 function decodeSignedReceipt(value: unknown): SignedReceipt {
   const { receipt, signature } = value as { receipt?: Partial<Receipt>; signature?: unknown };
   if (
-    typeof signature !== "string" || typeof receipt !== "object" || receipt === null ||
+    typeof signature !== "string" || !SIGNATURE_REGEXP.test(signature) || typeof receipt !== "object" ||
+    receipt === null ||
     typeof receipt.request !== "string" || typeof receipt.stream !== "string" || typeof receipt.model !== "string" ||
     !Number.isSafeInteger(receipt.prompt_tokens) || !Number.isSafeInteger(receipt.completion_tokens) ||
     (receipt.finish_reason !== "stop" && receipt.finish_reason !== "length")
@@ -136,9 +158,6 @@ function decodeSignedReceipt(value: unknown): SignedReceipt {
   };
 }
 
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
+function tooLong(): ArkError {
+  return new ArkError("unavailable", "The peer sent an event that is too long");
 }

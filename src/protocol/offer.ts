@@ -73,7 +73,7 @@ function modelId(value: unknown): string {
 /** Cleans a name that another node chose: NFC, printable, at most 64 characters. */
 export function label(value: unknown): string {
   if (typeof value !== "string") return "";
-  const printable = value.normalize("NFC").replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, "");
+  const printable = value.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, "").normalize("NFC");
   return [...printable].slice(0, LIMITS.nameLength).join("").trim();
 }
 

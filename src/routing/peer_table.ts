@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
 import type { ApprovedPeer } from "@ark/node/peers";
 import { ArkError, decodeOffer, type ModelRef, type Offer, type OfferedModel, toArkError } from "@ark/node/protocol";
@@ -63,11 +64,14 @@ interface Row {
 }
 
 const OFFER_BYTES = 4 << 20;
+/** How long a peer may take to say what it offers. */
+const ANSWER_MS = 5_000;
 
 /** What the approved peers offer us, kept fresh. */
 export class PeerTable {
   readonly #options: Required<PeerTableOptions>;
   readonly #rows = new Map<NodeId, Row>();
+  readonly #asking = new Set<Promise<void>>();
   #wake: () => void = () => {};
 
   /** Makes an empty table. */
@@ -123,58 +127,98 @@ export class PeerTable {
     this.#wake();
   }
 
-  /** Asks one peer now and waits for what it says. */
-  ask(id: NodeId, signal: AbortSignal): Promise<void> {
+  /**
+   * Asks one peer now and waits for what it says. While a question to it is on its way there is no second one: then this
+   * waits for that. Never rejects; it returns early when the signal fires.
+   */
+  async ask(id: NodeId, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     const row = this.#row(id);
-    row.asking ??= this.#ask(row, id, signal).finally(() => row.asking = null);
-    return row.asking;
+    if (row.asking === null) {
+      const asking = this.#ask(row, id, signal).finally(() => {
+        row.asking = null;
+        this.#asking.delete(asking);
+      });
+      row.asking = asking;
+      this.#asking.add(asking);
+    }
+    const aborted = Promise.withResolvers<void>();
+    const onAbort = () => aborted.resolve();
+    signal.addEventListener("abort", onAbort, { once: true });
+    await Promise.race([row.asking, aborted.promise]);
+    signal.removeEventListener("abort", onAbort);
   }
 
   /** Keeps the table fresh until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const woken = new Promise<void>((resolve) => this.#wake = resolve);
-      const asked = this.#options.approved().map((peer) => this.ask(peer.node_id, signal));
-      await Promise.race([Promise.all(asked), woken]);
-      await Promise.race([woken, pause(this.#options.everyMs, signal)]);
+      const woken = new AbortController();
+      this.#wake = () => woken.abort();
+      const approved = this.#options.approved().map(({ node_id }) => node_id);
+      this.#forgetOthers(approved);
+      // Nobody waits for a peer that is slow to answer: the others are asked again in their turn.
+      for (const id of approved) this.ask(id, signal);
+      const either = AbortSignal.any([signal, woken.signal]);
+      await pause(this.#options.everyMs, undefined, { signal: either }).catch(() => {});
     }
-    await Promise.allSettled([...this.#rows.values()].map((row) => row.asking));
+    await Promise.all(this.#asking);
   }
 
   async #ask(row: Row, id: NodeId, signal: AbortSignal): Promise<void> {
     const addresses = this.addresses(id);
     if (addresses.length === 0) {
-      return this.#settle(row, id, { state: "unseen", reason: "It was not seen yet: is it running, and does the network let mDNS pass" });
+      const reason = "It was not seen yet: is it running, and does the network let mDNS pass";
+      return this.#settle(row, id, { state: "unseen", reason });
     }
-    const began = performance.now();
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), ANSWER_MS);
     try {
-      const path = `/ark/v1/offer?port=${this.#options.ownPort()}`;
-      const response = await this.#options.client.request({ id, addresses }, { method: "GET", path, deadlineMs: 5_000, signal });
-      const took = performance.now() - began;
-      const body = await readJson(response.body, OFFER_BYTES);
-      if (response.status !== 200) return this.#settle(row, id, { ...refusal(response.status, body), address: response.address });
-      const offer = decodeOffer(body);
-      this.#settle(row, id, {
-        state: offer.ready ? "ready" : "draining",
-        reason: offer.ready ? null : "It takes no work now",
-        address: response.address,
-        offer,
-        roundTripMs: row.roundTripMs === null ? took : row.roundTripMs * 0.8 + took * 0.2,
-      });
+      this.#settle(row, id, await this.#question({ id, addresses }, AbortSignal.any([signal, late.signal])));
     } catch (error) {
       if (signal.aborted) return;
-      const refused = refusalOf(error);
-      this.#settle(row, id, refused ?? { state: "unreachable", reason: toArkError(error).message });
+      const reason = late.signal.aborted ? `It did not answer within ${ANSWER_MS} ms` : toArkError(error).message;
+      this.#settle(row, id, refusalOf(error) ?? { state: "unreachable", reason });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #question(to: { id: NodeId; addresses: PeerAddress[] }, signal: AbortSignal): Promise<Partial<Row>> {
+    const path = `/ark/v1/offer?port=${this.#options.ownPort()}`;
+    const began = performance.now();
+    const call = { method: "GET", path, deadlineMs: ANSWER_MS, signal };
+    const { status, body, address } = await this.#options.client.request(to, call);
+    const took = performance.now() - began;
+    const said = await readJson(body, OFFER_BYTES);
+    if (status !== 200) return { ...refusal(status, said), address };
+    const offer = decodeOffer(said);
+    const before = this.#rows.get(to.id)?.roundTripMs ?? took;
+    return {
+      state: offer.ready ? "ready" : "draining",
+      reason: offer.ready ? null : "It takes no work now",
+      address,
+      offer,
+      roundTripMs: before * 0.8 + took * 0.2,
+    };
+  }
+
+  /** A peer that is approved again later begins anew, and not as what it was. */
+  #forgetOthers(approved: readonly NodeId[]): void {
+    for (const id of this.#rows.keys()) {
+      if (!approved.includes(id)) this.#rows.delete(id);
     }
   }
 
   #settle(row: Row, id: NodeId, news: Partial<Row>): void {
     const before = row.state;
     Object.assign(row, news);
-    if (row.state !== "ready") row.offer = row.state === "draining" ? row.offer : null;
+    if (row.state !== "ready" && row.state !== "draining") row.offer = null;
     if (before === row.state) return;
     const fields = { peer: id, ...(row.reason === null ? {} : { reason: row.reason }) };
-    this.#options.logger.info(row.state === "ready" ? "A peer is ready" : `A peer is ${row.state.replace("_", " ")}`, fields);
+    this.#options.logger.info(
+      row.state === "ready" ? "A peer is ready" : `A peer is ${row.state.replace("_", " ")}`,
+      fields,
+    );
   }
 
   #row(id: NodeId): Row {
@@ -227,17 +271,4 @@ export async function readJson(body: ReadableStream<Uint8Array>, limit: number):
   } catch (error) {
     throw new ArkError("unavailable", "The peer sent an answer that is not JSON", { cause: error });
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }

@@ -10,7 +10,7 @@ export interface Candidate {
   readonly inFlight: number;
   /** Requests of ours that it answers at once. */
   readonly slots: number;
-  /** Measured round trip in milliseconds; 0 for this node. */
+  /** Measured round trip in milliseconds; 0 for this node, infinite where it is not known. */
   readonly roundTripMs: number;
 }
 
@@ -24,6 +24,7 @@ export function rank<T extends Candidate>(candidates: readonly T[]): T[] {
     Number(a.inFlight >= a.slots) - Number(b.inFlight >= b.slots) ||
     Number(b.loaded) - Number(a.loaded) ||
     a.inFlight - b.inFlight ||
-    a.roundTripMs - b.roundTripMs
+    // Not a difference: that of two infinite round trips is no number.
+    Number(a.roundTripMs > b.roundTripMs) - Number(a.roundTripMs < b.roundTripMs)
   );
 }

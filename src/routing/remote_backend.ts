@@ -1,24 +1,21 @@
-import { createHash } from "node:crypto";
 import type { AuditLog } from "@ark/node/audit";
-import { type NodeId, publicKeyOf, verify } from "@ark/node/identity";
+import type { NodeId } from "@ark/node/identity";
 import type { Backend, InferOptions } from "@ark/node/inference";
 import type { ApprovedPeer } from "@ark/node/peers";
 import {
   ArkError,
-  decodeFrame,
   decodePeerError,
   type ErrorCode,
-  FrameSplitter,
   type InferenceEvent,
   type InferenceRequest,
   LIMITS,
   type ModelRef,
-  receiptBytes,
-  type SignedReceipt,
   toArkError,
 } from "@ark/node/protocol";
+import type { Logger } from "@ark/node/telemetry";
 import type { MeshClient, MeshResponse } from "@ark/node/transport";
 import { findOffered, type PeerTable, readJson } from "./peer_table.ts";
+import { readAnswer, type Tally } from "./signed_answer.ts";
 
 /** Options of {@linkcode RemoteBackend}. */
 export interface RemoteBackendOptions {
@@ -30,18 +27,22 @@ export interface RemoteBackendOptions {
   client: Pick<MeshClient, "request">;
   /** Records each request before it is sent, and how it ended. */
   audit: Pick<AuditLog, "append">;
+  /** Says when the end of a request could not be recorded. */
+  logger?: Pick<Logger, "warn">;
   /** How long the peer may take until its first event, in milliseconds. @default {600000} */
   deadlineMs?: number;
+  /** Longest silence of a running answer, in milliseconds. @default {30000} */
+  silenceMs?: number;
 }
 
-/** What one answer came to; for the record. */
-interface Tally {
-  model: string;
-  digest: string | null;
-  prompt_tokens: number;
-  completion_tokens: number;
-  request: string | null;
-  receipt: string | null;
+/** One request to the peer. */
+interface Run {
+  request: InferenceRequest;
+  body: Uint8Array;
+  /** Model that must answer, or null where the peer may choose. */
+  model: string | null;
+  tally: Tally;
+  signal: AbortSignal;
 }
 
 /** One peer as a backend. Model, input and parameters travel; nothing else has a field to travel in. */
@@ -50,11 +51,11 @@ export class RemoteBackend implements Backend {
   readonly name: string;
   /** The peer's id. */
   readonly id: NodeId;
-  readonly #options: Required<RemoteBackendOptions>;
+  readonly #options: Required<Omit<RemoteBackendOptions, "logger">> & Pick<RemoteBackendOptions, "logger">;
 
   /** Makes a backend of one peer. */
   constructor(options: RemoteBackendOptions) {
-    this.#options = { deadlineMs: 600_000, ...options };
+    this.#options = { deadlineMs: 600_000, silenceMs: LIMITS.interTokenMs, ...options };
     this.name = options.peer.name;
     this.id = options.peer.node_id;
   }
@@ -65,149 +66,138 @@ export class RemoteBackend implements Backend {
   }
 
   /**
-   * Asks the peer. The first event arrives before anything else is known to have worked; a stream that breaks, lies about
-   * itself or lacks its receipt ends with an error.
+   * Asks the peer. The start is recorded durably before anything is sent, the end on every path, once: when the reader
+   * leaves or the signal fires too. A stream that breaks, lies about itself or lacks its receipt ends with an error. That
+   * the end could not be recorded changes nothing for the reader, who has the answer or the error by then.
    *
-   * @throws {ArkError} what the peer said, or `unavailable`.
+   * @throws {ArkError} what the peer said, `unavailable` where it cannot be reached, breaks off or lies, `too_large`,
+   * `audit_unavailable`, and `cancelled` when the signal is aborted.
    */
   async *infer(request: InferenceRequest, { signal }: InferOptions): AsyncGenerator<InferenceEvent> {
-    const { table, audit } = this.#options;
+    if (signal.aborted) throw cancelled(signal.reason);
+    const run = this.#prepare(request, signal);
+    const { audit, table } = this.#options;
+    await audit.append({ kind: "start", direction: "out", peer: this.id, model: run.tally.model });
     const began = performance.now();
-    const offered = table.list().find((view) => view.peer.node_id === this.id)?.offer?.models ?? [];
-    const model = findOffered(offered, request.model)?.id ?? request.model;
-    const tally: Tally = { model, digest: null, prompt_tokens: 0, completion_tokens: 0, request: null, receipt: null };
-    await audit.append({ kind: "start", direction: "out", peer: this.id, model });
-    using _running = table.begin(this.id);
-    // The consumer may simply stop reading: then neither a result nor an error is seen here, only `finally`.
+    const running = table.begin(this.id);
+    // The reader may simply leave: then neither a result nor an error is seen here.
     let outcome: "ok" | ErrorCode = "cancelled";
+    let ended: Promise<void> | null = null;
+    const end = () => {
+      running[Symbol.dispose]();
+      return ended ??= this.#recordEnd(run.tally, { outcome, ms: performance.now() - began });
+    };
+    signal.addEventListener("abort", end, { once: true });
     try {
-      yield* this.#answer({ ...request, model }, { tally, signal });
-      outcome = "ok";
-    } catch (error) {
-      outcome = signal.aborted ? "cancelled" : toArkError(error).code;
-      throw error;
-    } finally {
-      await audit.append({
-        kind: "end",
-        direction: "out",
-        peer: this.id,
-        model: tally.model,
-        ...(tally.digest === null ? {} : { digest: tally.digest }),
-        prompt_tokens: tally.prompt_tokens,
-        completion_tokens: tally.completion_tokens,
-        ms: performance.now() - began,
-        outcome,
-        ...(tally.request === null ? {} : { request: tally.request }),
-        ...(tally.receipt === null ? {} : { receipt: tally.receipt }),
-      });
-    }
-  }
-
-  async *#answer(request: InferenceRequest, run: { tally: Tally; signal: AbortSignal }): AsyncGenerator<InferenceEvent> {
-    const { tally, signal } = run;
-    const hangUp = new AbortController();
-    const anySignal = AbortSignal.any([signal, hangUp.signal]);
-    try {
-      const response = await this.#send(request, anySignal);
-      tally.request = response.signature;
-      if (response.status !== 200) throw decodePeerError(await readJson(response.body, LIMITS.eventBytes));
-      yield* this.#events(response, { tally, hangUp });
-    } catch (error) {
-      if (signal.aborted) throw new ArkError("cancelled", "The request was cancelled", { cause: error });
-      const known = toArkError(error);
-      if (known.code === "internal" || known.code === "cancelled") {
-        throw new ArkError("unavailable", `${this.name} broke off: the connection was lost`, { cause: error });
+      if (signal.aborted) throw cancelled(signal.reason);
+      for await (const event of this.#answer(run)) {
+        if (event.type === "end") outcome = "ok";
+        yield event;
       }
-      throw known;
-    } finally {
-      hangUp.abort();
-    }
-  }
-
-  async #send(request: InferenceRequest, signal: AbortSignal): Promise<MeshResponse> {
-    const { client, table, deadlineMs } = this.#options;
-    const addresses = table.addresses(this.id);
-    try {
-      return await client.request({ id: this.id, addresses }, {
-        method: "POST",
-        path: "/ark/v1/infer",
-        body: JSON.stringify(request),
-        deadlineMs,
-        signal,
-      });
     } catch (error) {
-      if (!signal.aborted && toArkError(error).code === "unavailable") table.failed(this.id, toArkError(error).message);
+      if (!signal.aborted) outcome = toArkError(error).code;
       throw error;
+    } finally {
+      signal.removeEventListener("abort", end);
+      await end();
     }
   }
 
-  async *#events(response: MeshResponse, run: { tally: Tally; hangUp: AbortController }): AsyncGenerator<InferenceEvent> {
-    const { tally, hangUp } = run;
-    const splitter = new FrameSplitter();
-    const hash = createHash("sha256");
-    let end: Extract<InferenceEvent, { type: "end" }> | null = null;
-    let started = false;
-    let stalled = false;
-    const watchdog = startWatchdog(() => {
-      stalled = true;
-      hangUp.abort();
-    });
+  #prepare({ model: asked, input, parameters }: InferenceRequest, signal: AbortSignal): Run {
+    const { table } = this.#options;
+    const offer = table.list().find((view) => view.peer.node_id === this.id)?.offer;
+    const model = findOffered(offer?.models ?? [], asked)?.id ?? null;
+    const request = { model: model ?? asked, input, parameters };
+    const body = new TextEncoder().encode(JSON.stringify(request));
+    if (body.length > LIMITS.requestBodyBytes) {
+      const most = LIMITS.requestBodyBytes >> 20;
+      throw new ArkError(
+        "too_large",
+        `The request is larger than the ${most} MiB that a peer accepts; shorten the prompt`,
+      );
+    }
+    const tally = {
+      model: request.model,
+      digest: null,
+      prompt_tokens: 0,
+      completion_tokens: 0,
+      request: null,
+      receipt: null,
+    };
+    return { request, body, model, tally, signal };
+  }
+
+  async *#answer({ body, model, tally, signal }: Run): AsyncGenerator<InferenceEvent> {
+    const { name, id } = this;
+    const { client, table, deadlineMs, silenceMs } = this.#options;
+    const hungUp = new AbortController();
+    const hangUp = () => hungUp.abort();
+    const call = {
+      method: "POST",
+      path: "/ark/v1/infer",
+      body,
+      deadlineMs,
+      signal: AbortSignal.any([signal, hungUp.signal]),
+    };
+    let refusal: ArkError | null = null;
     try {
-      for await (const chunk of response.body) {
-        watchdog.feed();
-        for (const bytes of splitter.push(chunk)) {
-          const frame = decodeFrame(bytes);
-          if (frame.type === "receipt") {
-            if (end === null) throw new ArkError("unavailable", `${this.name} sent a receipt before the end of its answer`);
-            this.#check(frame.signed, { stream: hash.digest("hex"), tally, end });
-            tally.receipt = createHash("sha256").update(frame.signed.signature, "base64").digest("hex");
-            yield end;
-            return;
-          }
-          hash.update(bytes);
-          if (frame.type === "error") throw frame.error;
-          if (frame.type === "alive") continue;
-          const { event } = frame;
-          if (end !== null || started === (event.type === "start")) {
-            throw new ArkError("unavailable", `${this.name} sent its answer in a wrong order`);
-          }
-          if (event.type === "start") {
-            started = true;
-            Object.assign(tally, { model: event.model, digest: event.digest, prompt_tokens: event.prompt_tokens });
-          }
-          if (event.type === "text") tally.completion_tokens += event.tokens;
-          // The end is shown only together with its receipt: a stream without one is a cut stream.
-          if (event.type === "end") end = event;
-          else yield event;
+      const response = await client.request({ id, addresses: table.addresses(id) }, call);
+      tally.request = response.signature;
+      if (response.status !== 200) refusal = await readRefusal(response);
+      else {
+        for await (const item of readAnswer(response, { id, name, model, tally, silenceMs, hangUp })) {
+          if (item instanceof ArkError) refusal = item;
+          else yield item;
         }
       }
     } catch (error) {
-      if (stalled) throw new ArkError("unavailable", `${this.name} fell silent for ${LIMITS.interTokenMs / 1000} s`, { cause: error });
-      throw error;
+      throw this.#lost(error, signal);
     } finally {
-      watchdog[Symbol.dispose]();
+      hangUp();
     }
-    throw new ArkError("unavailable", `${this.name} broke off before its answer was complete`);
+    if (refusal !== null) throw this.#refused(refusal);
   }
 
-  #check(signed: SignedReceipt, expected: { stream: string; tally: Tally; end: Extract<InferenceEvent, { type: "end" }> }): void {
-    const { receipt, signature } = signed;
-    const { tally, end } = expected;
-    const bytes = Uint8Array.fromBase64(signature);
-    const honest = receipt.stream === expected.stream && receipt.request === tally.request &&
-      receipt.model === tally.model && receipt.completion_tokens === end.usage.completion_tokens &&
-      receipt.finish_reason === end.finish_reason && verify(publicKeyOf(this.id), receiptBytes(receipt), bytes);
-    if (!honest) throw new ArkError("unavailable", `${this.name} sent a receipt that does not match its answer`);
-    tally.prompt_tokens = end.usage.prompt_tokens;
-    tally.completion_tokens = end.usage.completion_tokens;
+  /** What the peer itself said. It is there, but what it offers may have changed. */
+  #refused({ code, message, retryAfterSeconds }: ArkError): ArkError {
+    this.#options.table.refresh();
+    // Its own fault, or its own end, is to us that it is not available.
+    const known = code === "internal" || code === "cancelled" ? "unavailable" : code;
+    const options = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+    return new ArkError(known, `${this.name} answered: ${message}`, options);
+  }
+
+  /** What went wrong between it and us. */
+  #lost(error: unknown, signal: AbortSignal): ArkError {
+    if (signal.aborted) return cancelled(error);
+    const { table } = this.#options;
+    const { code, message } = toArkError(error);
+    if (code === "unauthenticated" || code === "clock") {
+      table.refresh();
+      return new ArkError(code, message, { cause: error });
+    }
+    const reason = code === "unavailable" ? message : `${this.name} broke off: the connection was lost`;
+    table.failed(this.id, reason);
+    return new ArkError("unavailable", reason, { cause: error });
+  }
+
+  async #recordEnd(tally: Tally, how: { outcome: "ok" | ErrorCode; ms: number }): Promise<void> {
+    const { audit, logger } = this.#options;
+    try {
+      await audit.append({ kind: "end", direction: "out", peer: this.id, ...tally, ...how });
+    } catch (error) {
+      const reason = toArkError(error).message;
+      logger?.warn("The end of a request to a peer could not be recorded", { peer: this.id, reason });
+    }
   }
 }
 
-/** Calls back when it was not fed for the longest silence that a running stream may have. */
-function startWatchdog(bark: () => void): Disposable & { feed(): void } {
-  let fed = performance.now();
-  const timer = setInterval(() => {
-    if (performance.now() - fed > LIMITS.interTokenMs) bark();
-  }, 1_000);
-  return { feed: () => void (fed = performance.now()), [Symbol.dispose]: () => clearInterval(timer) };
+async function readRefusal({ body, headers }: MeshResponse): Promise<ArkError> {
+  const { code, message } = decodePeerError(await readJson(body, LIMITS.eventBytes));
+  const seconds = /^\d{1,6}$/.exec(headers.get("retry-after") ?? "")?.[0];
+  return new ArkError(code, message, seconds === undefined ? {} : { retryAfterSeconds: Number(seconds) });
+}
+
+function cancelled(cause: unknown): ArkError {
+  return new ArkError("cancelled", "The request was cancelled", { cause });
 }

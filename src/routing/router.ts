@@ -1,6 +1,14 @@
 import type { Backend, InferOptions } from "@ark/node/inference";
 import type { NodeId } from "@ark/node/identity";
-import { ArkError, type InferenceEvent, type InferenceRequest, type ModelRef, toArkError } from "@ark/node/protocol";
+import type { LocalModel } from "@ark/node/models";
+import {
+  ArkError,
+  type ErrorCode,
+  type InferenceEvent,
+  type InferenceRequest,
+  type ModelRef,
+  toArkError,
+} from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { PeerTable } from "./peer_table.ts";
 import { type Candidate, rank } from "./rank.ts";
@@ -17,24 +25,69 @@ export interface Route {
 
 /** Options of {@linkcode Router.infer}. */
 export interface RouteOptions extends InferOptions {
-  /** Told who answers, before the first event. */
+  /**
+   * Told who answers, once for each candidate that begins to answer and before any of its events is passed on. It is
+   * told again, with a higher `attempt`, when that candidate failed before its first text.
+   */
   chosen?(route: Route): void;
+}
+
+/** This node's own models and what runs them. */
+export interface LocalEngine {
+  /** Runs models. */
+  backend: Backend & {
+    /** The models in memory. */
+    loaded(): readonly { id: string }[];
+  };
+  /** Knows which there are. */
+  catalogue: {
+    /** The model that a person means, or undefined. */
+    find(ref: ModelRef): LocalModel | undefined;
+    /** All models, in the order in which they are shown. */
+    list(): readonly LocalModel[];
+  };
+}
+
+/** A model within reach, and who has it. */
+export interface RoutedModel {
+  /** `name:tag`, as its owner calls it. */
+  readonly id: string;
+  /** Label of the node that has it. */
+  readonly owner: string;
+  /** The peer's id, or null for this node. */
+  readonly peer: NodeId | null;
+  /** Whether it is this node's own. */
+  readonly local: boolean;
+  /** Whether it is in memory now. */
+  readonly loaded: boolean;
+  /** SHA-256 of the file in hex, or null while it is not known yet. */
+  readonly digest: string | null;
+  /** Size of the file in bytes. */
+  readonly size: number;
+  /** Tokens of context. */
+  readonly context_length: number;
+  /** Size label such as `8b`, or null. */
+  readonly parameters: string | null;
+  /** Quantisation such as `q4_0`, or null. */
+  readonly quantization: string | null;
 }
 
 /** Options of {@linkcode Router}. */
 export interface RouterOptions {
+  /** This node's label. */
+  name: string;
   /** This node's own engine, when it has the role. */
-  local: (Backend & { loaded(): readonly { id: string }[]; resolve(model: ModelRef): string | undefined }) | null;
+  local: LocalEngine | null;
   /** What the peers offer. */
-  table: PeerTable;
+  table: Pick<PeerTable, "list" | "offering">;
   /** Makes the backend of a peer. */
   remote(id: NodeId): Backend | null;
   /** Says when an attempt failed. */
-  logger: Logger;
+  logger: Pick<Logger, "warn">;
 }
 
 /** Failures that say something about the one who was asked and not about the question. */
-const TRY_NEXT: ReadonlySet<string> = new Set([
+const TRY_NEXT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "unavailable",
   "busy",
   "engine_failed",
@@ -49,6 +102,22 @@ const TRY_NEXT: ReadonlySet<string> = new Set([
   "internal",
 ]);
 
+/** Failures between this node and a peer, which would read to a client as if it had done something wrong itself. */
+const BETWEEN_NODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "forbidden",
+  "model_not_shared",
+  "revoked",
+  "unauthenticated",
+  "clock",
+  "replay",
+]);
+
+/** A candidate and what runs its answer. */
+interface Choice extends Candidate {
+  readonly backend: Backend;
+  readonly peer: NodeId | null;
+}
+
 /** The backend made of all others: this node's engine and the approved peers that are within reach. */
 export class Router implements Backend {
   /** Always `"router"`. */
@@ -62,86 +131,129 @@ export class Router implements Backend {
 
   /** Whether anyone within reach has a model. */
   handles(model: ModelRef): boolean {
-    return this.#candidates(model).length > 0;
-  }
-
-  /** Names of all models within reach, each with who has it; this node first. */
-  models(): { id: string; owner: string; local: boolean }[] {
-    const { table } = this.#options;
-    return table.list().filter((view) => view.state === "ready").flatMap(({ offer, peer }) =>
-      (offer?.models ?? []).map((model) => ({ id: model.id, owner: peer.name, local: false }))
-    );
+    return this.#choices(model).length > 0;
   }
 
   /**
-   * Lets the best candidate answer; tries the next one as long as no text has been shown.
+   * All models within reach, each with who has it: this node's first, then those of peers that are ready. The same id
+   * occurs as often as there are nodes that have it.
+   */
+  models(): RoutedModel[] {
+    const { name: owner, local, table } = this.#options;
+    const loaded = new Set(local?.backend.loaded().map(({ id }) => id));
+    const own = (local?.catalogue.list() ?? []).map((model): RoutedModel => ({
+      id: model.id,
+      owner,
+      peer: null,
+      local: true,
+      loaded: loaded.has(model.id),
+      digest: model.digest,
+      size: model.size,
+      context_length: model.contextLength,
+      parameters: model.parameters,
+      quantization: model.quantization,
+    }));
+    const ready = table.list().filter(({ state }) => state === "ready");
+    const theirs = ready.flatMap(({ offer, peer }) =>
+      (offer?.models ?? []).map((model): RoutedModel => ({
+        ...model,
+        owner: peer.name,
+        peer: peer.node_id,
+        local: false,
+      }))
+    );
+    return [...own, ...theirs];
+  }
+
+  /** Ids of all models within reach, each once. */
+  available(): string[] {
+    return [...new Set(this.models().map(({ id }) => id))];
+  }
+
+  /**
+   * Lets the best candidate answer; tries the next one as long as no text has been shown. `start` is passed on together
+   * with what follows it, so that it always belongs to the one whose text is shown.
    *
-   * @throws {ArkError} `model_not_found` when nobody within reach has the model, else what the last candidate said.
+   * @throws {ArkError} `model_not_found` when nobody within reach has the model, else what the last candidate said;
+   * `unavailable` where that is about this node's standing with a peer.
    */
   async *infer(request: InferenceRequest, options: RouteOptions): AsyncGenerator<InferenceEvent> {
-    const candidates = this.#candidates(request.model);
-    if (candidates.length === 0) throw this.#notFound(request.model);
+    const { signal, priority, principal } = options;
     let failure: ArkError | null = null;
-    for (const [attempt, { backend, candidate, peer }] of candidates.entries()) {
-      options.signal.throwIfAborted();
+    for (const [attempt, { name, backend, peer }] of this.#choices(request.model).entries()) {
+      if (signal.aborted) throw cancelled(signal.reason);
+      let start: InferenceEvent | null = null;
+      let begun = false;
       let shown = false;
       try {
-        for await (const event of backend.infer(request, options)) {
-          if (!shown) options.chosen?.({ name: candidate.name, peer, attempt });
+        for await (const event of backend.infer(request, { priority, principal, signal })) {
+          if (!begun) options.chosen?.({ name, peer, attempt });
+          begun = true;
+          if (event.type === "start") {
+            start = event;
+            continue;
+          }
           shown = true;
+          if (start !== null) yield start;
+          start = null;
           yield event;
+          if (event.type === "end") return;
         }
-        return;
+        throw new ArkError("unavailable", `${name} broke off before its answer was complete`);
       } catch (error) {
-        failure = toArkError(error);
-        if (shown || options.signal.aborted || !TRY_NEXT.has(failure.code)) throw error;
-        this.#options.logger.warn("A candidate did not answer, trying the next", {
-          model: request.model,
-          code: failure.code,
-          reason: failure.message,
-          ...(peer === null ? {} : { peer }),
-        });
+        if (signal.aborted) throw cancelled(error);
+        const reason = toArkError(error);
+        failure = peer !== null && BETWEEN_NODES.has(reason.code)
+          ? new ArkError("unavailable", reason.message, { cause: error })
+          : reason;
+        if (shown || !TRY_NEXT.has(reason.code)) throw failure;
+        this.#noteFailure(reason, { request, peer });
       }
     }
     throw failure ?? this.#notFound(request.model);
   }
 
-  #candidates(model: ModelRef): { backend: Backend; candidate: Candidate; peer: NodeId | null }[] {
-    const { local, table, remote } = this.#options;
-    const found: { backend: Backend; candidate: Candidate; peer: NodeId | null }[] = [];
-    if (local !== null && local.handles(model)) {
-      const loaded = local.loaded().some(({ id }) => id === local.resolve(model));
-      const candidate = { name: local.name, local: true, loaded, inFlight: 0, slots: 1, roundTripMs: 0 };
-      found.push({ backend: local, candidate, peer: null });
+  /** A peer's own words stay out of the log: they could repeat the prompt. */
+  #noteFailure(
+    { code, message }: ArkError,
+    { request, peer }: { request: InferenceRequest; peer: NodeId | null },
+  ): void {
+    const who = peer === null ? { reason: message } : { peer };
+    this.#options.logger.warn("A candidate did not answer", { model: request.model, code, ...who });
+  }
+
+  #choices(model: ModelRef): Choice[] {
+    const { name, local, table, remote } = this.#options;
+    const found: Choice[] = [];
+    if (local !== null && local.backend.handles(model)) {
+      const { backend, catalogue } = local;
+      const id = catalogue.find(model)?.id;
+      const loaded = backend.loaded().some((one) => one.id === id);
+      found.push({ name, local: true, loaded, inFlight: 0, slots: 1, roundTripMs: 0, backend, peer: null });
     }
-    for (const { view, model: offered } of table.offering(model)) {
-      const backend = remote(view.peer.node_id);
+    for (const { view, model: { loaded } } of table.offering(model)) {
+      const { peer: { name, node_id: peer }, inFlight, offer, roundTripMs } = view;
+      const backend = remote(peer);
       if (backend === null) continue;
-      const candidate = {
-        name: view.peer.name,
-        local: false,
-        loaded: offered.loaded,
-        inFlight: view.inFlight,
-        slots: view.offer?.max_concurrent_requests ?? 1,
-        roundTripMs: view.roundTripMs ?? 1_000,
-      };
-      found.push({ backend, candidate, peer: view.peer.node_id });
+      const slots = offer?.max_concurrent_requests ?? 1;
+      found.push({ name, local: false, loaded, inFlight, slots, roundTripMs: roundTripMs ?? Infinity, backend, peer });
     }
-    const order = rank(found.map(({ candidate }) => candidate));
-    return found.sort((a, b) => order.indexOf(a.candidate) - order.indexOf(b.candidate));
+    return rank(found);
   }
 
   #notFound(model: ModelRef): ArkError {
-    const names = [...new Set(this.available())];
+    const names = this.available();
     const shown = names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");
     const have = names.length === 0
       ? "no model is available: put a GGUF file into a folder of --models, or approve a peer that has one"
       : `available: ${shown}`;
-    return new ArkError("model_not_found", `The model '${model}' is neither here nor at an approved peer within reach; ${have}`);
+    return new ArkError(
+      "model_not_found",
+      `The model '${model}' is neither here nor at an approved peer within reach; ${have}`,
+    );
   }
+}
 
-  /** Ids of all models within reach. */
-  available(): string[] {
-    return this.models().map(({ id }) => id);
-  }
+function cancelled(cause: unknown): ArkError {
+  return new ArkError("cancelled", "The request was cancelled", { cause });
 }

@@ -1,0 +1,75 @@
+import { duration } from "@ark/node/config";
+import { formatPublicKey, publicKeyOf } from "@ark/node/identity";
+import type { DiscoveredPeer, PeerStatus } from "@ark/node/http";
+import type { ApprovedPeer } from "@ark/node/peers";
+import { type Command, type CommandContext, EXIT, textFlag, UsageError } from "../command.ts";
+import { findPeer } from "../find_peer.ts";
+import { NodeClient } from "../node_client.ts";
+
+/** What `POST /peers/approve` answers. */
+interface Approved {
+  approved: ApprovedPeer;
+  summary: string;
+  status: PeerStatus | null;
+  recorded: boolean;
+}
+
+/** Lets a node ask this one, and sends it prompts. */
+export const PEERS_APPROVE: Command = {
+  name: "peers approve",
+  summary: "Let a node ask this one, and ask it",
+  usage: "KEY|ID",
+  flags: {
+    models: { value: "A,B", help: "models it may use, * for any text in a name (default: *, all of them)" },
+    max: { value: "N", help: "its questions at a time (default: 1)" },
+    pull: { help: "let it download these models, too" },
+    name: { value: "NAME", help: "label that you will see" },
+    expires: { value: "TIME", help: "12h, 30d, 4w or never (default: never)" },
+  },
+  details: `
+KEY is ed25519:…, ID the id that 'ark-node id' shows on the other machine; of a node that is near,
+the first 8 characters do. What you approve is what it may do here: the other owner decides on his
+side what you may do there, so both approve.`,
+  async run(context) {
+    const { out, words, json } = context;
+    const [typed, ...more] = words;
+    if (typed === undefined || more.length > 0) throw new UsageError("Name one node: ark-node peers approve KEY|ID");
+    const node = await NodeClient.find(context);
+    const { peers } = await node.call<{ peers: DiscoveredPeer[] }>("/peers/discovered");
+    const id = findPeer(typed, peers);
+    const answer = await node.call<Approved>("/peers/approve", {
+      node_id: id,
+      public_key: formatPublicKey(publicKeyOf(id)),
+      ...terms(context),
+    });
+    if (json) {
+      out.json(answer);
+      return EXIT.ok;
+    }
+    out.line(answer.summary);
+    if (answer.status?.state === "not_approved") {
+      out.line("Its owner has not approved this node yet: on that machine, 'ark-node peers discovered' shows it now.");
+    } else if (answer.status?.state === "ready") {
+      out.line(`It is ready, and offers ${answer.status.models.join(", ") || "no model"}.`);
+    } else out.line("It was not reached yet; 'ark-node peers list' shows when it is.");
+    if (!answer.recorded) out.note("ark-node: The approval counts, but could not be recorded in the audit log.");
+    return EXIT.ok;
+  },
+};
+
+function terms({ flags }: CommandContext) {
+  const most = Number(textFlag(flags, "max") ?? "1");
+  if (!Number.isInteger(most) || most < 1) throw new UsageError("Flag --max is a whole number from 1");
+  const name = textFlag(flags, "name");
+  const lives = duration("expires", textFlag(flags, "expires") ?? "never");
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(lives === null ? {} : { expires_at: new Date(Date.now() + lives).toISOString() }),
+    permissions: {
+      can_request_inference: true,
+      can_pull_models: flags.pull === true,
+      models_shared: (textFlag(flags, "models") ?? "*").split(",").map((model) => model.trim()).filter(Boolean),
+      max_concurrent_requests: most,
+    },
+  };
+}

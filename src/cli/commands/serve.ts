@@ -1,0 +1,83 @@
+import { type Config, loadConfig, SERVE_FLAGS } from "@ark/node/config";
+import { type Daemon, startDaemon } from "@ark/node/daemon";
+import { formatNodeId, formatPublicKey, publicKeyOf } from "@ark/node/identity";
+import { ROLES } from "@ark/node/roles";
+import { formatAddress } from "@ark/node/transport";
+import { type Command, EXIT, UsageError } from "../command.ts";
+import type { Output } from "../output.ts";
+
+const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
+
+/** Starts a node, and runs until it is told to stop. */
+export const SERVE: Command = {
+  name: "serve",
+  summary: "Start a node (what ark-node does without a command)",
+  usage: "",
+  flags: Object.fromEntries(Object.entries(SERVE_FLAGS).filter(([name]) => name !== "data")),
+  details: `
+SIGINT and SIGTERM let running answers end (see --drain) and exit with 0; a second one exits at once.
+With --json, one line of JSON on standard output tells when the node is ready. Logs go to standard error.`,
+  async run({ flags, words, env, json, out, version }) {
+    if (words.length > 0) throw new UsageError(`There is no command ${words[0]}: see ark-node --help`);
+    const config = await loadConfig({ flags, env });
+    // From here on a signal stops the node in an orderly way, also while it starts.
+    const told = stopSignal(out);
+    await using daemon = await startDaemon(config, {
+      version,
+      roles: ROLES.filter(({ name }) => config.roles.includes(name)),
+      env,
+    });
+    if (json) out.line(JSON.stringify(ready(daemon, config)));
+    else banner(daemon, { config, out, version });
+    await told;
+    out.note("Stopping: running answers may end. Once more stops at once.");
+    await daemon.drain(config.drainMs);
+    return EXIT.ok;
+  },
+};
+
+function stopSignal(out: Output): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let signals = 0;
+  for (const signal of SIGNALS) {
+    Deno.addSignalListener(signal, () => {
+      if (++signals > 1) {
+        out.note("Stopped at once.");
+        Deno.exit(130);
+      }
+      resolve();
+    });
+  }
+  return promise;
+}
+
+function ready({ id, api, mesh }: Daemon, { name, paths }: Config) {
+  return {
+    node_id: formatNodeId(id),
+    public_key: formatPublicKey(publicKeyOf(id)),
+    name,
+    api: `http://${formatAddress(api)}`,
+    mesh: formatAddress(mesh),
+    data: paths.root,
+    pid: Deno.pid,
+    ready_ms: Math.round(performance.now()),
+  };
+}
+
+function banner({ id, api, mesh, engine, book }: Daemon, show: { config: Config; out: Output; version: string }): void {
+  const { config, out, version } = show;
+  const approved = book.list().length;
+  const peers = approved > 0 ? `${approved} approved` : "none approved yet: 'ark-node peers discovered' shows who is near";
+  const found = config.mdns ? "neighbours find it by mDNS" : "neighbours need --peer, since mDNS is off";
+  const lines: [string, string][] = [
+    ["id", formatNodeId(id)],
+    ["api", `http://${formatAddress(api)}/v1  (point your apps here; any API key)`],
+    ["mesh", `${formatAddress(mesh)}  (${found})`],
+    ...(engine === null ? [] : [["models", config.modelDirectories.join(", ")] as [string, string]]),
+    ["peers", peers],
+    ["data", config.paths.root],
+  ];
+  out.line(`ark-node ${version}  ${config.name}  ${config.roles.join(", ")}`);
+  for (const [label, text] of lines) out.line(`  ${label.padEnd(7)} ${text}`);
+  out.line(`Ready after ${Math.round(performance.now())} ms. Ctrl-C stops it.`);
+}

@@ -1,0 +1,53 @@
+import type { LoadedModel } from "@ark/node/inference";
+import { type Command, EXIT } from "../command.ts";
+import { NodeClient } from "../node_client.ts";
+
+/** What `GET /status` answers. */
+interface NodeStatus {
+  node_id: string;
+  name: string;
+  version: string;
+  roles: string[];
+  pid: number;
+  uptime_s: number;
+  api: string;
+  mesh: string;
+  models: { here: number; within_reach: number; loaded: LoadedModel[]; queued: number };
+  peers: { approved: number; ready: number; pending: number };
+  faults: string[];
+}
+
+/** Shows how the running node stands. */
+export const STATUS: Command = {
+  name: "status",
+  summary: "Show how the running node stands",
+  usage: "",
+  flags: {},
+  async run(context) {
+    const { out } = context;
+    const node = await NodeClient.find(context);
+    const status = await node.call<NodeStatus>("/status");
+    if (context.json) {
+      out.json(status);
+      return EXIT.ok;
+    }
+    const { models, peers } = status;
+    const loaded = models.loaded.map(({ id, gpu, busy }) => `${id} (${gpu ?? "CPU"}${busy ? ", busy" : ""})`).join(", ");
+    const waiting = models.queued > 0 ? `, ${models.queued} waiting` : "";
+    out.line(`${status.name}  ${status.roles.join(", ")}  ark-node ${status.version}, up ${duration(status.uptime_s)}`);
+    out.line(`  id      ${status.node_id}`);
+    out.line(`  api     ${status.api}/v1`);
+    out.line(`  mesh    ${status.mesh}`);
+    out.line(`  models  ${models.here} here, ${models.within_reach} within reach${loaded ? `; in memory: ${loaded}` : ""}${waiting}`);
+    out.line(`  peers   ${peers.approved} approved, ${peers.ready} ready; ${peers.pending} waiting for your approval`);
+    for (const fault of status.faults) out.line(`  fault   ${fault}`);
+    return EXIT.ok;
+  },
+};
+
+function duration(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)} h`;
+  return `${Math.floor(seconds / 86_400)} days`;
+}

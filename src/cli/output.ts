@@ -1,0 +1,52 @@
+import { escaped } from "@ark/node/telemetry";
+
+/** Standard output and standard error of a command. A reader that is gone ends the writing in silence, as `| head` wants. */
+export class Output {
+  readonly #encoder = new TextEncoder();
+
+  /** Whether a person reads along. */
+  get terminal(): boolean {
+    return Deno.stdout.isTerminal();
+  }
+
+  /** Writes lines of the result. */
+  line(text = ""): void {
+    this.text(text + "\n");
+  }
+
+  /** Writes a part of the result as it is. */
+  text(text: string): void {
+    write(Deno.stdout, this.#encoder.encode(text));
+  }
+
+  /** Writes the result as JSON. */
+  json(value: unknown): void {
+    this.line(JSON.stringify(value, null, 2));
+  }
+
+  /** Writes a message that is not part of the result. */
+  note(text: string): void {
+    write(Deno.stderr, this.#encoder.encode(text + "\n"));
+  }
+
+  /** Writes rows as columns under their names; cells are made safe for a terminal. Nothing but the names where no row is. */
+  table(names: readonly string[], rows: readonly (readonly string[])[]): void {
+    const cells = [names, ...rows.map((row) => row.map((cell) => escaped(cell, 200)))];
+    const widths = names.map((_, column) => Math.max(...cells.map((row) => width(row[column] ?? ""))));
+    for (const row of cells) {
+      this.line(row.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - width(cell))).join("  ").trimEnd());
+    }
+  }
+}
+
+function width(text: string): number {
+  return [...text].length;
+}
+
+function write(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
+  try {
+    for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

@@ -1,0 +1,272 @@
+import { AuditLog } from "@ark/node/audit";
+import type { Config, HostPort } from "@ark/node/config";
+import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
+import { Denials, loadAdminToken, localApp, type MeshApp, meshApp } from "@ark/node/http";
+import { type Identity, IdentityError, loadIdentity, type NodeId, unsafeEnvironment } from "@ark/node/identity";
+import { Gate, Neighbourhood, PeerBook } from "@ark/node/peers";
+import { PeerTable, RemoteBackend, Router } from "@ark/node/routing";
+import { openStore, type Store } from "@ark/node/store";
+import { Events, Logger, Metrics } from "@ark/node/telemetry";
+import { formatAddress, listenMesh, MeshClient, type MeshListener, type PeerAddress, presentedKey } from "@ark/node/transport";
+import { type DataLock, lockDataDirectory } from "./data_lock.ts";
+import { LocalServer } from "./local_server.ts";
+import { meteredEvents } from "./metered_events.ts";
+import { observedAnswers } from "./observed_answers.ts";
+import type { OwnEngine, Role } from "./role.ts";
+import { type Service, supervise } from "./service.ts";
+import { StartError } from "./start_error.ts";
+import { workerCommand as ownWorkerCommand } from "./worker_command.ts";
+
+/** Options of {@linkcode startDaemon} beside the configuration. */
+export interface DaemonOptions {
+  /** What this node is. */
+  roles: readonly Role[];
+  /** Version of the program. */
+  version: string;
+  /** Takes log lines; the default is standard error. */
+  logger?: Logger;
+  /** Command of a worker process; the default is this very program. */
+  workerCommand?: readonly string[];
+  /** Reads the environment; the default is the process's. */
+  env?: (name: string) => string | undefined;
+}
+
+/** A running node. Disposing it stops it at once; {@linkcode drain} lets running answers end before. */
+export interface Daemon extends AsyncDisposable {
+  /** Who it is. */
+  readonly id: NodeId;
+  /** Where its API listens. */
+  readonly api: PeerAddress;
+  /** Where peers connect. */
+  readonly mesh: PeerAddress;
+  /** Its engine's models, or null where it has no engine. */
+  readonly engine: OwnEngine | null;
+  /** Approved peers. */
+  readonly book: PeerBook;
+  /** Takes no new work, and waits until running answers have ended or the time is over. */
+  drain(ms: number): Promise<void>;
+}
+
+/**
+ * Starts a node: data directory, key, database, audit log, both listeners, then everything that works in the background.
+ * When this returns, the node answers. What was opened is closed again where a later step fails.
+ *
+ * @throws {StartError} with one sentence for the owner.
+ */
+export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
+  const { roles, version, env = (name) => Deno.env.get(name) } = options;
+  const logger = options.logger ?? new Logger({ level: config.logLevel, format: config.logFormat });
+  refuseUnsafeEnvironment(env);
+  await using opened = new AsyncDisposableStack();
+
+  const lock = opened.use(await lockDataDirectory(config.paths));
+  const identity = await identityOf(config.paths.key);
+  const token = await attempt("read the admin token", () => loadAdminToken(config.paths.adminToken));
+  const store = opened.use(await attempt("open the database", () => openStore(config.paths.database)));
+  const metrics = new Metrics();
+  const events = new Events();
+  const metered = meteredEvents(events, metrics);
+  const audit = opened.use(
+    await attempt("open the audit log", () => AuditLog.open({ store, mirror: config.paths.audit, logger, events })),
+  );
+
+  const engine = engineOf(roles, { config, store, logger, workerCommand: options.workerCommand ?? ownWorkerCommand() });
+  if (engine !== null) opened.use(engine.backend);
+  const client = opened.use(new MeshClient({ identity }));
+  let mesh: MeshListener | null = null;
+  let peersChanged = () => {};
+  const book = await attempt("read the approved peers", () =>
+    PeerBook.open({
+      path: config.paths.peers,
+      store,
+      logger,
+      removed: (ids) => {
+        for (const id of ids) {
+          mesh?.disconnect(id);
+          client.disconnect(id);
+        }
+      },
+      changed: () => peersChanged(),
+    }));
+  const neighbourhood = new Neighbourhood({
+    self: identity.id,
+    probe: (address, { signal }) => presentedKey(address, { signal }),
+    approved: (id) => book.get(id) !== undefined,
+    logger,
+    found: (id) => {
+      events.emit({ type: "peer", change: "seen", peer: id });
+      if (book.get(id) !== undefined) table.refresh();
+    },
+  });
+  const table = new PeerTable({
+    approved: () => book.list(),
+    addresses: (id) => neighbourhood.addresses(id),
+    client,
+    ownPort: () => mesh?.port ?? 0,
+    logger,
+  });
+  peersChanged = () => table.refresh();
+  const router = new Router({
+    name: config.name,
+    local: engine,
+    table,
+    remote: (id) => {
+      const peer = book.get(id);
+      return peer === undefined ? null : new RemoteBackend({ peer, table, client, audit });
+    },
+    logger,
+  });
+
+  let accepting = true;
+  const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
+  const denials = new Denials({ audit, counter, logger });
+  const peersApp: MeshApp = meshApp({
+    identity,
+    name: config.name,
+    peers: book,
+    gate: new Gate(book),
+    audit,
+    denials,
+    engine,
+    contextSize: config.contextSize,
+    accepting: () => accepting,
+    asked: (id, address) => neighbourhood.asked(id, address),
+    logger,
+    events: metered,
+  });
+  mesh = opened.use(
+    await bound("mesh-listen", config.meshListen, () =>
+      listenMesh({
+        ...config.meshListen,
+        identity,
+        standing: (id) => book.standing(id),
+        handler: (request, caller) => peersApp.fetch(request, caller),
+        knock: (caller, url) => {
+          const port = Number(url.searchParams.get("port"));
+          const dialable = Number.isInteger(port) && port > 0 && port < 65_536;
+          neighbourhood.asked(caller.nodeId, dialable ? { hostname: caller.remote, port } : null);
+          events.emit({ type: "peer", change: "knocked", peer: caller.nodeId });
+        },
+        refused: (refusal) => denials.note(refusal),
+      })),
+  );
+  const meshAddress = { hostname: mesh.hostname, port: mesh.port };
+
+  const local = opened.use(
+    await bound("listen", config.listen, () =>
+      LocalServer.listen(config.listen, (listening) =>
+        localApp({
+          admin: {
+            token,
+            identity,
+            name: config.name,
+            version,
+            roles: roles.map(({ name }) => name),
+            listening: () => ({ api: listening, mesh: meshAddress }),
+            book,
+            neighbourhood,
+            table,
+            audit,
+            events,
+            router,
+            engine: engine === null ? null : {
+              ...engine,
+              faults: () => engine.catalogue.faults(),
+              queued: () => engine.backend.queued,
+            },
+          },
+          openai: roles.some(({ api }) => api) ? { answers: observedAnswers(router, { events: metered, logger }) } : null,
+          metrics,
+        }))),
+  );
+  await lock.announce({ pid: Deno.pid, api: `http://${formatAddress(local.address)}` });
+
+  const services: Service[] = [
+    { name: "peers", run: (signal) => book.run(signal) },
+    { name: "offers", run: (signal) => table.run(signal) },
+    { name: "discovery", run: (signal) => neighbourhood.run(discoveryOf(config, { identity, logger, port: meshAddress.port }), signal) },
+    ...(engine === null ? [] : [{ name: "models", run: (signal: AbortSignal) => engine.catalogue.run(signal) }]),
+  ];
+  const stop = new AbortController();
+  const running = supervise(services, { signal: stop.signal, logger });
+  opened.defer(async () => {
+    stop.abort();
+    await running;
+  });
+
+  const resources = opened.move();
+  return {
+    id: identity.id,
+    api: local.address,
+    mesh: meshAddress,
+    engine,
+    book,
+    async drain(ms) {
+      accepting = false;
+      const deadline = performance.now() + ms;
+      await local.drain(ms);
+      while (peersApp.running > 0 && performance.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      accepting = false;
+      await resources.disposeAsync();
+    },
+  };
+}
+
+function refuseUnsafeEnvironment(env: (name: string) => string | undefined): void {
+  const sentence = unsafeEnvironment(env);
+  if (sentence !== null) throw new StartError(sentence, { exitCode: 78 });
+}
+
+async function identityOf(path: string): Promise<Identity> {
+  try {
+    return await loadIdentity(path);
+  } catch (error) {
+    if (error instanceof IdentityError) throw new StartError(error.message, { exitCode: 78, cause: error });
+    throw new StartError(`Cannot read or make the key ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function engineOf(roles: readonly Role[], context: Parameters<NonNullable<Role["engine"]>>[0]): OwnEngine | null {
+  return roles.find((role) => role.engine !== undefined)?.engine?.(context) ?? null;
+}
+
+function discoveryOf(config: Config, own: { identity: Identity; logger: Logger; port: number }): Discovery {
+  const { identity, logger, port } = own;
+  const { hostname } = config.meshListen;
+  const parts: Discovery[] = [];
+  if (config.peers.length > 0) parts.push(new FixedDiscovery(config.peers, { repeatMs: 2_000 }));
+  if (config.mdns) {
+    parts.push(new MdnsDiscovery({ id: identity.id, port, hostname, unavailable: (sentence) => logger.warn(sentence) }));
+  }
+  return merge(parts);
+}
+
+async function attempt<T>(what: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw new StartError(`Cannot ${what}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+async function bound<T>(flag: string, { hostname, port }: HostPort, listen: () => Promise<T>): Promise<T> {
+  try {
+    return await listen();
+  } catch (error) {
+    const where = formatAddress({ hostname, port });
+    const code = (error as { code?: unknown }).code;
+    if (error instanceof Deno.errors.AddrInUse || code === "EADDRINUSE") {
+      throw new StartError(`Another program already listens on ${where}: stop it, or choose another address with --${flag}`);
+    }
+    throw new StartError(`Cannot listen on ${where} (--${flag}): ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+

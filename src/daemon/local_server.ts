@@ -1,0 +1,58 @@
+import type { HostPort } from "@ark/node/config";
+import type { PeerAddress } from "@ark/node/transport";
+
+/** The owner's listener. Disposing it cuts what still runs. */
+export class LocalServer implements AsyncDisposable {
+  /** Where it listens. */
+  readonly address: PeerAddress;
+  readonly #server: Deno.HttpServer;
+  readonly #cut: AbortController;
+
+  private constructor(server: Deno.HttpServer<Deno.NetAddr>, cut: AbortController) {
+    this.#server = server;
+    this.#cut = cut;
+    this.address = { hostname: server.addr.hostname, port: server.addr.port };
+  }
+
+  /**
+   * Listens on an address; port 0 takes a free one. Rejects when it is taken.
+   *
+   * @param app makes the handler, and is told where it will listen.
+   */
+  static listen(
+    { hostname, port }: HostPort,
+    app: (listening: PeerAddress) => (request: Request) => Promise<Response>,
+  ): Promise<LocalServer> {
+    const cut = new AbortController();
+    const address = { hostname, port };
+    let handler: ((request: Request) => Promise<Response>) | null = null;
+    const server = Deno.serve({
+      hostname,
+      port,
+      signal: cut.signal,
+      onListen: () => {},
+      // The log is the node's own, and a handler's error is answered by the handler.
+      onError: () => new Response(null, { status: 500 }),
+    }, (request) => {
+      handler ??= app(address);
+      return handler(request);
+    });
+    address.hostname = server.addr.hostname;
+    address.port = server.addr.port;
+    return Promise.resolve(new LocalServer(server, cut));
+  }
+
+  /** Takes no new connections, and waits until running requests have ended or the time is over. */
+  async drain(ms: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+    await Promise.race([this.#server.shutdown(), late]);
+    clearTimeout(timer);
+  }
+
+  /** Cuts every connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#cut.abort();
+    await this.#server.finished;
+  }
+}

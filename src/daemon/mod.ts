@@ -1,0 +1,25 @@
+/**
+ * The composition root: makes a node out of the other modules, and keeps it running.
+ *
+ * - {@linkcode startDaemon} takes the data directory, opens what is in it, listens, and starts the rest. Two nodes never
+ *   share a directory. Where a step fails, the ones before are undone and one sentence says why.
+ * - A part that works in the background and fails is started again; the others go on.
+ * - {@linkcode Daemon.drain} lets running answers end; disposing closes everything in the reverse order.
+ *
+ * What a node is beside that is decided by its {@linkcode Role}s.
+ *
+ * @example
+ * ```ts
+ * import { workerCommand } from "@ark/node/daemon";
+ *
+ * const compiled = { standalone: true, execPath: "/usr/bin/ark-node", mainModule: "file:///main.ts" };
+ * console.log(workerCommand(compiled)); // ["/usr/bin/ark-node", "worker"]
+ * ```
+ *
+ * @module
+ */
+export * from "./daemon.ts";
+export { type NodeAddress, runningNode } from "./data_lock.ts";
+export * from "./role.ts";
+export * from "./start_error.ts";
+export * from "./worker_command.ts";

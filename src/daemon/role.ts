@@ -1,0 +1,35 @@
+import type { Config, RoleName } from "@ark/node/config";
+import type { LocalBackend } from "@ark/node/inference";
+import type { ModelCatalogue } from "@ark/node/models";
+import type { Store } from "@ark/node/store";
+import type { Logger } from "@ark/node/telemetry";
+
+/** What a role is made from. */
+export interface RoleContext {
+  /** What the owner set. */
+  config: Config;
+  /** The node's database. */
+  store: Store;
+  /** The node's log. */
+  logger: Logger;
+  /** Command of a worker process. */
+  workerCommand: readonly string[];
+}
+
+/** This node's own models and what runs them. Whoever gets it disposes of the backend. */
+export interface OwnEngine {
+  /** Runs models. */
+  backend: LocalBackend;
+  /** Knows which there are. */
+  catalogue: ModelCatalogue;
+}
+
+/** Something that a node can be. Every node runs the same program; roles decide which parts of it work. */
+export interface Role {
+  /** As `--role` names it. */
+  readonly name: RoleName;
+  /** Makes the engine of this node, which answers the owner and approved peers. */
+  engine?(context: RoleContext): OwnEngine;
+  /** Whether the owner's programs get an API here. */
+  readonly api: boolean;
+}

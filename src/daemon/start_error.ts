@@ -1,0 +1,13 @@
+/** A node cannot start. The message is one sentence: what failed, why, what to do. */
+export class StartError extends Error {
+  /** Always `"StartError"`. */
+  override readonly name = "StartError";
+  /** Exit status of the command: 78 (`EX_CONFIG`) where the owner has to change something about keys or environment, else 1. */
+  readonly exitCode: number;
+
+  /** Makes an error with a sentence for the owner. */
+  constructor(message: string, { exitCode = 1, cause }: { exitCode?: number; cause?: unknown } = {}) {
+    super(message, { cause });
+    this.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,102 @@
+import { Hono } from "hono";
+import { stream } from "hono/streaming";
+import type { AuditLog } from "@ark/node/audit";
+import { formatNodeId, formatPublicKey, type Identity } from "@ark/node/identity";
+import type { ModelFault } from "@ark/node/models";
+import { ArkError, toArkError } from "@ark/node/protocol";
+import type { LocalEngine, Router } from "@ark/node/routing";
+import type { PeerAddress } from "@ark/node/transport";
+import { formatAddress } from "@ark/node/transport";
+import { arkErrorResponse } from "../ark_error.ts";
+import { adminGuard } from "./admin_guard.ts";
+import { peerRoutes, type PeerRoutesOptions } from "./peer_routes.ts";
+
+/** What the admin API needs. */
+export interface AdminOptions extends PeerRoutesOptions {
+  /** The admin token. */
+  token: string;
+  /** This node. */
+  identity: Identity;
+  /** Its label. */
+  name: string;
+  /** Version of the program. */
+  version: string;
+  /** Its roles. */
+  roles: readonly string[];
+  /** Where it listens; port 0 until then. */
+  listening(): { api: PeerAddress; mesh: PeerAddress };
+  /** The audit log. */
+  audit: AuditLog;
+  /** Everything within reach. */
+  router: Pick<Router, "models">;
+  /** This node's own models, or null. */
+  engine: (LocalEngine & { faults(): readonly ModelFault[]; queued(): number }) | null;
+}
+
+const STARTED = performance.now();
+
+/**
+ * The owner's own calls, each with the admin token:
+ *
+ * | call | answer |
+ * |---|---|
+ * | `GET /status` | who this node is, where it listens, how it stands |
+ * | `GET /peers/discovered`, `GET /peers/status`, `POST /peers/approve`, `POST /peers/revoke` | see {@linkcode peerRoutes} |
+ * | `GET /models` | models within reach, and files that cannot be used |
+ * | `GET /audit?count=N`, `GET /audit/verify`, `GET /audit/export` | the audit log |
+ */
+export function adminRoutes(options: AdminOptions): Hono {
+  const { audit, engine, router } = options;
+  const app = new Hono();
+  const guard = adminGuard(options.token);
+  for (const path of ["/status", "/models", "/peers/*", "/audit", "/audit/*"]) app.use(path, guard);
+  app.get("/status", ({ json }) => json(status(options)));
+  app.get("/models", ({ json }) => json({ models: router.models(), faults: engine?.faults() ?? [] }));
+  app.route("/peers", peerRoutes(options));
+  app.get("/audit", async ({ req, json }) => {
+    const count = Number(req.query("count") ?? 20);
+    if (!Number.isInteger(count) || count < 1 || count > 10_000) {
+      throw new ArkError("bad_request", "Field count must be a whole number from 1 to 10000");
+    }
+    return json({ entries: await audit.tail(count), fault: audit.fault });
+  });
+  app.get("/audit/verify", async ({ json }) => json(await audit.verify()));
+  app.get("/audit/export", (context) => {
+    context.header("content-type", "application/x-ndjson");
+    return stream(context, async (out) => {
+      for await (const line of audit.export()) await out.writeln(line);
+    });
+  });
+  app.onError((error) => arkErrorResponse(toArkError(error)));
+  return app;
+}
+
+function status(options: AdminOptions) {
+  const { identity, name, version, roles, engine, router, table, neighbourhood, book, audit } = options;
+  const { api, mesh } = options.listening();
+  const peers = table.list();
+  const faults = [audit.fault, book.fault, ...(engine?.faults() ?? []).map(({ path, reason }) => `${path}: ${reason}`)];
+  return {
+    node_id: formatNodeId(identity.id),
+    public_key: formatPublicKey(identity.publicKey),
+    name,
+    version,
+    roles,
+    pid: Deno.pid,
+    uptime_s: Math.round((performance.now() - STARTED) / 1_000),
+    api: `http://${formatAddress(api)}`,
+    mesh: formatAddress(mesh),
+    models: {
+      here: engine?.catalogue.list().length ?? 0,
+      within_reach: new Set(router.models().map(({ id }) => id)).size,
+      loaded: engine?.backend.loaded() ?? [],
+      queued: engine?.queued() ?? 0,
+    },
+    peers: {
+      approved: peers.length,
+      ready: peers.filter(({ state }) => state === "ready").length,
+      pending: neighbourhood.list().filter(({ id }) => book.standing(id) === "unknown").length,
+    },
+    faults: faults.filter((fault) => fault !== null),
+  };
+}

@@ -1,0 +1,70 @@
+import { formatNodeId, formatPublicKey, publicKeyOf } from "@ark/node/identity";
+import type { ApprovedPeer, Neighbour, Standing } from "@ark/node/peers";
+import type { PeerState, PeerView } from "@ark/node/routing";
+import { formatAddress } from "@ark/node/transport";
+
+/** A neighbour as the owner sees it in `GET /peers/discovered`. */
+export interface DiscoveredPeer {
+  /** Its id. */
+  node_id: string;
+  /** Its proven key, `ed25519:<base64>`. */
+  public_key: string;
+  /** How it stands with the owner: `pending` until it is approved. */
+  state: "pending" | "approved" | "revoked";
+  /** Where it was seen, newest first, as `host:port`. */
+  addresses: string[];
+  /** How it was found: `mdns`, `fixed`, `asked`. */
+  sources: string[];
+  /** When it was first seen, RFC 3339. */
+  first_seen: string;
+  /** When it was last seen, RFC 3339. */
+  last_seen: string;
+}
+
+/** An approved peer as the owner sees it in `GET /peers/status`. */
+export interface PeerStatus extends ApprovedPeer {
+  /** How it stands now. */
+  state: PeerState;
+  /** Why it is not ready, as a sentence, or null. */
+  reason: string | null;
+  /** Whether it answers as that node. */
+  reachable: boolean;
+  /** Where it answered last, or null. */
+  address: string | null;
+  /** Smoothed round trip of a signed request in milliseconds, or null. */
+  round_trip_ms: number | null;
+  /** Requests of ours that it answers now. */
+  in_flight: number;
+  /** Models that it offers to us. */
+  models: string[];
+}
+
+/** A neighbour for the owner. */
+export function discoveredPeer(neighbour: Neighbour, standing: Standing): DiscoveredPeer {
+  return {
+    node_id: formatNodeId(neighbour.id),
+    public_key: formatPublicKey(publicKeyOf(neighbour.id)),
+    state: standing === "unknown" ? "pending" : standing,
+    addresses: neighbour.addresses.map(formatAddress),
+    sources: [...neighbour.sources],
+    first_seen: neighbour.firstSeen,
+    last_seen: neighbour.lastSeen,
+  };
+}
+
+const ANSWERS: ReadonlySet<PeerState> = new Set(["ready", "draining", "not_approved", "revoked"]);
+
+/** An approved peer for the owner. */
+export function peerStatus({ peer, state, reason, address, roundTripMs, inFlight, offer }: PeerView): PeerStatus {
+  return {
+    ...peer,
+    node_id: formatNodeId(peer.node_id),
+    state,
+    reason,
+    reachable: ANSWERS.has(state),
+    address: address === null ? null : formatAddress(address),
+    round_trip_ms: roundTripMs === null ? null : Math.round(roundTripMs * 1_000) / 1_000,
+    in_flight: inFlight,
+    models: (offer?.models ?? []).map(({ id }) => id),
+  };
+}

@@ -1,0 +1,78 @@
+import { Hono } from "hono";
+import type { AuditLog } from "@ark/node/audit";
+import { type NodeId, nodeIdOf, parseNodeId, parsePublicKey } from "@ark/node/identity";
+import { describePermissions, type Neighbourhood, type PeerBook } from "@ark/node/peers";
+import { ArkError } from "@ark/node/protocol";
+import type { PeerTable } from "@ark/node/routing";
+import type { Events } from "@ark/node/telemetry";
+import { arkErrorResponse } from "../ark_error.ts";
+import { readJson } from "../request_json.ts";
+import { discoveredPeer, peerStatus } from "./owner_view.ts";
+
+/** What the peer routes need. */
+export interface PeerRoutesOptions {
+  /** Approved peers. */
+  book: PeerBook;
+  /** Nodes that were seen. */
+  neighbourhood: Neighbourhood;
+  /** What approved peers offer. */
+  table: PeerTable;
+  /** Records approvals and revocations. */
+  audit: Pick<AuditLog, "append">;
+  /** Told of them. */
+  events: Pick<Events, "emit">;
+}
+
+const BODY_BYTES = 1 << 20;
+
+/** `GET /peers/discovered`, `GET /peers/status`, `POST /peers/approve`, `POST /peers/revoke`. */
+export function peerRoutes({ book, neighbourhood, table, audit, events }: PeerRoutesOptions): Hono {
+  const app = new Hono();
+  app.get("/discovered", ({ json }) => {
+    return json({ peers: neighbourhood.list().map((found) => discoveredPeer(found, book.standing(found.id))) });
+  });
+  app.get("/status", ({ json }) => json({ peers: table.list().map(peerStatus), fault: book.fault }));
+  app.post("/approve", async ({ req, json }) => {
+    const peer = await book.approve(await readJson(req.raw, BODY_BYTES));
+    const recorded = await record("approve", peer.node_id);
+    events.emit({ type: "peer", change: "approved", peer: peer.node_id });
+    // The caller's next question is what this peer offers: it is asked now, and not at the next turn.
+    await table.ask(peer.node_id, AbortSignal.timeout(1_500)).catch(() => {});
+    const status = table.list().map(peerStatus).find(({ public_key }) => public_key === peer.public_key) ?? null;
+    const summary = describePermissions(peer.name, peer.permissions, peer.expires_at ?? null);
+    return json({ approved: peer, summary, status, recorded });
+  });
+  app.post("/revoke", async ({ req, json }) => {
+    const id = whoIs(await readJson(req.raw, BODY_BYTES));
+    const peer = await book.revoke(id);
+    if (peer === undefined) {
+      const message = "No approved peer has this id: 'ark-node peers list' shows those that there are";
+      return arkErrorResponse(new ArkError("bad_request", message));
+    }
+    const recorded = await record("revoke", id);
+    events.emit({ type: "peer", change: "revoked", peer: id });
+    return json({ revoked: peer, recorded });
+  });
+  return app;
+
+  /** Records an act of the owner. It counts whether or not it can be recorded: a revocation must not wait for a disk. */
+  async function record(kind: "approve" | "revoke", peer: NodeId): Promise<boolean> {
+    try {
+      await audit.append({ kind, direction: null, peer });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+function whoIs(body: unknown): NodeId {
+  const { node_id, public_key } = (body ?? {}) as { node_id?: unknown; public_key?: unknown };
+  try {
+    if (typeof public_key === "string") return nodeIdOf(parsePublicKey(public_key));
+    if (typeof node_id === "string") return parseNodeId(node_id);
+  } catch (error) {
+    throw new ArkError("bad_request", `Cannot tell whom to revoke: ${error instanceof Error ? error.message : error}`);
+  }
+  throw new ArkError("bad_request", "A revocation needs node_id or public_key");
+}

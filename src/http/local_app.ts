@@ -1,0 +1,56 @@
+import { Hono } from "hono";
+import { ArkError, toArkError } from "@ark/node/protocol";
+import type { Metrics } from "@ark/node/telemetry";
+import { type AdminOptions, adminRoutes } from "./admin/admin_routes.ts";
+import { arkErrorResponse } from "./ark_error.ts";
+import { localGuard } from "./middleware/local_guard.ts";
+import { type OpenAiOptions, openaiRoutes } from "./openai/openai_routes.ts";
+
+/** What {@linkcode localApp} needs. */
+export interface LocalAppOptions {
+  /** The owner's calls. */
+  admin: AdminOptions;
+  /** The API for the owner's programs, or null where the node has not the role. */
+  openai: OpenAiOptions | null;
+  /** Shown at `/metrics`. */
+  metrics: Metrics;
+}
+
+/**
+ * Everything on the owner's listener, as a fetch handler: `/v1/*` and the admin calls, and open to every program of this
+ * machine `/healthz` (that it lives) and `/metrics` (numbers without names of peers). All of it also under `/arknet/`, for
+ * a reverse proxy.
+ */
+export function localApp({ admin, openai, metrics }: LocalAppOptions): (request: Request) => Promise<Response> {
+  const app = new Hono({ getPath: pathOf });
+  app.use(localGuard(arkErrorResponse));
+  app.get("/healthz", ({ json }) => json({ status: "ok" }));
+  app.get("/metrics", ({ body }) => body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" }));
+  if (openai !== null) app.route("/", openaiRoutes(openai));
+  app.route("/", adminRoutes(admin));
+  app.notFound(({ req }) => {
+    const reason = openai === null && req.path.startsWith("/v1/")
+      ? "This node answers no API requests, since it has not the role gateway"
+      : "There is nothing here: your programs use /v1, and /healthz tells that the node lives";
+    return Response.json({ error: { code: "not_found", type: "invalid_request_error", param: null, message: reason } }, {
+      status: 404,
+    });
+  });
+  app.onError((error) => arkErrorResponse(toArkError(error)));
+  return async (request) => {
+    try {
+      return await app.fetch(request);
+    } catch (error) {
+      return arkErrorResponse(toArkError(error instanceof URIError ? new ArkError("bad_request", "The address is malformed") : error));
+    }
+  };
+}
+
+/** The path without the prefix that a reverse proxy may put before it. */
+function pathOf(request: Request): string {
+  const { url } = request;
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const end = url.indexOf("?", start);
+  const path = start < 0 ? "/" : url.slice(start, end < 0 ? undefined : end);
+  return path.startsWith("/arknet/") ? path.slice("/arknet".length) : path;
+}

@@ -1,0 +1,163 @@
+import type { AuditLog } from "@ark/node/audit";
+import type { Identity, NodeId } from "@ark/node/identity";
+import type { ApprovedPeer, Gate } from "@ark/node/peers";
+import {
+  ArkError,
+  decodeInferenceRequest,
+  type InferenceRequest,
+  LIMITS,
+  type Offer,
+  toArkError,
+} from "@ark/node/protocol";
+import type { LocalEngine } from "@ark/node/routing";
+import type { Events, Logger } from "@ark/node/telemetry";
+import type { Caller, PeerAddress } from "@ark/node/transport";
+import { arkErrorResponse } from "../ark_error.ts";
+import type { Denials } from "./denials.ts";
+
+import { offerFor } from "./offer.ts";
+import { PeerAnswer } from "./peer_answer.ts";
+
+/** What {@linkcode meshApp} needs. There is no router among it: a peer's request takes one hop. */
+export interface MeshAppOptions {
+  /** This node, which signs receipts. */
+  identity: Identity;
+  /** Label of this node. */
+  name: string;
+  /** Approved peers. */
+  peers: { get(id: NodeId): ApprovedPeer | undefined };
+  /** Lends slots to peers. */
+  gate: Gate;
+  /** Records each request before it runs, and how it ended. */
+  audit: Pick<AuditLog, "append">;
+  /** Records who was turned away. */
+  denials: Denials;
+  /** This node's own models, or null where it has not the role. */
+  engine: LocalEngine | null;
+  /** Most tokens of context that a request may use. */
+  contextSize: number;
+  /** Whether work is taken now; false while the node stops. */
+  accepting(): boolean;
+  /** Told where a peer says that it can be dialled. */
+  asked(id: NodeId, address: PeerAddress): void;
+  /** Says what fails. */
+  logger: Pick<Logger, "warn">;
+  /** Told when a peer's request begins and ends. */
+  events: Pick<Events, "emit">;
+}
+
+/** Answers requests of approved peers; see {@linkcode meshApp}. */
+export interface MeshApp {
+  /** Answers one request whose sender is proven and approved. */
+  fetch(request: Request, caller: Caller): Promise<Response>;
+  /** Requests that run now. */
+  readonly running: number;
+}
+
+/**
+ * What peers may ask of this node.
+ *
+ * | request | answer |
+ * |---|---|
+ * | `GET /ark/v1/offer?port=N` | an `Offer`: the models that this very peer may use. `port` is where the peer itself listens |
+ * | `POST /ark/v1/infer` | the body is an `InferenceRequest`; the answer a stream of frames that ends with a signed receipt |
+ *
+ * A failure is `{"error":{"code":"ark_…","message"}}` with a status as long as nothing was sent, and an `ark-error`
+ * frame afterwards.
+ */
+export function meshApp(options: MeshAppOptions): MeshApp {
+  let running = 0;
+  return {
+    get running() {
+      return running;
+    },
+    async fetch(request, caller) {
+      const url = new URL(request.url);
+      try {
+        if (request.method === "GET" && url.pathname === "/ark/v1/offer") return offer(url, { caller, options });
+        if (request.method === "POST" && url.pathname === "/ark/v1/infer") {
+          running++;
+          return await infer(request, { caller, options, over: () => running-- });
+        }
+        throw new ArkError("bad_request", "This node has no such request");
+      } catch (error) {
+        return arkErrorResponse(toArkError(error));
+      }
+    },
+  };
+}
+
+function offer(url: URL, { caller, options }: { caller: Caller; options: MeshAppOptions }): Response {
+  const peer = options.peers.get(caller.nodeId);
+  if (peer === undefined) throw new ArkError("forbidden", "This node has not approved you");
+  const port = Number(url.searchParams.get("port") ?? 0);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) {
+    options.asked(caller.nodeId, { hostname: caller.remote, port });
+  }
+  const { engine, name, contextSize } = options;
+  const ready = options.accepting();
+  const made: Offer = offerFor(peer, {
+    name,
+    ready,
+    contextSize,
+    models: engine?.catalogue.list() ?? [],
+    loaded: new Set(engine?.backend.loaded().map(({ id }) => id)),
+  });
+  return Response.json(made);
+}
+
+interface InferRun {
+  caller: Caller;
+  options: MeshAppOptions;
+  /** Called exactly once, when the request is over. */
+  over(): void;
+}
+
+async function infer(request: Request, { caller, options, over }: InferRun): Promise<Response> {
+  const { gate, audit, denials, engine, events, identity, logger } = options;
+  let answer: PeerAnswer | undefined;
+  try {
+    if (!options.accepting()) throw new ArkError("unavailable", "This node is stopping");
+    const asked = clamped(decodeInferenceRequest(await bodyOf(request)));
+    const model = engine?.catalogue.find(asked.model);
+    const lease = admitted(() => gate.admit(caller.nodeId, "infer", model?.id ?? asked.model), {
+      denials,
+      caller,
+      model: asked.model,
+    });
+    answer = new PeerAnswer({ caller, lease, audit, identity, events, logger, model: model?.id ?? asked.model, over });
+    if (engine === null || model === undefined) {
+      throw new ArkError("model_not_found", `This node has no model ${asked.model}`);
+    }
+    return await answer.start(engine.backend, { request: { ...asked, model: model.id }, signal: request.signal });
+  } catch (error) {
+    if (answer === undefined) over();
+    else await answer.fail(error);
+    throw error;
+  }
+}
+
+async function bodyOf(request: Request): Promise<unknown> {
+  const text = await request.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ArkError("bad_request", "The request is not valid JSON");
+  }
+}
+
+/** A peer gets at most so many tokens, also where it named no number. */
+function clamped(request: InferenceRequest): InferenceRequest {
+  const max_tokens = Math.min(request.parameters.max_tokens ?? Infinity, LIMITS.peerMaxTokens);
+  return { ...request, parameters: { ...request.parameters, max_tokens } };
+}
+
+function admitted<T>(admit: () => T, denied: { denials: Denials; caller: Caller; model: string }): T {
+  try {
+    return admit();
+  } catch (error) {
+    const { denials, caller, model } = denied;
+    denials.note({ code: toArkError(error).code, remote: caller.remote, nodeId: caller.nodeId, model });
+    throw error;
+  }
+}

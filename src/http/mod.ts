@@ -1,0 +1,29 @@
+/**
+ * What a node says over HTTP, as fetch handlers that know nothing of sockets.
+ *
+ * - {@linkcode localApp}: the owner's listener. OpenAI's API for the owner's programs, and the admin calls, which always
+ *   need the admin token. Web pages of other sites get nothing.
+ * - {@linkcode meshApp}: the peers' listener, behind `transport`, which has proved who asks. It is given this node's own
+ *   engine and never a router.
+ *
+ * Bodies are JSON and only JSON; an error is JSON in the shape of the API that was asked. No text of a prompt or an answer
+ * gets into a log, a metric or the audit log here.
+ *
+ * @example
+ * ```ts
+ * import { isLoopbackName } from "@ark/node/http";
+ *
+ * console.log(isLoopbackName("localhost"), isLoopbackName("ark.example")); // true false
+ * ```
+ *
+ * @module
+ */
+export { type AdminOptions } from "./admin/admin_routes.ts";
+export * from "./admin/admin_token.ts";
+export type { DiscoveredPeer, PeerStatus } from "./admin/owner_view.ts";
+export type { PeerRoutesOptions } from "./admin/peer_routes.ts";
+export * from "./local_app.ts";
+export * from "./mesh/denials.ts";
+export { type MeshApp, meshApp, type MeshAppOptions } from "./mesh/mesh_app.ts";
+export { isLoopbackName } from "./middleware/local_guard.ts";
+export type { Answers, OpenAiOptions } from "./openai/openai_routes.ts";

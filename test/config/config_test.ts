@@ -1,0 +1,217 @@
+import assert from "node:assert/strict";
+import { availableParallelism } from "node:os";
+import fc from "fast-check";
+import { type Config, ConfigError, duration, isLoopback, loadConfig, parseFlags, SERVE_FLAGS } from "@ark/node/config";
+
+/** Loads a configuration as `serve` does, with nothing of this machine's environment. */
+function load(args: string[] = [], variables: Record<string, string> = {}): Promise<Config> {
+  const all: Record<string, string> = { ARK_DATA: "/srv/ark", ...variables };
+  return loadConfig({ flags: parseFlags(args, SERVE_FLAGS).flags, env: (name) => all[name] });
+}
+
+/** For each flag: a value for the flag, one for the environment, and what the configuration then says of each. */
+const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string, unknown]; env: [string, unknown] }> = {
+  role: { of: ({ roles }) => roles, flag: ["gateway", ["gateway"]], env: ["compute", ["compute"]] },
+  data: { of: ({ paths }) => paths.root, flag: ["/one", "/one"], env: ["/two", "/two"] },
+  name: { of: ({ name }) => name, flag: ["One\n", "One"], env: ["Two", "Two"] },
+  listen: {
+    of: ({ listen }) => listen,
+    flag: ["127.0.0.2:0", { hostname: "127.0.0.2", port: 0 }],
+    env: ["[::1]:1", { hostname: "::1", port: 1 }],
+  },
+  "mesh-listen": {
+    of: ({ meshListen }) => meshListen,
+    flag: ["[::]:1", { hostname: "::", port: 1 }],
+    env: ["10.0.0.1", { hostname: "10.0.0.1", port: 8911 }],
+  },
+  models: {
+    of: ({ modelDirectories }) => modelDirectories,
+    flag: ["/m1", ["/srv/ark/models", "/m1"]],
+    env: ["/m2, /m3", ["/srv/ark/models", "/m2", "/m3"]],
+  },
+  peer: {
+    of: ({ peers }) => peers,
+    flag: ["a.local:1", [{ hostname: "a.local", port: 1 }]],
+    env: ["b.local,c.local:2", [{ hostname: "b.local", port: 8911 }, { hostname: "c.local", port: 2 }]],
+  },
+  gpu: { of: ({ gpu }) => gpu, flag: ["off", "off"], env: ["vulkan", "vulkan"] },
+  threads: { of: ({ threads }) => threads, flag: ["1", 1], env: ["2", 2] },
+  context: { of: ({ contextSize }) => contextSize, flag: ["64", 64], env: ["4096", 4096] },
+  "vram-reserve": { of: ({ vramReserve }) => vramReserve, flag: ["2GiB", 2 ** 31], env: ["500M", 5e8] },
+  "max-loaded": { of: ({ maxLoaded }) => maxLoaded, flag: ["1", 1], env: ["3", 3] },
+  "log-level": { of: ({ logLevel }) => logLevel, flag: ["debug", "debug"], env: ["warn", "warn"] },
+  "log-format": { of: ({ logFormat }) => logFormat, flag: ["json", "json"], env: ["text", "text"] },
+  drain: { of: ({ drainMs }) => drainMs, flag: ["0", 0], env: ["5", 5_000] },
+};
+
+for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
+  Deno.test(`loadConfig() takes --${name}, else its environment variable, else a default`, async () => {
+    const variable = `ARK_${name.toUpperCase().replaceAll("-", "_")}`;
+    const base = await load();
+    assert.deepEqual(of(await load([`--${name}=${flag[0]}`], { [variable]: env[0] })), flag[1]);
+    assert.deepEqual(of(await load([], { [variable]: env[0] })), env[1]);
+    if (name !== "data") assert.deepEqual(of(await load([], { [variable]: "" })), of(base));
+    assert.notDeepEqual(of(base), flag[1]);
+  });
+}
+
+Deno.test("loadConfig() knows every flag of the help", () => {
+  assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), "no-mdns"].sort());
+});
+
+Deno.test("loadConfig() has these defaults", async () => {
+  const { paths, name, ...config } = await load();
+  assert.equal(paths.root, "/srv/ark");
+  assert.ok(name.length > 0);
+  assert.deepEqual(config, {
+    roles: ["compute", "gateway"],
+    listen: { hostname: "127.0.0.1", port: 8910 },
+    meshListen: { hostname: "0.0.0.0", port: 8911 },
+    modelDirectories: ["/srv/ark/models"],
+    peers: [],
+    mdns: true,
+    gpu: "auto",
+    threads: null,
+    contextSize: 8192,
+    vramReserve: null,
+    maxLoaded: 2,
+    logLevel: "info",
+    logFormat: "text",
+    drainMs: 30_000,
+  });
+});
+
+Deno.test("loadConfig() switches mDNS off by flag or variable, and is told by no other word", async () => {
+  assert.equal((await load(["--no-mdns"])).mdns, false);
+  assert.equal((await load(["--no-mdns"], { ARK_NO_MDNS: "0" })).mdns, false);
+  for (const on of ["1", "true", "YES", "on"]) assert.equal((await load([], { ARK_NO_MDNS: on })).mdns, false, on);
+  for (const off of ["0", "false", "No", "off", ""]) {
+    assert.equal((await load([], { ARK_NO_MDNS: off })).mdns, true, off);
+  }
+  await assert.rejects(load([], { ARK_NO_MDNS: "maybe" }), { name: "ConfigError", message: /--no-mdns/ });
+});
+
+Deno.test("loadConfig() is frozen", async () => {
+  assert.ok(Object.isFrozen(await load()));
+});
+
+Deno.test("loadConfig() keeps the order of roles and names each once", async () => {
+  assert.deepEqual((await load(["--role=gateway, compute ,gateway"])).roles, ["compute", "gateway"]);
+});
+
+Deno.test("loadConfig() takes folders and peers as often as they are given", async () => {
+  const config = await load(["--models=/a", "--models", "/b,c", "--peer=x:1", "--peer=y"]);
+  assert.deepEqual(config.modelDirectories, ["/srv/ark/models", "/a", "/b,c"]);
+  assert.deepEqual(config.peers.map(({ hostname }) => hostname), ["x", "y"]);
+});
+
+for (
+  const arg of [
+    "--role=king",
+    "--role=",
+    "--role=,",
+    "--data=",
+    "--listen=",
+    "--listen=localhost:99999",
+    "--listen=http://127.0.0.1",
+    "--mesh-listen=::1",
+    "--mesh-listen=a b",
+    "--peer=host:0",
+    "--peer=host:x",
+    "--peer=",
+    "--gpu=nvidia",
+    "--gpu=AUTO",
+    "--threads=0",
+    "--threads=1.5",
+    "--threads=-1",
+    `--threads=${availableParallelism() * 2 + 1}`,
+    "--threads=all",
+    "--context=63",
+    "--context=1e4",
+    "--context=",
+    "--vram-reserve=2 pints",
+    "--vram-reserve=-1",
+    "--vram-reserve=99999999999GiB",
+    "--vram-reserve=",
+    "--max-loaded=0",
+    "--max-loaded=65",
+    "--log-level=loud",
+    "--log-format=xml",
+    "--drain=3601",
+    "--drain= 5",
+  ]
+) {
+  Deno.test(`loadConfig() refuses ${arg} with one sentence that names the flag`, async () => {
+    const flag = arg.slice(0, arg.indexOf("="));
+    await assert.rejects(load([arg]), (error) => {
+      assert.ok(error instanceof ConfigError, String(error));
+      assert.ok(error.message.includes(flag), error.message);
+      assert.match(error.message, /^[A-Z][^\n]*[^.!\n]$/);
+      return true;
+    });
+    if (arg.endsWith("=")) return;
+    // The same wrong value from the environment is the same fault.
+    const variable = `ARK_${flag.slice(2).toUpperCase().replaceAll("-", "_")}`;
+    if (flag !== "--drain") {
+      await assert.rejects(load([], { [variable]: arg.slice(flag.length + 1) }), { name: "ConfigError" });
+    }
+  });
+}
+
+for (
+  const beyond of ["0.0.0.0:8910", "[::]:8910", "192.168.1.2", "ark.local:1", "128.0.0.1", "127.0.0.1.example.com"]
+) {
+  Deno.test(`loadConfig() refuses --listen ${beyond} and says why and what to do`, async () => {
+    await assert.rejects(load(["--listen", beyond]), {
+      name: "ConfigError",
+      message: `Cannot use --listen ${beyond}: the owner's API has no API keys yet, so it listens on loopback only; ` +
+        "use 127.0.0.1 and put a reverse proxy with its own login in front",
+    });
+  });
+}
+
+Deno.test("isLoopback() knows this machine's own addresses", () => {
+  for (const own of ["127.0.0.1", "127.1.2.3", "localhost", "::1"]) assert.ok(isLoopback(own), own);
+  for (const other of ["0.0.0.0", "::", "1270.0.0.1", "127.0.0.1.evil.example", "localhost.evil.example", ""]) {
+    assert.ok(!isLoopback(other), other);
+  }
+});
+
+Deno.test("--vram-reserve takes sizes in any usual spelling", async () => {
+  const units: [string, number][] = [["", 1], ["k", 1e3], ["M", 1e6], ["GB", 1e9], ["TB", 1e12]];
+  const binary: [string, number][] = [["Ki", 2 ** 10], ["MiB", 2 ** 20], ["gib", 2 ** 30], ["TiB", 2 ** 40], ["B", 1]];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: 4096 }),
+      fc.constantFrom(...units, ...binary),
+      fc.constantFrom("", " "),
+      async (amount, [unit, factor], space) => {
+        assert.equal((await load([`--vram-reserve=${amount}${space}${unit}`])).vramReserve, amount * factor);
+      },
+    ),
+    { numRuns: 60 },
+  );
+  assert.equal((await load(["--vram-reserve=1.5GiB"])).vramReserve, 1.5 * 2 ** 30);
+});
+
+Deno.test("duration() reads minutes, hours, days and weeks, and never", () => {
+  const units: [string, number][] = [["m", 60], ["h", 3_600], ["d", 86_400], ["w", 604_800]];
+  fc.assert(fc.property(fc.integer({ min: 1, max: 5_000 }), fc.constantFrom(...units), (amount, [unit, seconds]) => {
+    assert.equal(duration("expires", `${amount}${unit}`), amount * seconds * 1_000);
+  }));
+  assert.equal(duration("expires", "never"), null);
+});
+
+Deno.test("duration() refuses everything else with a sentence that names the flag, and is never beyond a date", () => {
+  for (const bad of ["", "0d", "30", "d", "-1d", "1.5d", "30D", "1y", "99999999999999w", "Never"]) {
+    assert.throws(() => duration("expires", bad), { name: "ConfigError", message: /--expires/ }, bad);
+  }
+  fc.assert(fc.property(fc.stringMatching(/^\d{1,20}[mhdw]$/), (text) => {
+    try {
+      const ms = duration("expires", text);
+      assert.ok(ms !== null && !Number.isNaN(new Date(Date.now() + ms).getTime()));
+    } catch (error) {
+      assert.ok(error instanceof ConfigError);
+    }
+  }));
+});
