@@ -23,6 +23,8 @@ export interface LocalBackendOptions {
   threads?: number;
   /** Compute layer. @default {"auto"} */
   gpu?: GpuChoice;
+  /** Memory of the GPU that stays free, in bytes; without it the engine keeps a margin of its own. */
+  vramReserve?: number;
   /** Most tokens of context. @default {8192} */
   contextSize?: number;
   /** Most models in memory at once. @default {2} */
@@ -250,7 +252,8 @@ export class LocalBackend implements Backend, AsyncDisposable {
       const { code, message } = failure.error;
       return this.#drop(job, new ArkError(code, message, { cause: failure.error, retryAfterSeconds }));
     }
-    const { threads = null, gpu = "auto", contextSize = 8_192, logger, workerTimes } = this.#options;
+    const { threads = null, gpu = "auto", vramReserve = null, contextSize = 8_192, logger, workerTimes } =
+      this.#options;
     const worker = new WorkerProcess({
       command: this.#options.workerCommand,
       environment: workerEnvironment(ownEnvironment(), this.#options.workerEnvironment),
@@ -260,6 +263,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
         context_size: contextSize,
         threads,
         gpu,
+        vram_reserve: vramReserve,
       },
       logger,
       times: workerTimes ?? {},

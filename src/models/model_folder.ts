@@ -33,7 +33,11 @@ export async function findModelFiles(directories: readonly string[], signal?: Ab
   const files = new Map<string, ModelFile>();
   const faults: ModelFault[] = [];
   for (const directory of directories) {
+    const before = faults.length;
     const root = await orMissing(Deno.realPath(directory), directory, faults);
+    if (root === undefined && faults.length === before) {
+      faults.push({ path: directory, reason: "There is no such folder: make it, or correct --models" });
+    }
     if (root !== undefined) await walk(root, { root, levels: LEVELS, files, faults, seen: new Set([root]), signal });
   }
   return { files: [...files.values()].sort((a, b) => a.path < b.path ? -1 : 1), faults };

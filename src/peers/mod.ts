@@ -3,7 +3,8 @@
  *
  * - {@linkcode PeerBook}: the peers that the owner approved. The file `approved_peers.json` is the truth: it is written
  *   whole (temporary file, fsync, rename), watched for edits by hand, and while it is malformed the last good set stays
- *   in force. A missing file approves nobody.
+ *   in force. A missing file approves nobody. A revocation counts from the moment of the call, and is remembered in the
+ *   database too: neither a file that cannot be written nor a backup of it undoes it.
  * - {@linkcode Gate}: decides whether one request of a peer may run now, and lends it a slot that comes back however the
  *   request ends.
  * - {@linkcode Neighbourhood}: nodes that were seen. A sighting is a hint to dial; only a node that proved its key is

@@ -2,8 +2,9 @@
  * Every message that two parts of ark-node exchange, with its limits, its version and its error codes.
  *
  * The codecs here are pure and total: `decode…` takes any JSON value and either returns a value of the stated type or
- * throws an {@linkcode ArkError} with code `bad_request`. They never read past a named limit of {@linkcode LIMITS}.
- * Nothing here does I/O, reads a clock or knows who is calling.
+ * throws an {@linkcode ArkError}: with code `bad_request` where a caller wrote it, `unavailable` where it is a peer's
+ * answer. They never read past a named limit of {@linkcode LIMITS}. Nothing here does I/O, reads a clock or knows who is
+ * calling.
  *
  * An {@linkcode InferenceRequest} has no field for a user, a session or a system: what cannot be written cannot leak.
  *

@@ -4,9 +4,10 @@
  * - {@linkcode PeerTable} keeps, for each approved peer, what it offers *to us*, whether it is reachable and how far it
  *   is, by asking it over the signed channel every few seconds.
  * - {@linkcode RemoteBackend} is one peer as a `Backend`. Only model, input and parameters travel; the act is recorded
- *   durably before it is sent; an answer whose signature, order of events or receipt is wrong is an error.
+ *   durably before it is sent; an answer whose signature, order of events or receipt is wrong is an error, and its peer is
+ *   not chosen again before it has answered.
  * - {@linkcode rank} decides, as a pure function; {@linkcode Router} is the `Backend` made of all the others. It tries the
- *   next candidate as long as no text has been shown.
+ *   next candidate as long as no text has been shown, and holds `start` back until then.
  *
  * The mesh listener is never given a `Router`: a request takes one hop.
  *

@@ -51,32 +51,33 @@ export interface PeerTableOptions {
   logger: Logger;
   /** Time between two questions to a peer, in milliseconds. @default {3000} */
   everyMs?: number;
+  /** How long a peer may take to say what it offers, in milliseconds. @default {5000} */
+  answerMs?: number;
 }
 
 interface Row {
+  readonly id: NodeId;
   state: PeerState;
   reason: string | null;
   address: PeerAddress | null;
   roundTripMs: number | null;
   offer: Offer | null;
   inFlight: number;
-  asking: Promise<void> | null;
+  asking: Promise<"answered" | "aborted"> | null;
 }
 
 const OFFER_BYTES = 4 << 20;
-/** How long a peer may take to say what it offers. */
-const ANSWER_MS = 5_000;
 
 /** What the approved peers offer us, kept fresh. */
 export class PeerTable {
   readonly #options: Required<PeerTableOptions>;
   readonly #rows = new Map<NodeId, Row>();
-  readonly #asking = new Set<Promise<void>>();
+  readonly #asking = new Set<Promise<unknown>>();
   #wake: () => void = () => {};
 
   /** Makes an empty table. */
   constructor(options: PeerTableOptions) {
-    this.#options = { everyMs: 3_000, ...options };
+    this.#options = { everyMs: 3_000, answerMs: 5_000, ...options };
   }
 
   /** Every approved peer with what is known of it. */
@@ -118,7 +119,7 @@ export class PeerTable {
 
   /** Notes that a request to a peer failed on the way, so that it is not chosen again before it has answered. */
   failed(id: NodeId, reason: string): void {
-    this.#settle(this.#row(id), id, { state: "unreachable", reason });
+    this.#settle(this.#row(id), { state: "unreachable", reason });
     this.refresh();
   }
 
@@ -132,20 +133,15 @@ export class PeerTable {
    * waits for that. Never rejects; it returns early when the signal fires.
    */
   async ask(id: NodeId, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
     const row = this.#row(id);
-    if (row.asking === null) {
-      const asking = this.#ask(row, id, signal).finally(() => {
-        row.asking = null;
-        this.#asking.delete(asking);
-      });
-      row.asking = asking;
-      this.#asking.add(asking);
-    }
-    const aborted = Promise.withResolvers<void>();
-    const onAbort = () => aborted.resolve();
+    const aborted = Promise.withResolvers<"aborted">();
+    const onAbort = () => aborted.resolve("aborted");
     signal.addEventListener("abort", onAbort, { once: true });
-    await Promise.race([row.asking, aborted.promise]);
+    let outcome: "answered" | "aborted" = "aborted";
+    // A question that ended because whoever began it gave up says nothing to the others who waited for it.
+    while (outcome === "aborted" && !signal.aborted) {
+      outcome = await Promise.race([row.asking ?? this.#begin(row, signal), aborted.promise]);
+    }
     signal.removeEventListener("abort", onAbort);
   }
 
@@ -164,29 +160,46 @@ export class PeerTable {
     await Promise.all(this.#asking);
   }
 
-  async #ask(row: Row, id: NodeId, signal: AbortSignal): Promise<void> {
+  #begin(row: Row, signal: AbortSignal): Promise<"answered" | "aborted"> {
+    const asking = this.#ask(row, signal).finally(() => {
+      row.asking = null;
+      this.#asking.delete(asking);
+    });
+    this.#asking.add(asking);
+    return row.asking = asking;
+  }
+
+  /** Returns `answered` where it learnt something, be it that there is no answer. */
+  async #ask(row: Row, signal: AbortSignal): Promise<"answered" | "aborted"> {
+    const { id } = row;
+    const { answerMs } = this.#options;
     const addresses = this.addresses(id);
     if (addresses.length === 0) {
       const reason = "It was not seen yet: is it running, and does the network let mDNS pass";
-      return this.#settle(row, id, { state: "unseen", reason });
+      this.#settle(row, { state: "unseen", reason });
+      return "answered";
     }
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), ANSWER_MS);
+    const timer = setTimeout(() => late.abort(), answerMs);
     try {
-      this.#settle(row, id, await this.#question({ id, addresses }, AbortSignal.any([signal, late.signal])));
+      this.#settle(row, await this.#question({ id, addresses }, AbortSignal.any([signal, late.signal])));
     } catch (error) {
-      if (signal.aborted) return;
-      const reason = late.signal.aborted ? `It did not answer within ${ANSWER_MS} ms` : toArkError(error).message;
-      this.#settle(row, id, refusalOf(error) ?? { state: "unreachable", reason });
+      if (signal.aborted) return "aborted";
+      const reason = late.signal.aborted ? `It did not answer within ${answerMs} ms` : toArkError(error).message;
+      this.#settle(row, refusalOf(error) ?? { state: "unreachable", reason });
     } finally {
       clearTimeout(timer);
     }
+    return "answered";
   }
 
-  async #question(to: { id: NodeId; addresses: PeerAddress[] }, signal: AbortSignal): Promise<Partial<Row>> {
+  async #question(
+    to: { id: NodeId; addresses: PeerAddress[] },
+    signal: AbortSignal,
+  ): Promise<Partial<Omit<Row, "id">>> {
     const path = `/ark/v1/offer?port=${this.#options.ownPort()}`;
     const began = performance.now();
-    const call = { method: "GET", path, deadlineMs: ANSWER_MS, signal };
+    const call = { method: "GET", path, deadlineMs: this.#options.answerMs, signal };
     const { status, body, address } = await this.#options.client.request(to, call);
     const took = performance.now() - began;
     const said = await readJson(body, OFFER_BYTES);
@@ -209,12 +222,12 @@ export class PeerTable {
     }
   }
 
-  #settle(row: Row, id: NodeId, news: Partial<Row>): void {
+  #settle(row: Row, news: Partial<Omit<Row, "id">>): void {
     const before = row.state;
     Object.assign(row, news);
     if (row.state !== "ready" && row.state !== "draining") row.offer = null;
     if (before === row.state) return;
-    const fields = { peer: id, ...(row.reason === null ? {} : { reason: row.reason }) };
+    const fields = { peer: row.id, ...(row.reason === null ? {} : { reason: row.reason }) };
     this.#options.logger.info(
       row.state === "ready" ? "A peer is ready" : `A peer is ${row.state.replace("_", " ")}`,
       fields,
@@ -224,7 +237,16 @@ export class PeerTable {
   #row(id: NodeId): Row {
     let row = this.#rows.get(id);
     if (row === undefined) {
-      row = { state: "unseen", reason: null, address: null, roundTripMs: null, offer: null, inFlight: 0, asking: null };
+      row = {
+        id,
+        state: "unseen",
+        reason: null,
+        address: null,
+        roundTripMs: null,
+        offer: null,
+        inFlight: 0,
+        asking: null,
+      };
       this.#rows.set(id, row);
     }
     return row;

@@ -16,6 +16,7 @@ import type { Logger } from "@ark/node/telemetry";
 import type { MeshClient, MeshResponse } from "@ark/node/transport";
 import { findOffered, type PeerTable, readJson } from "./peer_table.ts";
 import { readAnswer, type Tally } from "./signed_answer.ts";
+import { startWatchdog } from "./watchdog.ts";
 
 /** Options of {@linkcode RemoteBackend}. */
 export interface RemoteBackendOptions {
@@ -143,7 +144,7 @@ export class RemoteBackend implements Backend {
     try {
       const response = await client.request({ id, addresses: table.addresses(id) }, call);
       tally.request = response.signature;
-      if (response.status !== 200) refusal = await readRefusal(response);
+      if (response.status !== 200) refusal = await readRefusal(response, { hangUp, silenceMs });
       else {
         for await (const item of readAnswer(response, { id, name, model, tally, silenceMs, hangUp })) {
           if (item instanceof ArkError) refusal = item;
@@ -192,7 +193,11 @@ export class RemoteBackend implements Backend {
   }
 }
 
-async function readRefusal({ body, headers }: MeshResponse): Promise<ArkError> {
+async function readRefusal(
+  { body, headers }: MeshResponse,
+  { hangUp, silenceMs }: { hangUp: () => void; silenceMs: number },
+): Promise<ArkError> {
+  using _watchdog = startWatchdog(hangUp, silenceMs);
   const { code, message } = decodePeerError(await readJson(body, LIMITS.eventBytes));
   const seconds = /^\d{1,6}$/.exec(headers.get("retry-after") ?? "")?.[0];
   return new ArkError(code, message, seconds === undefined ? {} : { retryAfterSeconds: Number(seconds) });

@@ -82,11 +82,11 @@ Deno.test("loadConfig() has these defaults", async () => {
 });
 
 Deno.test("loadConfig() switches mDNS off by flag or variable, and is told by no other word", async () => {
-  assert.equal((await load(["--no-mdns"])).mdns, false);
-  assert.equal((await load(["--no-mdns"], { ARK_NO_MDNS: "0" })).mdns, false);
-  for (const on of ["1", "true", "YES", "on"]) assert.equal((await load([], { ARK_NO_MDNS: on })).mdns, false, on);
+  assert.ok(!(await load(["--no-mdns"])).mdns);
+  assert.ok(!(await load(["--no-mdns"], { ARK_NO_MDNS: "0" })).mdns);
+  for (const on of ["1", "true", "YES", "on"]) assert.ok(!(await load([], { ARK_NO_MDNS: on })).mdns, on);
   for (const off of ["0", "false", "No", "off", ""]) {
-    assert.equal((await load([], { ARK_NO_MDNS: off })).mdns, true, off);
+    assert.ok((await load([], { ARK_NO_MDNS: off })).mdns, off);
   }
   await assert.rejects(load([], { ARK_NO_MDNS: "maybe" }), { name: "ConfigError", message: /--no-mdns/ });
 });

@@ -22,7 +22,7 @@ Deno.test("LocalBackend streams every word, with the model's digest and timings"
 
 Deno.test("LocalBackend tells its worker the request and nothing about who asks", async () => {
   await using fake = new FakeBackend({ workerEnvironment: {} });
-  await using logged = new FakeBackend({ threads: 3, contextSize: 77, gpu: "off" });
+  await using logged = new FakeBackend({ threads: 3, contextSize: 77, gpu: "off", vramReserve: 2 ** 31 });
   await answerOf(fake.backend.infer(question("fake", "a"), asking()));
   await answerOf(logged.backend.infer(question("fake", "a", { seed: 1 }), asking({ principal: "secret-principal" })));
   const [start, load, generate] = logged.log();
@@ -33,6 +33,7 @@ Deno.test("LocalBackend tells its worker the request and nothing about who asks"
     context_size: 77,
     threads: 3,
     gpu: "off",
+    vram_reserve: 2 ** 31,
   });
   assert.deepEqual(generate, {
     type: "generate",

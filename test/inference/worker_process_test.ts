@@ -17,7 +17,7 @@ function run(name: string, path = FIXTURE): Run {
   const worker = new WorkerProcess({
     command: workerCommand(name),
     environment: workerEnvironment(Deno.env.toObject()),
-    load: { path, parameters: 9e6, context_size: 512, threads: 1, gpu: "off" },
+    load: { path, parameters: 9e6, context_size: 512, threads: 1, gpu: "off", vram_reserve: null },
   });
   const stop = new AbortController();
   const ended = worker.run(stop.signal).then(() => null, toArkError);

@@ -53,11 +53,14 @@ Deno.test("ModelCatalogue.find() knows a model by id, file name and bare name", 
   for (const ref of ["", "ark", "arkling:8m", "arkling:", ":latest"]) assert.equal(catalogue.find(ref), undefined, ref);
 });
 
-Deno.test("ModelCatalogue.list() is empty for missing and empty folders", async () => {
+Deno.test("ModelCatalogue.list() is empty for missing and empty folders, and a missing one is a fault", async () => {
   await using folder = new Folder();
-  const catalogue = await catalogueOf(folder.path, join(folder.path, "missing"));
+  const missing = join(folder.path, "missing");
+  const catalogue = await catalogueOf(folder.path, missing);
   assert.deepEqual(catalogue.list(), []);
-  assert.deepEqual(catalogue.faults(), []);
+  assert.deepEqual(catalogue.faults(), [
+    { path: missing, reason: "There is no such folder: make it, or correct --models" },
+  ]);
 });
 
 Deno.test("ModelCatalogue.find() takes a bare name only where one model has it", async () => {

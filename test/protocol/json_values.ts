@@ -38,6 +38,11 @@ function changed(value: unknown, change: { path: Path; value: unknown; how: stri
   // deno-lint-ignore no-explicit-any
   const parent: any = change.path.slice(0, -1).reduce((part: any, key) => part[key], copy);
   if (change.how === "drop") delete parent[last];
-  else parent[change.how === "add" ? change.name : last] = change.value;
+  else if (change.how === "add" && Array.isArray(parent)) parent.push(change.value);
+  else {
+    // Not an assignment: that would not make a field of the name `__proto__`.
+    const name = change.how === "add" ? change.name : last;
+    Object.defineProperty(parent, name, { value: change.value, enumerable: true, configurable: true, writable: true });
+  }
   return JSON.parse(JSON.stringify(copy));
 }

@@ -64,7 +64,8 @@ export class AddonEngine implements Engine {
     }
   }
 
-  async #load({ path, parameters, context_size, threads, gpu }: EngineLoad, logger: Complaints): Promise<EngineModel> {
+  async #load(options: EngineLoad, logger: Complaints): Promise<EngineModel> {
+    const { path, parameters, context_size, threads, gpu, vram_reserve } = options;
     const addon = await import("node-llama-cpp");
     const { size } = await Deno.stat(path);
     const llama = await addon.getLlama({
@@ -73,6 +74,7 @@ export class AddonEngine implements Engine {
       skipDownload: true,
       progressLogs: false,
       maxThreads: 1,
+      ...(vram_reserve === null ? {} : { vramPadding: vram_reserve }),
       logLevel: addon.LlamaLogLevel.warn,
       logger: (level, message) => logger.hear(level, message),
     });

@@ -13,6 +13,8 @@ export interface EngineLoad {
   threads: number | null;
   /** Which compute layer. */
   gpu: GpuChoice;
+  /** Memory of the GPU that stays free, in bytes, or null for the engine's own margin. */
+  vram_reserve: number | null;
 }
 
 /** What a loaded model came to. */

@@ -35,6 +35,8 @@ export type NodeMessage =
     threads: number | null;
     /** Which compute layer. */
     gpu: GpuChoice;
+    /** Memory of the GPU that stays free, in bytes, or null for the engine's own margin. */
+    vram_reserve: number | null;
   }
   | {
     type: "generate";
