@@ -21,13 +21,16 @@ export function findPeer(typed: string, known: readonly Named[]): string {
   if (typed.startsWith("ed25519:")) return nodeIdOf(parsed(() => parsePublicKey(typed)));
   const plain = typed.replaceAll(/[-\s]/g, "").toLowerCase();
   const fits = known.filter(({ node_id, name }) =>
-    (plain.length >= SHORTEST && node_id.replaceAll("-", "").startsWith(plain)) || (name !== undefined && name === typed)
+    (plain.length >= SHORTEST && node_id.replaceAll("-", "").startsWith(plain)) ||
+    (name !== undefined && name === typed)
   );
   const [first, second] = fits;
   if (first !== undefined && second === undefined) return parseNodeId(first.node_id);
   if (second !== undefined) throw new CommandError(`Several nodes fit ${typed}: write more of the id`);
   if (plain.length < 56) {
-    throw new CommandError(`No node that is known here fits ${typed}: write its whole id, or at least 8 characters of it`);
+    throw new CommandError(
+      `No node that is known here fits ${typed}: write its whole id, or at least 8 characters of it`,
+    );
   }
   return parsed(() => parseNodeId(typed));
 }

@@ -2,8 +2,8 @@ import { ConfigError, nearest, parseFlags } from "@ark/node/config";
 import { StartError } from "@ark/node/daemon";
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands/mod.ts";
-import { COMMON_FLAGS, commandHelp, groupHelp, programHelp } from "./help.ts";
-import { Output } from "./output.ts";
+import { commandHelp, COMMON_FLAGS, groupHelp, programHelp } from "./help.ts";
+import { Output, type OutputStreams } from "./output.ts";
 
 /** What {@linkcode main} takes from its process. */
 export interface MainOptions {
@@ -11,6 +11,8 @@ export interface MainOptions {
   version: string;
   /** Reads the environment. */
   env?: (name: string) => string | undefined;
+  /** Where it writes; the default is the process's own output. */
+  streams?: OutputStreams;
 }
 
 const GROUPS = new Map<string, string>([["peers", "peers list"], ["models", "models list"], ["audit", "audit tail"]]);
@@ -18,14 +20,16 @@ const GROUPS = new Map<string, string>([["peers", "peers list"], ["models", "mod
 /** Runs a command line, and returns the exit status. What fails is one sentence on standard error. */
 export async function main(args: readonly string[], options: MainOptions): Promise<number> {
   const { version, env = (name) => Deno.env.get(name) } = options;
-  const out = new Output();
+  const out = new Output(options.streams);
   try {
     const [first = "", second = ""] = args;
     if (first === "--version" || first === "version") return said(out, `ark-node ${version}`);
     if (first === "help" || ((first === "--help" || first === "-h") && args.length === 1)) {
       return said(out, programHelp(COMMANDS, version).trimEnd());
     }
-    if (GROUPS.has(first) && (second === "--help" || second === "-h")) return said(out, groupHelp(first, group(first)).trimEnd());
+    if (GROUPS.has(first) && (second === "--help" || second === "-h")) {
+      return said(out, groupHelp(first, group(first)).trimEnd());
+    }
     const { command, rest } = commandOf(args);
     const { flags, words } = parseFlags(rest, { ...command.flags, ...COMMON_FLAGS });
     if (flags.help === true) return said(out, commandHelp(command).trimEnd());
@@ -46,7 +50,9 @@ function commandOf(args: readonly string[]): { command: Command; rest: string[] 
   if (standard !== undefined) {
     if (second === "" || second.startsWith("-")) return { command: named(standard), rest: args.slice(1) };
     const known = group(first).map(({ name }) => name.slice(first.length + 1));
-    throw new UsageError(`There is no command ${first} ${second}${guess(second, known, `${first} `)}: see ark-node ${first} --help`);
+    throw new UsageError(
+      `There is no command ${first} ${second}${guess(second, known, `${first} `)}: see ark-node ${first} --help`,
+    );
   }
   const known = [...new Set(COMMANDS.filter(({ hidden }) => !hidden).map(({ name }) => name.split(" ")[0] ?? ""))];
   throw new UsageError(`There is no command ${first}${guess(first, known, "")}: see ark-node --help`);

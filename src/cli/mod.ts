@@ -21,3 +21,4 @@
  * @module
  */
 export * from "./main.ts";
+export type { OutputStreams } from "./output.ts";

@@ -1,12 +1,26 @@
 import { escaped } from "@ark/node/telemetry";
 
-/** Standard output and standard error of a command. A reader that is gone ends the writing in silence, as `| head` wants. */
+/** Where an {@linkcode Output} writes to. */
+export interface OutputStreams {
+  /** Takes results. */
+  stdout: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean };
+  /** Takes messages. */
+  stderr: { writeSync(bytes: Uint8Array): number };
+}
+
+/** Results and messages of a command. A reader that is gone ends the writing in silence, as `| head` wants. */
 export class Output {
   readonly #encoder = new TextEncoder();
+  readonly #streams: OutputStreams;
+
+  /** Writes to the process's own streams, or to others. */
+  constructor(streams: OutputStreams = Deno) {
+    this.#streams = streams;
+  }
 
   /** Whether a person reads along. */
   get terminal(): boolean {
-    return Deno.stdout.isTerminal();
+    return this.#streams.stdout.isTerminal();
   }
 
   /** Writes lines of the result. */
@@ -16,7 +30,7 @@ export class Output {
 
   /** Writes a part of the result as it is. */
   text(text: string): void {
-    write(Deno.stdout, this.#encoder.encode(text));
+    write(this.#streams.stdout, this.#encoder.encode(text));
   }
 
   /** Writes the result as JSON. */
@@ -26,7 +40,7 @@ export class Output {
 
   /** Writes a message that is not part of the result. */
   note(text: string): void {
-    write(Deno.stderr, this.#encoder.encode(text + "\n"));
+    write(this.#streams.stderr, this.#encoder.encode(text + "\n"));
   }
 
   /** Writes rows as columns under their names; cells are made safe for a terminal. Nothing but the names where no row is. */

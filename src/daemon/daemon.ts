@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config, HostPort } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
@@ -7,7 +8,14 @@ import { Gate, Neighbourhood, PeerBook } from "@ark/node/peers";
 import { PeerTable, RemoteBackend, Router } from "@ark/node/routing";
 import { openStore, type Store } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
-import { formatAddress, listenMesh, MeshClient, type MeshListener, type PeerAddress, presentedKey } from "@ark/node/transport";
+import {
+  formatAddress,
+  listenMesh,
+  MeshClient,
+  type MeshListener,
+  type PeerAddress,
+  presentedKey,
+} from "@ark/node/transport";
 import { type DataLock, lockDataDirectory } from "./data_lock.ts";
 import { LocalServer } from "./local_server.ts";
 import { meteredEvents } from "./metered_events.ts";
@@ -47,6 +55,9 @@ export interface Daemon extends AsyncDisposable {
   drain(ms: number): Promise<void>;
 }
 
+/** How long a start waits for the first look at the models, in milliseconds. */
+const SCAN_MS = 1_000;
+
 /**
  * Starts a node: data directory, key, database, audit log, both listeners, then everything that works in the background.
  * When this returns, the node answers. What was opened is closed again where a later step fails.
@@ -71,10 +82,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   );
 
   const engine = engineOf(roles, { config, store, logger, workerCommand: options.workerCommand ?? ownWorkerCommand() });
+  const scanned = engine?.catalogue.refresh().catch(() => {});
   if (engine !== null) opened.use(engine.backend);
   const client = opened.use(new MeshClient({ identity }));
   let mesh: MeshListener | null = null;
-  let peersChanged = () => {};
   const book = await attempt("read the approved peers", () =>
     PeerBook.open({
       path: config.paths.peers,
@@ -86,7 +97,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
           client.disconnect(id);
         }
       },
-      changed: () => peersChanged(),
+      changed: () => table.refresh(),
     }));
   const neighbourhood = new Neighbourhood({
     self: identity.id,
@@ -105,14 +116,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ownPort: () => mesh?.port ?? 0,
     logger,
   });
-  peersChanged = () => table.refresh();
   const router = new Router({
     name: config.name,
     local: engine,
     table,
     remote: (id) => {
       const peer = book.get(id);
-      return peer === undefined ? null : new RemoteBackend({ peer, table, client, audit });
+      return peer === undefined ? null : new RemoteBackend({ peer, table, client, audit, logger });
     },
     logger,
   });
@@ -134,6 +144,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     logger,
     events: metered,
   });
+  opened.defer(() => peersApp.settled());
   mesh = opened.use(
     await bound("mesh-listen", config.meshListen, () =>
       listenMesh({
@@ -175,16 +186,23 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
               queued: () => engine.backend.queued,
             },
           },
-          openai: roles.some(({ api }) => api) ? { answers: observedAnswers(router, { events: metered, logger }) } : null,
+          openai: roles.some(({ api }) => api)
+            ? { answers: observedAnswers(router, { events: metered, logger }) }
+            : null,
           metrics,
         }))),
   );
+  // A node that is ready knows its models, unless their disk is slow: then it learns of them a little later.
+  await within(SCAN_MS, scanned);
   await lock.announce({ pid: Deno.pid, api: `http://${formatAddress(local.address)}` });
 
   const services: Service[] = [
     { name: "peers", run: (signal) => book.run(signal) },
     { name: "offers", run: (signal) => table.run(signal) },
-    { name: "discovery", run: (signal) => neighbourhood.run(discoveryOf(config, { identity, logger, port: meshAddress.port }), signal) },
+    {
+      name: "discovery",
+      run: (signal) => neighbourhood.run(discoveryOf(config, { identity, logger, port: meshAddress.port }), signal),
+    },
     ...(engine === null ? [] : [{ name: "models", run: (signal: AbortSignal) => engine.catalogue.run(signal) }]),
   ];
   const stop = new AbortController();
@@ -203,11 +221,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     book,
     async drain(ms) {
       accepting = false;
-      const deadline = performance.now() + ms;
-      await local.drain(ms);
-      while (peersApp.running > 0 && performance.now() < deadline) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await within(ms, Promise.all([local.drain(), peersApp.settled()]));
     },
     async [Symbol.asyncDispose]() {
       accepting = false;
@@ -240,7 +254,9 @@ function discoveryOf(config: Config, own: { identity: Identity; logger: Logger; 
   const parts: Discovery[] = [];
   if (config.peers.length > 0) parts.push(new FixedDiscovery(config.peers, { repeatMs: 2_000 }));
   if (config.mdns) {
-    parts.push(new MdnsDiscovery({ id: identity.id, port, hostname, unavailable: (sentence) => logger.warn(sentence) }));
+    parts.push(
+      new MdnsDiscovery({ id: identity.id, port, hostname, unavailable: (sentence) => logger.warn(sentence) }),
+    );
   }
   return merge(parts);
 }
@@ -260,13 +276,22 @@ async function bound<T>(flag: string, { hostname, port }: HostPort, listen: () =
     const where = formatAddress({ hostname, port });
     const code = (error as { code?: unknown }).code;
     if (error instanceof Deno.errors.AddrInUse || code === "EADDRINUSE") {
-      throw new StartError(`Another program already listens on ${where}: stop it, or choose another address with --${flag}`);
+      throw new StartError(
+        `Another program already listens on ${where}: stop it, or choose another address with --${flag}`,
+      );
     }
     throw new StartError(`Cannot listen on ${where} (--${flag}): ${reasonOf(error)}`, { cause: error });
   }
 }
 
+/** Waits for something, but no longer than some time. */
+async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {
+  const enough = new AbortController();
+  const late = pause(ms, undefined, { signal: enough.signal }).catch(() => {});
+  await Promise.race([work, late]);
+  enough.abort();
+}
+
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
-

@@ -7,6 +7,7 @@ export class LocalServer implements AsyncDisposable {
   readonly address: PeerAddress;
   readonly #server: Deno.HttpServer;
   readonly #cut: AbortController;
+  #drained: Promise<void> | null = null;
 
   private constructor(server: Deno.HttpServer<Deno.NetAddr>, cut: AbortController) {
     this.#server = server;
@@ -42,16 +43,15 @@ export class LocalServer implements AsyncDisposable {
     return Promise.resolve(new LocalServer(server, cut));
   }
 
-  /** Takes no new connections, and waits until running requests have ended or the time is over. */
-  async drain(ms: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-    await Promise.race([this.#server.shutdown(), late]);
-    clearTimeout(timer);
+  /** Takes no new connections, and waits until running requests have ended. */
+  drain(): Promise<void> {
+    return this.#drained ??= this.#server.shutdown();
   }
 
-  /** Cuts every connection. */
+  /** Cuts every connection. Where a drain has begun, what still runs ends with the node's other parts. */
   async [Symbol.asyncDispose](): Promise<void> {
+    // Deno 2.9 throws an uncaught error when a server is aborted that was told to shut down before.
+    if (this.#drained !== null) return;
     this.#cut.abort();
     await this.#server.finished;
   }

@@ -16,11 +16,17 @@ const LONGEST_MS = 60_000;
  * Runs services until the signal fires. One that fails, or ends early, is started again after 1 s, and later each time up
  * to a minute; the others go on meanwhile.
  */
-export async function supervise(services: readonly Service[], { signal, logger }: { signal: AbortSignal; logger: Logger }) {
+export async function supervise(
+  services: readonly Service[],
+  { signal, logger }: { signal: AbortSignal; logger: Logger },
+) {
   await Promise.all(services.map((service) => keepRunning(service, { signal, logger })));
 }
 
-async function keepRunning(service: Service, { signal, logger }: { signal: AbortSignal; logger: Logger }): Promise<void> {
+async function keepRunning(
+  service: Service,
+  { signal, logger }: { signal: AbortSignal; logger: Logger },
+): Promise<void> {
   let wait = SHORTEST_MS;
   while (!signal.aborted) {
     const began = performance.now();

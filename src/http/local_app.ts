@@ -32,16 +32,21 @@ export function localApp({ admin, openai, metrics }: LocalAppOptions): (request:
     const reason = openai === null && req.path.startsWith("/v1/")
       ? "This node answers no API requests, since it has not the role gateway"
       : "There is nothing here: your programs use /v1, and /healthz tells that the node lives";
-    return Response.json({ error: { code: "not_found", type: "invalid_request_error", param: null, message: reason } }, {
-      status: 404,
-    });
+    return Response.json(
+      { error: { code: "not_found", type: "invalid_request_error", param: null, message: reason } },
+      {
+        status: 404,
+      },
+    );
   });
   app.onError((error) => arkErrorResponse(toArkError(error)));
   return async (request) => {
     try {
       return await app.fetch(request);
     } catch (error) {
-      return arkErrorResponse(toArkError(error instanceof URIError ? new ArkError("bad_request", "The address is malformed") : error));
+      return arkErrorResponse(
+        toArkError(error instanceof URIError ? new ArkError("bad_request", "The address is malformed") : error),
+      );
     }
   };
 }

@@ -17,6 +17,7 @@ export const COMPUTE: Role = {
       maxLoaded: config.maxLoaded,
       logger,
       ...(config.threads === null ? {} : { threads: config.threads }),
+      ...(config.vramReserve === null ? {} : { vramReserve: config.vramReserve }),
     });
     return { backend, catalogue };
   },

@@ -54,7 +54,10 @@ async function until<T>(what: string, look: () => Promise<T | undefined>): Promi
 }
 
 /** Asks a node's API, and shows the answer as it comes. */
-async function ask(node: NodeProcess, options: { model: string; maxTokens: number; show: (text: string) => void }): Promise<Answer> {
+async function ask(
+  node: NodeProcess,
+  options: { model: string; maxTokens: number; show: (text: string) => void },
+): Promise<Answer> {
   const { model, maxTokens, show } = options;
   const began = performance.now();
   const response = await fetch(`${node.ready.api}/v1/chat/completions`, {
@@ -134,7 +137,11 @@ async function demo(): Promise<void> {
   const show = (text: string) => void Deno.stdout.writeSync(encoder.encode(text));
   const first = await ask(a, { model, maxTokens: 120, show });
   say("\n");
-  say(`  It ran on ${first.node} (${first.route}), ${first.tokens} tokens; the first took ${first.firstMs.toFixed(0)} ms, loading the model included.`);
+  say(
+    `  It ran on ${first.node} (${first.route}), ${first.tokens} tokens; the first took ${
+      first.firstMs.toFixed(0)
+    } ms, loading the model included.`,
+  );
 
   const through: number[] = [];
   const direct: number[] = [];
@@ -144,9 +151,19 @@ async function demo(): Promise<void> {
     through.push((await ask(a, { model, maxTokens: 1, show: quiet })).firstMs);
     direct.push((await ask(b, { model, maxTokens: 1, show: quiet })).firstMs);
   }
-  for (let round = 0; round < 3; round++) speed.push((await ask(a, { model, maxTokens: 120, show: quiet })).tokensPerSecond);
-  say(`  Warm: first token after ${median(through).toFixed(1)} ms through node A, ${median(direct).toFixed(1)} ms at node B itself:`);
-  say(`  the mesh added ${(median(through) - median(direct)).toFixed(2)} ms (medians of ${ROUNDS}). ${median(speed).toFixed(0)} tokens per second.`);
+  for (let round = 0; round < 3; round++) {
+    speed.push((await ask(a, { model, maxTokens: 120, show: quiet })).tokensPerSecond);
+  }
+  say(
+    `  Warm: first token after ${median(through).toFixed(1)} ms through node A, ${
+      median(direct).toFixed(1)
+    } ms at node B itself:`,
+  );
+  say(
+    `  the mesh added ${(median(through) - median(direct)).toFixed(2)} ms (medians of ${ROUNDS}). ${
+      median(speed).toFixed(0)
+    } tokens per second.`,
+  );
 
   say("\nWhat both wrote into their audit logs about the first question (never its text):");
   for (const node of [a, b]) {
@@ -155,7 +172,11 @@ async function demo(): Promise<void> {
     if (entry === undefined) throw new Error(`${node.ready.name} recorded nothing`);
     const { direction, peer, prompt_tokens, completion_tokens, ms } = entry;
     const who = direction === "out" ? `asked ${peer.slice(0, 8)}` : `was asked by ${peer.slice(0, 8)}`;
-    say(`  ${node.ready.name}  #${entry.seq} ${entry.at}  ${who}  ${entry.model}  ${prompt_tokens}+${completion_tokens} tokens  ${ms?.toFixed(0)} ms  ${entry.outcome}`);
+    say(
+      `  ${node.ready.name}  #${entry.seq} ${entry.at}  ${who}  ${entry.model}  ${prompt_tokens}+${completion_tokens} tokens  ${
+        ms?.toFixed(0)
+      } ms  ${entry.outcome}`,
+    );
   }
   say("\nBoth nodes are stopped now, and their data directories are gone.");
 }

@@ -43,7 +43,11 @@ Deno.test("A random text of a prompt is in no file, log, metric or audit entry o
     const streamed = await ask({ stream: true });
     assert.match(await streamed.text(), /\[DONE\]/);
     // Ways in which an error could quote what it was given.
-    for (const wrong of [{ stop: [canary.repeat(9)] }, { [canary]: canary }, { messages: [{ role: canary, content: canary }] }, { model: "nobody" }]) {
+    for (
+      const wrong of [{ stop: [canary.repeat(9)] }, { [canary]: canary }, {
+        messages: [{ role: canary, content: canary }],
+      }, { model: "nobody" }]
+    ) {
       await (await ask(wrong)).body?.cancel();
     }
     await fetch(`${a.ready.api}/v1/chat/completions`, {
@@ -75,7 +79,15 @@ Deno.test("A random text of a prompt is in no file, log, metric or audit entry o
 
 Deno.test("The search for the canary finds it where it is, also encoded", () => {
   const canary = `canary-${crypto.randomUUID()}`;
-  for (const text of [canary, btoa(canary), btoa(`x${canary}`), btoa(`xy${canary}`), new TextEncoder().encode(canary).toHex()]) {
+  for (
+    const text of [
+      canary,
+      btoa(canary),
+      btoa(`x${canary}`),
+      btoa(`xy${canary}`),
+      new TextEncoder().encode(canary).toHex(),
+    ]
+  ) {
     assert.equal(holds(`before ${text} after`, canary), true, text);
   }
   assert.equal(holds("nothing", canary), false);

@@ -47,7 +47,13 @@ Deno.test({
     await b.json("peers", "approve", a.id.slice(0, 8), "--name", "alice");
     await a.json("peers", "approve", b.id.slice(0, 8), "--name", "bob");
     await until(async () => (await a.json<{ models: unknown[] }>("models")).models.length > 0);
-    const answer = await a.json<{ text: string; node: string; route: string }>("ask", MODEL, "Tell me a story.", "--max-tokens", "20");
+    const answer = await a.json<{ text: string; node: string; route: string }>(
+      "ask",
+      MODEL,
+      "Tell me a story.",
+      "--max-tokens",
+      "20",
+    );
     assert.deepEqual([answer.node, answer.route], ["bob", "peer"]);
     assert.ok(answer.text.length > 10, answer.text);
     for (const node of [a, b]) assert.equal((await node.json<{ ok: boolean }>("audit", "verify")).ok, true);

@@ -29,7 +29,10 @@ Deno.test("A node that was not approved gets the uniform refusal, shows as pendi
   assert.equal(signed.status, 401);
   assert.equal(signed.text, unsigned.text);
   const { body } = await b.admin<{ peers: { node_id: string; state: string }[] }>("/peers/discovered");
-  assert.deepEqual(body.peers.map(({ node_id, state }) => [node_id.replaceAll("-", ""), state]), [[stranger.id, "pending"]]);
+  assert.deepEqual(body.peers.map(({ node_id, state }) => [node_id.replaceAll("-", ""), state]), [[
+    stranger.id,
+    "pending",
+  ]]);
   assert.equal(b.workerLog(), "");
   await until(() => auditOf(b).some(({ kind, outcome }) => kind === "deny" && outcome === "unauthenticated"));
 });

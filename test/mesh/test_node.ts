@@ -44,24 +44,36 @@ export class TestNode implements AsyncDisposable {
   /** Its log lines. */
   readonly log: string[];
   readonly #own: boolean;
+  readonly #workerLog: string;
 
-  private constructor(parts: { daemon: Daemon; data: string; log: string[]; own: boolean }) {
+  private constructor(parts: { daemon: Daemon; data: string; log: string[]; workerLog: string; own: boolean }) {
     this.daemon = parts.daemon;
     this.data = parts.data;
     this.log = parts.log;
     this.#own = parts.own;
+    this.#workerLog = parts.workerLog;
   }
 
   /** Starts a node on free ports of the loopback, without mDNS. */
   static async start(options: TestNodeOptions): Promise<TestNode> {
     const { name, models = [], peers = [], role = "compute,gateway", worker = "fake_worker" } = options;
     const data = options.data ?? await Deno.makeTempDir({ prefix: "ark-test-" });
-    const flags = { data, name, models, peer: peers, role, listen: "127.0.0.1:0", "mesh-listen": "127.0.0.1:0", "no-mdns": true };
+    const flags = {
+      data,
+      name,
+      models,
+      peer: peers,
+      role,
+      listen: "127.0.0.1:0",
+      "mesh-listen": "127.0.0.1:0",
+      "no-mdns": true,
+    };
     const config = await loadConfig({ flags, env: () => undefined });
     const log: string[] = [];
     const logger = new Logger({ level: "debug", write: (line) => void log.push(line) });
     const program = workerCommand(worker);
-    const command = ["/usr/bin/env", `FAKE_WORKER_LOG=${data}-worker.log`, ...program];
+    const workerLog = await Deno.makeTempFile({ prefix: "ark-worker-" });
+    const command = ["/usr/bin/env", `FAKE_WORKER_LOG=${workerLog}`, ...program];
     const daemon = await startDaemon(config, {
       version: "0.0.0",
       roles: ROLES.filter((one) => config.roles.includes(one.name)),
@@ -69,7 +81,7 @@ export class TestNode implements AsyncDisposable {
       workerCommand: command,
       env: () => undefined,
     });
-    return new TestNode({ daemon, data, log, own: options.data === undefined });
+    return new TestNode({ daemon, data, log, workerLog, own: options.data === undefined });
   }
 
   /** Where its API is. */
@@ -89,11 +101,7 @@ export class TestNode implements AsyncDisposable {
 
   /** Everything that its workers were told, as lines of JSON. */
   workerLog(): string {
-    try {
-      return Deno.readTextFileSync(`${this.data}-worker.log`);
-    } catch {
-      return "";
-    }
+    return Deno.readTextFileSync(this.#workerLog);
   }
 
   /** Makes an admin call. */
@@ -143,7 +151,7 @@ export class TestNode implements AsyncDisposable {
   /** Stops the node and removes what it wrote. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.daemon[Symbol.asyncDispose]();
-    await Deno.remove(`${this.data}-worker.log`).catch(() => {});
+    await Deno.remove(this.#workerLog);
     if (this.#own) await Deno.remove(this.data, { recursive: true });
   }
 }
@@ -161,7 +169,9 @@ export class Pair implements AsyncDisposable {
   }
 
   /** Starts both, approves on both sides and waits until `a` knows what `b` offers. */
-  static async start(options: Partial<TestNodeOptions> & { permissions?: Record<string, unknown> } = {}): Promise<Pair> {
+  static async start(
+    options: Partial<TestNodeOptions> & { permissions?: Record<string, unknown> } = {},
+  ): Promise<Pair> {
     const { permissions = {}, ...b } = options;
     const second = await TestNode.start({ name: "B", models: [FIXTURES], ...b });
     const first = await TestNode.start({ name: "A", peers: [second.mesh] });

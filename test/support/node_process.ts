@@ -37,7 +37,13 @@ export interface NodeProcessOptions {
 }
 
 /** Variables with which a node refuses to start, since they defeat the pin of its connections. */
-const UNSAFE = ["SSLKEYLOGFILE", "DENO_CERT", "NODE_EXTRA_CA_CERTS", "DENO_TLS_CA_STORE", "NODE_TLS_REJECT_UNAUTHORIZED"];
+const UNSAFE = [
+  "SSLKEYLOGFILE",
+  "DENO_CERT",
+  "NODE_EXTRA_CA_CERTS",
+  "DENO_TLS_CA_STORE",
+  "NODE_TLS_REJECT_UNAUTHORIZED",
+];
 
 /** The environment of this process without what a node refuses, and without settings of other nodes. */
 export function cleanEnvironment(): Record<string, string> {
@@ -46,7 +52,12 @@ export function cleanEnvironment(): Record<string, string> {
 }
 
 /** How a node is started from source. */
-export const FROM_SOURCE: readonly string[] = [Deno.execPath(), "run", "-A", fileURLToPath(new URL("../../main.ts", import.meta.url))];
+export const FROM_SOURCE: readonly string[] = [
+  Deno.execPath(),
+  "run",
+  "-A",
+  fileURLToPath(new URL("../../main.ts", import.meta.url)),
+];
 
 /** A node in a process of its own. Disposing it stops it by its pid and removes its data directory. */
 export class NodeProcess implements AsyncDisposable {
@@ -159,9 +170,19 @@ export class NodeProcess implements AsyncDisposable {
 }
 
 /** Runs a program to its end. */
-export async function finished(program: string, options: { args: string[]; env?: Record<string, string> }): Promise<Finished> {
+export async function finished(
+  program: string,
+  options: { args: string[]; env?: Record<string, string> },
+): Promise<Finished> {
   const { args, env = cleanEnvironment() } = options;
-  const command = new Deno.Command(program, { args, env, clearEnv: true, stdin: "null", stdout: "piped", stderr: "piped" });
+  const command = new Deno.Command(program, {
+    args,
+    env,
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
   const { code, stdout, stderr } = await command.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };

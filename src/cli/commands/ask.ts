@@ -23,7 +23,10 @@ export const ASK: Command = {
     const began = performance.now();
     const response = await node.open("/v1/chat/completions", {
       model,
-      messages: [...(system === undefined ? [] : [{ role: "system", content: system }]), { role: "user", content: question }],
+      messages: [...(system === undefined ? [] : [{ role: "system", content: system }]), {
+        role: "user",
+        content: question,
+      }],
       stream: true,
       stream_options: { include_usage: true },
       ...numbers(flags),
@@ -59,7 +62,9 @@ export const ASK: Command = {
     else {
       out.line();
       if (out.terminal) {
-        out.note(`\n${by}: ${tokens} tokens, first after ${result.first_token_ms} ms, ${result.tokens_per_second} tokens/s`);
+        out.note(
+          `\n${by}: ${tokens} tokens, first after ${result.first_token_ms} ms, ${result.tokens_per_second} tokens/s`,
+        );
       }
     }
     return EXIT.ok;
@@ -81,7 +86,9 @@ interface Chunk {
 
 function numbers(flags: Record<string, unknown>): Record<string, number> {
   const given: Record<string, number> = {};
-  for (const [flag, field] of [["max-tokens", "max_tokens"], ["temperature", "temperature"], ["seed", "seed"]] as const) {
+  for (
+    const [flag, field] of [["max-tokens", "max_tokens"], ["temperature", "temperature"], ["seed", "seed"]] as const
+  ) {
     const text = flags[flag];
     if (typeof text !== "string") continue;
     const value = Number(text);

@@ -57,7 +57,9 @@ export const PEERS_DISCOVERED: Command = {
       return EXIT.ok;
     }
     if (peers.length === 0) {
-      out.line("Nobody is near yet: start ark-node on another machine of this network, or name one with --peer HOST:PORT.");
+      out.line(
+        "Nobody is near yet: start ark-node on another machine of this network, or name one with --peer HOST:PORT.",
+      );
       return EXIT.ok;
     }
     out.table(

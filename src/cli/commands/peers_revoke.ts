@@ -13,7 +13,9 @@ export const PEERS_REVOKE: Command = {
   async run(context) {
     const { out, words, json } = context;
     const [typed, ...more] = words;
-    if (typed === undefined || more.length > 0) throw new UsageError("Name one peer: ark-node peers revoke KEY|ID|NAME");
+    if (typed === undefined || more.length > 0) {
+      throw new UsageError("Name one peer: ark-node peers revoke KEY|ID|NAME");
+    }
     const node = await NodeClient.find(context);
     const { peers } = await node.call<{ peers: PeerStatus[] }>("/peers/status");
     const answer = await node.call<{ revoked: ApprovedPeer; recorded: boolean }>("/peers/revoke", {

@@ -67,7 +67,9 @@ function ready({ id, api, mesh }: Daemon, { name, paths }: Config) {
 function banner({ id, api, mesh, engine, book }: Daemon, show: { config: Config; out: Output; version: string }): void {
   const { config, out, version } = show;
   const approved = book.list().length;
-  const peers = approved > 0 ? `${approved} approved` : "none approved yet: 'ark-node peers discovered' shows who is near";
+  const peers = approved > 0
+    ? `${approved} approved`
+    : "none approved yet: 'ark-node peers discovered' shows who is near";
   const found = config.mdns ? "neighbours find it by mDNS" : "neighbours need --peer, since mDNS is off";
   const lines: [string, string][] = [
     ["id", formatNodeId(id)],

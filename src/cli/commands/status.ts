@@ -32,13 +32,19 @@ export const STATUS: Command = {
       return EXIT.ok;
     }
     const { models, peers } = status;
-    const loaded = models.loaded.map(({ id, gpu, busy }) => `${id} (${gpu ?? "CPU"}${busy ? ", busy" : ""})`).join(", ");
+    const loaded = models.loaded.map(({ id, gpu, busy }) => `${id} (${gpu ?? "CPU"}${busy ? ", busy" : ""})`).join(
+      ", ",
+    );
     const waiting = models.queued > 0 ? `, ${models.queued} waiting` : "";
     out.line(`${status.name}  ${status.roles.join(", ")}  ark-node ${status.version}, up ${duration(status.uptime_s)}`);
     out.line(`  id      ${status.node_id}`);
     out.line(`  api     ${status.api}/v1`);
     out.line(`  mesh    ${status.mesh}`);
-    out.line(`  models  ${models.here} here, ${models.within_reach} within reach${loaded ? `; in memory: ${loaded}` : ""}${waiting}`);
+    out.line(
+      `  models  ${models.here} here, ${models.within_reach} within reach${
+        loaded ? `; in memory: ${loaded}` : ""
+      }${waiting}`,
+    );
     out.line(`  peers   ${peers.approved} approved, ${peers.ready} ready; ${peers.pending} waiting for your approval`);
     for (const fault of status.faults) out.line(`  fault   ${fault}`);
     return EXIT.ok;

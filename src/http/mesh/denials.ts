@@ -50,6 +50,8 @@ export class Denials {
   note({ code, remote, nodeId, model }: Denial): void {
     const { audit, counter, logger } = this.#options;
     counter.add(1, { code });
+    // To be asked for a nonce is part of asking a node that has just started.
+    if (code === "clock") return;
     const now = this.#now();
     if (now - this.#since >= WINDOW_MS) {
       this.#since = now;
@@ -61,7 +63,9 @@ export class Denials {
     logger.info("Turned a caller away", { code, address: remote, ...(nodeId === null ? {} : { peer: nodeId }) });
     const record = { kind: "deny", direction: "in", peer: nodeId, outcome: code, model } as const;
     audit.append(record).catch((error) => {
-      logger.debug("A denial could not be recorded", { reason: error instanceof Error ? error.message : String(error) });
+      logger.debug("A denial could not be recorded", {
+        reason: error instanceof Error ? error.message : String(error),
+      });
     });
   }
 }

@@ -17,6 +17,7 @@ import type { Denials } from "./denials.ts";
 
 import { offerFor } from "./offer.ts";
 import { PeerAnswer } from "./peer_answer.ts";
+import { peerFailure } from "./peer_failure.ts";
 
 /** What {@linkcode meshApp} needs. There is no router among it: a peer's request takes one hop. */
 export interface MeshAppOptions {
@@ -50,8 +51,10 @@ export interface MeshAppOptions {
 export interface MeshApp {
   /** Answers one request whose sender is proven and approved. */
   fetch(request: Request, caller: Caller): Promise<Response>;
-  /** Requests that run now. */
+  /** Requests that run now, or whose end is not recorded yet. */
   readonly running: number;
+  /** Resolves when none runs. */
+  settled(): Promise<void>;
 }
 
 /**
@@ -67,21 +70,28 @@ export interface MeshApp {
  */
 export function meshApp(options: MeshAppOptions): MeshApp {
   let running = 0;
+  let settled = Promise.withResolvers<void>();
+  const over = () => {
+    if (--running > 0) return;
+    settled.resolve();
+    settled = Promise.withResolvers();
+  };
   return {
     get running() {
       return running;
     },
+    settled: () => running === 0 ? Promise.resolve() : settled.promise,
     async fetch(request, caller) {
       const url = new URL(request.url);
       try {
         if (request.method === "GET" && url.pathname === "/ark/v1/offer") return offer(url, { caller, options });
         if (request.method === "POST" && url.pathname === "/ark/v1/infer") {
           running++;
-          return await infer(request, { caller, options, over: () => running-- });
+          return await infer(request, { caller, options, over });
         }
         throw new ArkError("bad_request", "This node has no such request");
       } catch (error) {
-        return arkErrorResponse(toArkError(error));
+        return arkErrorResponse(peerFailure(error));
       }
     },
   };

@@ -18,6 +18,7 @@ import {
 } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { Caller } from "@ark/node/transport";
+import { peerFailure } from "./peer_failure.ts";
 
 /** What {@linkcode PeerAnswer} needs. */
 export interface PeerAnswerOptions {
@@ -35,7 +36,7 @@ export interface PeerAnswerOptions {
   logger: Pick<Logger, "warn">;
   /** Model as it is recorded. */
   model: string;
-  /** Called exactly once, when the request is over. */
+  /** Called exactly once, when the request is over and its end is recorded. */
   over(): void;
 }
 
@@ -65,7 +66,10 @@ export class PeerAnswer {
    *
    * @throws {ArkError} what the backend threw, or `audit_unavailable`. The caller then calls {@linkcode fail}.
    */
-  async start(backend: Backend, { request, signal }: { request: InferenceRequest; signal: AbortSignal }): Promise<Response> {
+  async start(
+    backend: Backend,
+    { request, signal }: { request: InferenceRequest; signal: AbortSignal },
+  ): Promise<Response> {
     const { audit, caller, model, events } = this.#options;
     const peer = caller.nodeId;
     await audit.append({ kind: "start", direction: "in", peer, model, request: caller.signature });
@@ -112,7 +116,7 @@ export class PeerAnswer {
         this.#hangUp.abort();
         await frames.return();
         // A stream that nobody began to read has run nothing of the above.
-        await this.#end("cancelled");
+        void this.#end("cancelled");
       },
     });
   }
@@ -132,12 +136,13 @@ export class PeerAnswer {
         }
       }
     } catch (error) {
-      const failure = toArkError(error);
+      const failure = peerFailure(error);
       outcome = failure.code;
       yield encodeErrorFrame(failure);
     } finally {
       await iterator.return?.();
-      await this.#end(outcome);
+      // The caller need not wait for our disk: what it was promised, the start, is recorded already.
+      void this.#end(outcome);
     }
   }
 
@@ -168,12 +173,21 @@ export class PeerAnswer {
     this.#over = true;
     const { audit, caller, events, lease, logger, model, over } = this.#options;
     lease[Symbol.dispose]();
-    over();
-    if (!this.#started) return;
+    if (!this.#started) return over();
     const ms = performance.now() - this.#began;
     const peer = caller.nodeId;
     const request = caller.signature;
-    events.emit({ type: "request", phase: "end", request, direction: "in", peer, model, outcome, tokens: this.#tokens, ms });
+    events.emit({
+      type: "request",
+      phase: "end",
+      request,
+      direction: "in",
+      peer,
+      model,
+      outcome,
+      tokens: this.#tokens,
+      ms,
+    });
     try {
       await audit.append({
         kind: "end",
@@ -191,5 +205,6 @@ export class PeerAnswer {
     } catch (error) {
       logger.warn("The end of a request could not be recorded", { peer, reason: toArkError(error).message });
     }
+    over();
   }
 }
