@@ -279,7 +279,8 @@ class HttpsMeshListener implements MeshListener {
   /** Ends a refused exchange. Closing while the body still arrives would reset the connection and lose the refusal. */
   #linger({ incoming, outgoing }: Exchange): void {
     const { "content-length": length, "transfer-encoding": encoding } = incoming.headers;
-    if ((length === undefined || length === "0") && encoding === undefined) return void outgoing.end();
+    const noBody = (length === undefined || length === "0") && encoding === undefined;
+    if (noBody || incoming.readableEnded || incoming.destroyed) return void outgoing.end();
     const end = () => {
       clearTimeout(timer);
       outgoing.end();

@@ -9,7 +9,9 @@ const PROXY_FIELDS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host",
 export function adminGuard(token: string): MiddlewareHandler {
   return async ({ req }, next) => {
     if (PROXY_FIELDS.some((name) => req.header(name) !== undefined)) {
-      return arkErrorResponse(new ArkError("forbidden", "Admin calls do not pass through a proxy: make them on this machine"));
+      return arkErrorResponse(
+        new ArkError("forbidden", "Admin calls do not pass through a proxy: make them on this machine"),
+      );
     }
     const given = /^Bearer (\S+)$/i.exec(req.header("authorization") ?? "")?.[1] ?? "";
     if (!sameToken(given, token)) {

@@ -22,7 +22,9 @@ export function localGuard(refuse: (error: ArkError) => Response): MiddlewareHan
     if (!isLoopbackOrigin(origin)) {
       return refuse(new ArkError("forbidden", "Web pages of other sites may not use this API"));
     }
-    if (context.req.method === "OPTIONS") return preflight(origin, context.req.header("access-control-request-headers"));
+    if (context.req.method === "OPTIONS") {
+      return preflight(origin, context.req.header("access-control-request-headers"));
+    }
     await next();
     context.res.headers.set("access-control-allow-origin", origin);
     context.res.headers.append("vary", "origin");
