@@ -22,6 +22,7 @@
  * `{"type":"fake:start","pid":…,"environment":[names]}` and, when an answer is over,
  * `{"type":"fake:over","tokens":…,"cancelled":…}`.
  */
+import { setImmediate } from "node:timers";
 import { type Engine, type EngineGenerateOptions, type EngineRequest, runWorker } from "@ark/node/inference";
 import { ArkError, type InferenceInput } from "@ark/node/protocol";
 
@@ -59,7 +60,7 @@ class FakeEngine implements Engine {
       if (token === option(text, "fail-after")) throw new ArkError("engine_failed", "The fake failed as it was told");
       if (text.includes("#garbage")) Deno.stdout.writeSync(Uint8Array.from([255, 255, 255, 255, 0]));
       // A turn of the event loop, so that a cancel is read between any two tokens.
-      await new Promise((resolve) => setTimeout(resolve, slow ?? 0));
+      await new Promise<void>((resolve) => slow === undefined ? setImmediate(resolve) : setTimeout(resolve, slow));
       if (signal.aborted) {
         log({ type: "fake:over", tokens: token, cancelled: true });
         throw new ArkError("cancelled", "The request was cancelled");

@@ -1,0 +1,26 @@
+// deno-lint-ignore-file no-console
+/**
+ * The benchmarks: `deno task bench [listener] [mesh] [throughput]`, all of them without a name.
+ *
+ * Each measures a baseline in the same run, in turn with what it is compared to, so that a busy machine slows both. They
+ * run one after the other: the engine's threads spin. Compare differences and ratios; absolute times are the machine's.
+ */
+import { listenerBench } from "./listener_bench.ts";
+import { meshBench } from "./mesh_bench.ts";
+import { throughputBench } from "./throughput_bench.ts";
+
+const BENCHES: Record<string, () => Promise<void>> = {
+  listener: listenerBench,
+  mesh: meshBench,
+  throughput: throughputBench,
+};
+
+const asked = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);
+for (const name of asked) {
+  const bench = BENCHES[name];
+  if (bench === undefined) {
+    console.error(`There is no benchmark ${name}: they are ${Object.keys(BENCHES).join(", ")}`);
+    Deno.exit(2);
+  }
+  await bench();
+}
