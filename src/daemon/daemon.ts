@@ -187,7 +187,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             },
           },
           openai: roles.some(({ api }) => api)
-            ? { answers: observedAnswers(router, { events: metered, logger }) }
+            ? { answers: observedAnswers(router, { events: metered, logger }), logger }
             : null,
           metrics,
         }))),

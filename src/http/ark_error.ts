@@ -1,4 +1,5 @@
 import type { ArkError, ErrorCode } from "@ark/node/protocol";
+import { RequestBodyError } from "./request_json.ts";
 
 /** Status of each failure of a request between nodes or of an admin call. */
 const STATUS: Record<ErrorCode, number> = {
@@ -21,9 +22,11 @@ const STATUS: Record<ErrorCode, number> = {
 };
 
 /** A failure between nodes, or of an admin call, as an answer: `{"error":{"code":"ark_…","message"}}`. */
-export function arkErrorResponse({ code, message, retryAfterSeconds }: ArkError): Response {
+export function arkErrorResponse(error: ArkError): Response {
+  const { code, message, retryAfterSeconds } = error;
+  const status = error instanceof RequestBodyError ? error.status : STATUS[code];
   const headers: Record<string, string> = retryAfterSeconds === undefined
     ? {}
     : { "retry-after": String(Math.ceil(retryAfterSeconds)) };
-  return Response.json({ error: { code: `ark_${code}`, message } }, { status: STATUS[code], headers });
+  return Response.json({ error: { code: `ark_${code}`, message } }, { status, headers });
 }

@@ -4,6 +4,7 @@ import type { Metrics } from "@ark/node/telemetry";
 import { type AdminOptions, adminRoutes } from "./admin/admin_routes.ts";
 import { arkErrorResponse } from "./ark_error.ts";
 import { localGuard } from "./middleware/local_guard.ts";
+import { errorAnswer } from "./openai/error_answer.ts";
 import { type OpenAiOptions, openaiRoutes } from "./openai/openai_routes.ts";
 
 /** What {@linkcode localApp} needs. */
@@ -23,7 +24,7 @@ export interface LocalAppOptions {
  */
 export function localApp({ admin, openai, metrics }: LocalAppOptions): (request: Request) => Promise<Response> {
   const app = new Hono({ getPath: pathOf });
-  app.use(localGuard(arkErrorResponse));
+  app.use(localGuard((error, path) => path.startsWith("/v1/") ? errorAnswer(error) : arkErrorResponse(error)));
   app.get("/healthz", ({ json }) => json({ status: "ok" }));
   app.get("/metrics", ({ body }) => body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" }));
   if (openai !== null) app.route("/", openaiRoutes(openai));

@@ -1,37 +1,64 @@
-import { ArkError } from "@ark/node/protocol";
+import { ArkError, type ErrorCode } from "@ark/node/protocol";
 
-/**
- * Reads the JSON body of a request. Only `application/json` is taken: a web page can send other types anywhere without
- * asking first.
- *
- * @throws {ArkError} `bad_request` for another type or malformed JSON, `too_large` when it has more bytes than the limit.
- */
-export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
-  const type = request.headers.get("content-type") ?? "";
-  if (!/^application\/json\s*(;|$)/i.test(type)) {
-    throw new ArkError("bad_request", "The request must have the header 'Content-Type: application/json'");
-  }
-  const stated = Number(request.headers.get("content-length") ?? 0);
-  if (stated > limitBytes) throw tooLarge(limitBytes);
-  const text = new TextDecoder().decode(await bodyOf(request, limitBytes));
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The parser's own message quotes the text.
-    throw new ArkError("bad_request", "The request is not valid JSON");
+/** A body that cannot be read as JSON. `status` is finer than the code: 415 has no code of its own. */
+export class RequestBodyError extends ArkError {
+  /** HTTP status that says what is wrong. */
+  readonly status: 400 | 413 | 415;
+
+  /** Makes an error with the HTTP status that says what is wrong. */
+  constructor(status: 400 | 413 | 415, message: string, options?: ErrorOptions) {
+    const code: ErrorCode = status === 413 ? "too_large" : "bad_request";
+    super(code, message, options);
+    this.status = status;
   }
 }
 
-async function bodyOf(request: Request, limitBytes: number): Promise<Uint8Array> {
+const JSON_TYPE = /^\s*application\/json\s*(?:;|$)/i;
+
+/**
+ * Reads a body of at most so many bytes as JSON. Only `application/json` is read: a web page of another site can send
+ * every other type without the browser asking first.
+ *
+ * The value is what `JSON.parse` makes: a key `__proto__` is an own property like any other, and depth is limited by the
+ * bytes alone, so whoever walks the value must not recurse into what it does not know.
+ *
+ * @throws {RequestBodyError} 415 for another type or an encoded body, 413 when it is too long, 400 when it is no JSON.
+ * @throws {ArkError} `cancelled` when the caller went away before the end of the body.
+ */
+export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
+  const { headers } = request;
+  if (!JSON_TYPE.test(headers.get("content-type") ?? "")) {
+    throw new RequestBodyError(415, "The body must be JSON, sent with the header 'Content-Type: application/json'");
+  }
+  const encoding = headers.get("content-encoding");
+  if (encoding !== null && encoding.toLowerCase() !== "identity") {
+    throw new RequestBodyError(415, "The body must be sent without a Content-Encoding");
+  }
+  if (Number(headers.get("content-length") ?? 0) > limitBytes) throw tooLarge(limitBytes);
+  const bytes = await readBytes(request, limitBytes);
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    // The parser's own message quotes the body, which may be a prompt.
+    throw new RequestBodyError(400, "The body is not valid JSON in UTF-8");
+  }
+}
+
+async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body ?? []) {
-    size += chunk.length;
-    if (size > limitBytes) throw tooLarge(limitBytes);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.body ?? []) {
+      size += chunk.length;
+      if (size > limitBytes) throw tooLarge(limitBytes);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof ArkError) throw error;
+    throw new ArkError("cancelled", "The request's body broke off", { cause: error });
   }
-  const [first] = chunks;
-  if (chunks.length === 1 && first !== undefined) return first;
+  const [only] = chunks;
+  if (only !== undefined && chunks.length === 1) return only;
   const whole = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {
@@ -41,6 +68,6 @@ async function bodyOf(request: Request, limitBytes: number): Promise<Uint8Array>
   return whole;
 }
 
-function tooLarge(limitBytes: number): ArkError {
-  return new ArkError("too_large", `The request has more than ${Math.round(limitBytes / 1_024)} KiB: send a shorter one`);
+function tooLarge(limitBytes: number): RequestBodyError {
+  return new RequestBodyError(413, `The body is longer than ${limitBytes} bytes, which is the limit of this call`);
 }

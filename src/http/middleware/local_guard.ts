@@ -6,7 +6,7 @@ import { ArkError } from "@ark/node/protocol";
  * Keeps web pages out of the owner's listener: the `Host` must be this machine's loopback name, which a page that had its
  * own name resolve to 127.0.0.1 cannot send, and an `Origin` must be loopback, too.
  */
-export function localGuard(refuse: (error: ArkError) => Response): MiddlewareHandler {
+export function localGuard(refuse: (error: ArkError, path: string) => Response): MiddlewareHandler {
   return async (context, next) => {
     const host = context.req.header("host") ?? "";
     if (!isLoopbackName(hostOf(host))) {
@@ -15,12 +15,13 @@ export function localGuard(refuse: (error: ArkError) => Response): MiddlewareHan
           "forbidden",
           "This API answers on loopback names only: use http://127.0.0.1, and let a reverse proxy set the Host header to that",
         ),
+        context.req.path,
       );
     }
     const origin = context.req.header("origin");
     if (origin === undefined) return await next();
     if (!isLoopbackOrigin(origin)) {
-      return refuse(new ArkError("forbidden", "Web pages of other sites may not use this API"));
+      return refuse(new ArkError("forbidden", "Web pages of other sites may not use this API"), context.req.path);
     }
     if (context.req.method === "OPTIONS") {
       return preflight(origin, context.req.header("access-control-request-headers"));

@@ -1,0 +1,81 @@
+import { type ArkError, toArkError } from "@ark/node/protocol";
+import type { Logger } from "@ark/node/telemetry";
+import type { AnswerRun } from "./answer_run.ts";
+import { errorAnswer } from "./error_answer.ts";
+
+/** One request and what is known of it while it is answered. */
+export interface Exchange {
+  /** Ours, `req_…`; the client gets it as `x-request-id`, and the log has it. */
+  readonly id: string;
+  /** The answer that is made for it, once there is one. */
+  run: AnswerRun | null;
+  /** Takes note of a failure that came too late for a status. */
+  failed(failure: ArkError): void;
+}
+
+/** Answers a request; what it throws becomes an error in OpenAI's shape. */
+export type Reply = (request: Request, exchange: Exchange) => Response | Promise<Response>;
+
+/** Options of {@linkcode serving}. */
+export interface ServingOptions {
+  /** Makes the answer. */
+  reply: Reply;
+  /** Counts answers by HTTP status. */
+  requests?: { add(n?: number, labels?: { status: string }): void };
+  /** Takes note of answers. */
+  logger?: Pick<Logger, "debug" | "error">;
+}
+
+/** Puts around a reply what every answer has. `path` is the route's: what a client wrote into a URL is not logged. */
+export function serving(
+  path: string,
+  { reply, requests, logger }: ServingOptions,
+): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const began = performance.now();
+    const id = `req_${crypto.randomUUID().replaceAll("-", "")}`;
+    const failed = (failure: ArkError) => {
+      logger?.debug("An API request failed", { request: id, path, code: failure.code });
+      if (failure.code === "internal") {
+        logger?.error("An API request met a fault of this node", {
+          request: id,
+          path,
+          reason: originOf(failure.cause),
+        });
+      }
+    };
+    const exchange: Exchange = { id, run: null, failed };
+    let response: Response;
+    try {
+      response = await reply(request, exchange);
+    } catch (error) {
+      const failure = toArkError(error);
+      failed(failure);
+      await exchange.run?.stop();
+      response = errorAnswer(failure, { ran: exchange.run?.ran ?? false });
+    }
+    const { headers, status } = response;
+    headers.set("x-request-id", id);
+    const node = exchange.run?.node ?? null;
+    if (node !== null) {
+      headers.set("x-ark-node", headerText(node.name));
+      headers.set("x-ark-route", node.peer === null ? "local" : "peer");
+    }
+    requests?.add(1, { status: String(status) });
+    const ms = Math.round(performance.now() - began);
+    logger?.debug("Answered an API request", { request: id, method: request.method, path, status, ms });
+    return response;
+  };
+}
+
+/** A label as it may stand in a header; `decodeURIComponent` gives it back. */
+function headerText(label: string): string {
+  return encodeURIComponent(label.toWellFormed());
+}
+
+/** Where an unexpected error came from. Its message is left out: it may quote what it could not read. */
+function originOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return typeof cause;
+  const frame = cause.stack?.split("\n").find((line) => /^\s+at /.test(line))?.trim() ?? "";
+  return `${cause.name} ${frame}`.trim();
+}
