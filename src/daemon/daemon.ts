@@ -6,7 +6,7 @@ import { Denials, loadAdminToken, localApp, type MeshApp, meshApp } from "@ark/n
 import { type Identity, IdentityError, loadIdentity, type NodeId, unsafeEnvironment } from "@ark/node/identity";
 import { Gate, Neighbourhood, PeerBook } from "@ark/node/peers";
 import { PeerTable, RemoteBackend, Router } from "@ark/node/routing";
-import { openStore, type Store } from "@ark/node/store";
+import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
 import {
   formatAddress,
@@ -16,7 +16,7 @@ import {
   type PeerAddress,
   presentedKey,
 } from "@ark/node/transport";
-import { type DataLock, lockDataDirectory } from "./data_lock.ts";
+import { lockDataDirectory } from "./data_lock.ts";
 import { LocalServer } from "./local_server.ts";
 import { meteredEvents } from "./metered_events.ts";
 import { observedAnswers } from "./observed_answers.ts";

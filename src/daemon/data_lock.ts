@@ -23,7 +23,8 @@ export interface DataLock extends AsyncDisposable {
  */
 export async function lockDataDirectory(paths: DataPaths): Promise<DataLock> {
   const file = await open(paths);
-  if (!await file.tryLock(true)) {
+  const exclusive = true;
+  if (!await file.tryLock(exclusive)) {
     file.close();
     const other = await runningNode(paths);
     const who = other === null ? "Another node" : `Another node (process ${other.pid}, ${other.api})`;

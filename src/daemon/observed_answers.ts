@@ -49,5 +49,5 @@ export function observedAnswers(
 }
 
 function peerOf(route: Route | null): { peer?: string } {
-  return route?.peer == null ? {} : { peer: route.peer };
+  return route === null || route.peer === null ? {} : { peer: route.peer };
 }

@@ -19,7 +19,7 @@ const LONGEST_MS = 60_000;
 export async function supervise(
   services: readonly Service[],
   { signal, logger }: { signal: AbortSignal; logger: Logger },
-) {
+): Promise<void> {
   await Promise.all(services.map((service) => keepRunning(service, { signal, logger })));
 }
 

@@ -26,7 +26,7 @@ Deno.test("A killed worker ends its answer with one sentence, and the next quest
   assert.ok(pid !== undefined && alive(pid));
   Deno.kill(pid, "SIGKILL");
   const { done, error } = await readStream(response);
-  assert.equal(done, false);
+  assert.ok(!done);
   assert.match(error ?? "", SENTENCE);
   const next = await a.chat({ model: MODEL, max_tokens: 1 });
   assert.equal(next.status, 200);
