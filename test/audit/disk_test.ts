@@ -3,40 +3,10 @@ import { AuditLog, type AuditRecord } from "@ark/node/audit";
 import { ArkError } from "@ark/node/protocol";
 import { openStore } from "@ark/node/store";
 import { type ArkEvent, Events, Logger } from "@ark/node/telemetry";
-import { fullRecord, skipped, soundEntries, withFixture } from "./log_fixture.ts";
+import { fullRecord, soundEntries, withFixture } from "./log_fixture.ts";
+import { fillDisk, withTinyDisk } from "../support/temporary.ts";
 
 const RECORD: AuditRecord = fullRecord(1);
-
-/** Mounts a small file system, or says why that does not go here. */
-async function withTinyDisk(test: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  try {
-    if (!await ran("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", directory])) {
-      skipped("only root can mount the small file system that this test fills");
-      return;
-    }
-    try {
-      await test(directory);
-    } finally {
-      assert.ok(await ran("umount", [directory]));
-    }
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
-
-async function ran(command: string, args: string[]): Promise<boolean> {
-  if (Deno.build.os !== "linux") return false;
-  return (await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output()).success;
-}
-
-async function fillDisk(path: string): Promise<void> {
-  const block = new Uint8Array(100);
-  using file = await Deno.open(path, { append: true, create: true });
-  await assert.rejects(async () => {
-    for (;;) await file.write(block);
-  }, /No space left/);
-}
 
 async function appendedUntilFull(log: AuditLog): Promise<{ acknowledged: number; error: ArkError }> {
   for (let acknowledged = 0;; acknowledged++) {
@@ -52,7 +22,7 @@ async function appendedUntilFull(log: AuditLog): Promise<{ acknowledged: number;
 for (const slowMs of [1, 0]) {
   const how = slowMs === 0 ? "in a thread" : "at once";
   Deno.test(`AuditLog.append() fails closed on a full disk and recovers with it, synced ${how}`, () =>
-    withTinyDisk((tiny) =>
+    withTinyDisk(256, (tiny) =>
       withFixture(async ({ directory }) => {
         const mirror = `${tiny}/audit.log`;
         const events = new Events();
@@ -90,12 +60,11 @@ for (const slowMs of [1, 0]) {
         await watching;
         assert.deepEqual(seen, [{ type: "audit", available: false }, { type: "audit", available: true }]);
         assert.deepEqual(said, ["ERROR", "INFO"]);
-      })
-    ));
+      })));
 }
 
 Deno.test("AuditLog and its database on the same full disk lose nothing that was acknowledged", () =>
-  withTinyDisk(async (tiny) => {
+  withTinyDisk(256, async (tiny) => {
     let acknowledged = 0;
     {
       await using store = await openStore(`${tiny}/ark.db`);
@@ -115,7 +84,7 @@ Deno.test("AuditLog and its database on the same full disk lose nothing that was
   }));
 
 Deno.test("AuditLog.open() opens on a full disk, refuses, and recovers with it", () =>
-  withTinyDisk(async (tiny) => {
+  withTinyDisk(256, async (tiny) => {
     await withFixture(async ({ directory }) => {
       const mirror = `${tiny}/audit.log`;
       await using store = await openStore(`${directory}/ark.db`);

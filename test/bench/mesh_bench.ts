@@ -7,7 +7,7 @@ import { streamedAnswer } from "./streamed_answer.ts";
 
 const ROUNDS = 500;
 const FIXTURES = fileURLToPath(new URL("../fixtures", import.meta.url));
-const MAIN = fileURLToPath(new URL("fake_node.ts", import.meta.url));
+const MAIN = fileURLToPath(new URL("../support/fake_node.ts", import.meta.url));
 
 /** Measures and prints. */
 export async function meshBench(): Promise<void> {

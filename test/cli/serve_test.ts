@@ -1,17 +1,10 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { cleanEnvironment, finished, FROM_SOURCE, NodeProcess } from "../support/node_process.ts";
+import { withDirectory } from "../support/temporary.ts";
 
 const [DENO = "", ...MAIN] = FROM_SOURCE;
 const ARGS = ["--no-mdns"];
-
-async function withDirectory(test: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir({ prefix: "ark-serve-" });
-  try {
-    await test(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
 
 function serve(data: string, options: { args?: string[]; env?: Record<string, string> } = {}) {
   const { args = [], env = {} } = options;
@@ -120,48 +113,47 @@ Deno.test("serve exits with 78 when others can read its key, or when its environ
     assert.match(stderr, /^ark-node: [^\n]*node\.key[^\n]*\n$/);
   }));
 
-Deno.test("serve lets a running answer end, and takes no new work meanwhile", async () => {
-  const fixtures = new URL("../fixtures", import.meta.url).pathname;
-  const node = await NodeProcess.start({ name: "N", args: [...ARGS, "--models", fixtures, "--gpu", "off"] });
-  await using _node = node;
+/** A node in the middle of an answer of a fake engine, which takes two seconds. */
+async function answering(): Promise<{ node: NodeProcess; reader: ReadableStreamDefaultReader<string> }> {
+  const main = fileURLToPath(new URL("../support/fake_node.ts", import.meta.url));
+  const models = fileURLToPath(new URL("../fixtures", import.meta.url));
+  const command = [DENO, "run", "-A", main];
+  const node = await NodeProcess.start({ name: "N", command, args: [...ARGS, "--models", models] });
   const response = await fetch(`${node.ready.api}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
       model: "arkling",
       stream: true,
-      max_tokens: 300,
-      messages: [{ role: "user", content: "The" }],
+      max_tokens: 100,
+      messages: [{ role: "user", content: "#slow=20" }],
     }),
   });
-  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-  let text = (await reader?.read())?.value ?? "";
+  assert.ok(response.body !== null);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  await reader.read();
+  return { node, reader };
+}
+
+Deno.test("serve lets a running answer end, and takes no new work meanwhile", async () => {
+  const { node, reader } = await answering();
+  await using _node = node;
   node.kill("SIGTERM");
-  for (let step = await reader?.read(); step && !step.done; step = await reader?.read()) text += step.value;
+  while (!node.log.includes("Stopping")) await new Promise((resolve) => setTimeout(resolve, 5));
+  await assert.rejects(fetch(`${node.ready.api}/healthz`));
+  let text = "";
+  for (let step = await reader.read(); !step.done; step = await reader.read()) text += step.value;
+  assert.match(text, /w99/);
   assert.match(text, /data: \[DONE\]/);
   assert.equal((await node.ended()).code, 0);
-  assert.match(node.log, /Stopping: running answers may end/);
 });
 
 Deno.test("serve exits at once on a second signal", async () => {
-  const fixtures = new URL("../fixtures", import.meta.url).pathname;
-  const node = await NodeProcess.start({ name: "N", args: [...ARGS, "--models", fixtures, "--gpu", "off"] });
+  const { node, reader } = await answering();
   await using _node = node;
-  const response = await fetch(`${node.ready.api}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      model: "arkling",
-      stream: true,
-      max_tokens: 900,
-      messages: [{ role: "user", content: "The" }],
-    }),
-  });
-  const reader = response.body?.getReader();
-  await reader?.read();
   node.kill("SIGTERM");
   while (!node.log.includes("Stopping")) await new Promise((resolve) => setTimeout(resolve, 5));
   node.kill("SIGTERM");
   assert.equal((await node.ended()).code, 130);
-  await reader?.cancel().catch(() => {});
+  await reader.cancel().catch(() => {});
 });

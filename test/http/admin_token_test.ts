@@ -1,14 +1,6 @@
 import assert from "node:assert/strict";
 import { loadAdminToken, readAdminToken, sameToken } from "@ark/node/http";
-
-async function withDirectory(test: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  try {
-    await test(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
+import { withDirectory } from "../support/temporary.ts";
 
 Deno.test("loadAdminToken() makes a token once, for its owner only", () =>
   withDirectory(async (directory) => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { alive, until } from "../inference/local_fixture.ts";
 import { NodeProcess } from "../support/node_process.ts";
+import { fillDisk, withDirectory, withTinyDisk } from "../support/temporary.ts";
 import { FIXTURES, MODEL, Pair, readStream, TestNode } from "./test_node.ts";
 
 const SLOW = { model: MODEL, stream: true, max_tokens: 2_000, messages: [{ role: "user", content: "#slow=10" }] };
@@ -97,59 +98,24 @@ Deno.test("A corrupt GGUF file is one sentence, and the others are served", asyn
   await Deno.remove(models, { recursive: true });
 });
 
-Deno.test("A node with an empty folder of models says what to do", async () => {
-  const models = await Deno.makeTempDir({ prefix: "ark-models-" });
-  {
+Deno.test("A node with an empty folder of models says what to do", () =>
+  withDirectory(async (models) => {
     await using node = await TestNode.start({ name: "N", models: [models] });
     const error = await failureOf(await node.chat({ model: "llama3" }));
     assert.equal(error.status, 404);
     assert.match(error.message, /no model is available: put a GGUF file/);
     assert.deepEqual((await (await fetch(`${node.api}/v1/models`)).json()).data, []);
-    const missing = await TestNode.start({ name: "M", models: [`${models}/not-there`] });
-    await using _missing = missing;
-    await until(async () => (await missing.admin<{ faults: string[] }>("/status")).body.faults.length > 0);
+    await using missing = await TestNode.start({ name: "M", models: [`${models}/not-there`] });
     const { faults } = (await missing.admin<{ faults: string[] }>("/status")).body;
     assert.match(faults[0] ?? "", /not-there/);
-  }
-  await Deno.remove(models, { recursive: true });
-});
-
-/** Mounts a small file system, or says why that does not go here. */
-async function withTinyDisk(test: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir({ prefix: "ark-tiny-" });
-  const ran = async (command: string, ...args: string[]) =>
-    Deno.build.os === "linux" &&
-    (await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output()).success;
-  try {
-    if (!await ran("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", directory)) {
-      // deno-lint-ignore no-console
-      console.log("fault_test: skipped, only root can mount the small file system that this test fills");
-      return;
-    }
-    try {
-      await test(directory);
-    } finally {
-      assert.ok(await ran("umount", directory));
-    }
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
-
-async function fill(path: string): Promise<void> {
-  const block = new Uint8Array(100);
-  using file = await Deno.open(path, { append: true, create: true });
-  await assert.rejects(async () => {
-    for (;;) await file.write(block);
-  }, /No space left/);
-}
+  }));
 
 Deno.test("A full data directory refuses what cannot be recorded, in one sentence, and recovers with the disk", () =>
-  withTinyDisk(async (tiny) => {
+  withTinyDisk(1_024, async (tiny) => {
     await using pair = await Pair.start({ data: `${tiny}/data` });
     const { a, b } = pair;
     const ballast = `${tiny}/ballast`;
-    await fill(ballast);
+    await fillDisk(ballast);
     // The last page of the audit log may hold some entries yet.
     let refused = await a.chat({ model: MODEL, max_tokens: 1 });
     for (let more = 0; more < 40 && refused.status === 200; more++) {
@@ -179,8 +145,8 @@ Deno.test("A full data directory refuses what cannot be recorded, in one sentenc
   }));
 
 Deno.test("A node that cannot write its data directory does not start, and says why in one sentence", () =>
-  withTinyDisk(async (tiny) => {
-    await fill(`${tiny}/ballast`);
+  withTinyDisk(1_024, async (tiny) => {
+    await fillDisk(`${tiny}/ballast`);
     await assert.rejects(TestNode.start({ name: "N", data: `${tiny}/data` }), {
       name: "StartError",
       message: SENTENCE,

@@ -1,17 +1,9 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { openStore, StoreError } from "@ark/node/store";
+import { withDirectory } from "../support/temporary.ts";
 
 const DIGEST = { path: "/m/a.gguf", size: 3, mtime_ms: 4, digest: "00".repeat(32) };
-
-async function withDirectory(test: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  try {
-    await test(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
 
 async function refusal(path: string): Promise<string> {
   let sentence = "";

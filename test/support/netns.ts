@@ -1,12 +1,17 @@
 /**
  * Network namespaces for tests: machines of their own, as far as the network can tell, joined by a switch. Linux, root.
  *
- * Nothing touches the network of the machine itself: even the switch is a namespace. Names hold the id of this process,
- * so that tests can run side by side, and what a killed run left behind is removed by the next.
+ * Nothing touches the network of the machine itself: even the switch is a namespace. Names are random, so that tests can
+ * run side by side; they also say which process owns them, and what a killed one left behind is removed by the next.
  *
  * ```ts
- * await using lab = await NetworkLab.create(["alice", "bob"]);
- * const { stdout } = await lab.host("alice").run(["ping", "-c1", lab.host("bob").address]);
+ * const reason = await canUseNamespaces();
+ * if (reason !== null) console.log(`Skipped: ${reason}`);
+ * else {
+ *   await using lab = await NetworkLab.create(["alice", "bob"]);
+ *   const { stdout } = await lab.host("alice").run(["ip", "route", "get", lab.host("bob").address]);
+ *   console.log(stdout); // 10.77.0.2 dev eth0 src 10.77.0.1 …
+ * }
  * ```
  *
  * @module
@@ -88,8 +93,7 @@ export class NetworkHost {
   async killAll(): Promise<void> {
     for (const child of this.#children) tryKill(child.pid);
     // Grandchildren too: whoever lives in this namespace was started by this test.
-    const { stdout } = await ip(["netns", "pids", this.namespace]);
-    for (const pid of stdout.split(/\s+/).filter(Boolean)) tryKill(Number(pid));
+    await killWithin(this.namespace);
     await Promise.all(this.#children.splice(0).map((child) => child.status));
   }
 
@@ -106,21 +110,22 @@ export interface NetworkLabOptions {
   switched?: boolean;
 }
 
-let count = 0;
-
 /** Hosts on one switch. Disposing of it ends what runs there and removes them. */
 export class NetworkLab implements AsyncDisposable {
   readonly #hosts = new Map<string, NetworkHost>();
   readonly #namespaces: string[] = [];
-  readonly #id = `ark-${Deno.pid}-${++count}`;
+  readonly #id: string;
 
-  private constructor() {}
+  private constructor(id: string) {
+    this.#id = id;
+  }
 
   /** Makes hosts with addresses .1, .2 and so on, on `eth0`; multicast has a route there. */
   static async create(names: readonly string[], options: NetworkLabOptions = {}): Promise<NetworkLab> {
     const { prefix = "10.77.0", switched = true } = options;
     await removeLeftovers();
-    const lab = new NetworkLab();
+    // Random, since the files of one test run share a process.
+    const lab = new NetworkLab(`ark-${Deno.pid}.${await startOf(Deno.pid)}-${crypto.randomUUID().slice(0, 8)}`);
     try {
       if (switched) {
         const hub = await lab.#namespace("hub");
@@ -185,12 +190,28 @@ function portOf(address: string): string {
   return `port${address.split(".").at(-1)}`;
 }
 
+/** Removes the namespaces of processes that are gone, with what still runs in them. */
 async function removeLeftovers(): Promise<void> {
   const { stdout } = await ip(["netns", "list"]);
-  for (const [namespace, pid] of stdout.matchAll(/^ark-(\d+)-\S+/gm)) {
-    const owner = await Deno.stat(`/proc/${pid}`).catch(() => null);
-    if (owner === null) await ip(["netns", "delete", namespace]);
+  for (const [namespace, pid, start] of stdout.matchAll(/^ark-(\d+)(?:\.(\d+))?-\S+/gm)) {
+    const now = await startOf(Number(pid));
+    // A process that got the id of a dead one started later. Names of older versions do not say when theirs started.
+    if (now !== null && (start === undefined || start === now)) continue;
+    await killWithin(namespace);
+    await ip(["netns", "delete", namespace]);
   }
+}
+
+/** When a process started, in ticks since the machine did, or null when there is no such process. */
+async function startOf(pid: number): Promise<string | null> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => null);
+  // The name of the program, in parentheses, may hold anything.
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+}
+
+async function killWithin(namespace: string): Promise<void> {
+  const { stdout } = await ip(["netns", "pids", namespace]);
+  for (const pid of stdout.split(/\s+/).filter(Boolean)) tryKill(Number(pid));
 }
 
 async function ip(args: readonly string[]): Promise<Output> {

@@ -49,17 +49,50 @@ Deno.test({
   async fn() {
     const dead = new Deno.Command("true").spawn();
     await dead.status;
-    const [left, alive] = [`ark-${dead.pid}-1-left`, `ark-${Deno.ppid}-99-alive`];
-    for (const name of [left, alive]) await new Deno.Command("ip", { args: ["netns", "add", name] }).output();
+    const own = await processStart(Deno.ppid);
+    const tag = crypto.randomUUID().slice(0, 8);
+    const left = [
+      `ark-${dead.pid}.${own}-${tag}-left`,
+      // Its process is dead, although another one has the id by now.
+      `ark-${Deno.ppid}.${Number(own) - 1}-${tag}-reused`,
+      `ark-${dead.pid}-${tag}-old`,
+    ];
+    const alive = [`ark-${Deno.ppid}.${own}-${tag}-alive`, `ark-${Deno.ppid}-${tag}-alive`];
+    for (const name of [...left, ...alive]) await ip("add", name);
+    const orphan = new Deno.Command("ip", { args: ["netns", "exec", left[0] ?? "", "sleep", "1000"] }).spawn();
     try {
+      while (await sleepers(left[0] ?? "") === 0) await new Promise((resolve) => setTimeout(resolve, 10));
       await using _lab = await NetworkLab.create(["alice"]);
-      assert.doesNotMatch(await namespaces(), new RegExp(left));
-      assert.match(await namespaces(), new RegExp(alive));
+      const names = (await namespaces()).split("\n").map((line) => line.split(" ")[0] ?? "");
+      assert.deepEqual(names.filter((name) => name.includes(tag)).toSorted(), alive.toSorted());
+      assert.equal((await orphan.status).signal, "SIGKILL");
     } finally {
-      await new Deno.Command("ip", { args: ["netns", "delete", alive] }).output();
+      for (const name of [...left, ...alive]) await ip("delete", name);
+      await orphan.status;
     }
   },
 });
+
+Deno.test({
+  name: "NetworkLab.create() gives labs of one process names of their own",
+  ignore,
+  async fn() {
+    const labs = await Promise.all(Array.from({ length: 4 }, () => NetworkLab.create(["alice"])));
+    try {
+      assert.equal(new Set(labs.map((lab) => lab.host("alice").namespace)).size, 4);
+    } finally {
+      await Promise.all(labs.map((lab) => lab[Symbol.asyncDispose]()));
+    }
+  },
+});
+
+async function ip(verb: "add" | "delete", name: string): Promise<void> {
+  await new Deno.Command("ip", { args: ["netns", verb, name] }).output();
+}
+
+async function processStart(pid: number): Promise<string> {
+  return (await Deno.readTextFile(`/proc/${pid}/stat`)).replace(/^.*\) /, "").split(" ")[19] ?? "";
+}
 
 async function namespaces(): Promise<string> {
   return new TextDecoder().decode((await new Deno.Command("ip", { args: ["netns", "list"] }).output()).stdout);
