@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console
 /**
- * The benchmarks: `deno task bench [listener] [mesh] [throughput]`, all of them without a name.
+ * The benchmarks: `deno task bench [listener] [mesh] [throughput]`, all of them without a name. A yardstick comes first.
  *
  * Each measures a baseline in the same run, in turn with what it is compared to, so that a busy machine slows both. They
  * run one after the other: the engine's threads spin. Compare differences and ratios; absolute times are the machine's.
@@ -8,6 +8,7 @@
 import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
 import { throughputBench } from "./throughput_bench.ts";
+import { yardstick } from "./yardstick.ts";
 
 const BENCHES: Record<string, () => Promise<void>> = {
   listener: listenerBench,
@@ -15,6 +16,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   throughput: throughputBench,
 };
 
+await yardstick();
 const asked = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);
 for (const name of asked) {
   const bench = BENCHES[name];
