@@ -12,7 +12,7 @@
  * ```ts
  * import { workerCommand } from "@ark/node/daemon";
  *
- * const compiled = { standalone: true, execPath: "/usr/bin/ark-node", mainModule: "file:///main.ts" };
+ * const compiled = { standalone: true, execPath: "/usr/bin/ark-node", mainModule: "file:///main.ts", isFile: () => false };
  * console.log(workerCommand(compiled)); // ["/usr/bin/ark-node", "worker"]
  * ```
  *
