@@ -52,7 +52,7 @@ export class ConnectionPool {
     const place = await this.#places.take(signal);
     try {
       if (fresh) this.#closeIdle();
-      const connection = this.#takeIdle() ?? await this.#dial(addresses, signal);
+      const connection = (fresh ? null : this.#takeIdle()) ?? await this.#dial(addresses, { fresh, signal });
       connection.uses++;
       let lent = true;
       return {
@@ -76,10 +76,13 @@ export class ConnectionPool {
     for (const connection of this.#open) this.#close(connection);
   }
 
-  async #dial(addresses: readonly PeerAddress[], signal: AbortSignal): Promise<PinnedConnection> {
+  async #dial(
+    addresses: readonly PeerAddress[],
+    { fresh, signal }: { fresh: boolean; signal: AbortSignal },
+  ): Promise<PinnedConnection> {
     using _lane = await this.#dials.take(signal);
     // While it waited for its turn another request may have finished.
-    const idle = this.#takeIdle();
+    const idle = fresh ? null : this.#takeIdle();
     if (idle !== null) return idle;
     const last = this.#lastGood;
     const sorted = addresses.toSorted((a, b) => Number(formatAddress(b) === last) - Number(formatAddress(a) === last));

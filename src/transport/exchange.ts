@@ -3,13 +3,17 @@ import type { Lease } from "./connection_pool.ts";
 import type { PeerAddress } from "./peer_address.ts";
 import { type IncomingHead, ResponseReader } from "./response_reader.ts";
 
+/** How long a peer that has answered already may take to take the rest of the request. */
+const REST_MS = 1_000;
+
 /** One request and its response on a lent connection. Ends by giving the connection back, exactly once. */
 export class Exchange {
   readonly #lease: Lease;
   readonly #signal: AbortSignal;
   readonly #reader: ResponseReader;
   readonly #onAbort: () => void;
-  #written: Promise<"whole" | "broken"> = Promise.resolve("broken");
+  #written: Promise<void> = Promise.resolve();
+  #wrote = false;
   #ended = false;
 
   /** Takes a connection; when `signal` fires it is closed at once, so that the other side notices. */
@@ -45,7 +49,7 @@ export class Exchange {
    */
   async start(request: Uint8Array): Promise<IncomingHead> {
     const { connection } = this.#lease;
-    this.#written = connection.write(request).then(() => "whole" as const, () => "broken" as const);
+    this.#written = connection.write(request).then(() => void (this.#wrote = true), () => {});
     try {
       return await this.#reader.head();
     } catch (error) {
@@ -73,7 +77,8 @@ export class Exchange {
   async finish(): Promise<void> {
     if (this.#ended) return;
     if (!this.#reader.reusable) return this.end("broken");
-    this.end(await this.#written === "whole" ? "reusable" : "broken");
+    if (!this.#wrote) await this.#rest();
+    this.end(this.#wrote ? "reusable" : "broken");
   }
 
   /** Gives the connection back at once. */
@@ -82,6 +87,14 @@ export class Exchange {
     this.#ended = true;
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.#lease.release(how);
+  }
+
+  /** Waits until the request is sent, but not for ever: the peer may have no mind to read it. */
+  async #rest(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, REST_MS);
+    await Promise.race([this.#written, promise]);
+    clearTimeout(timer);
   }
 
   #explain(error: unknown): unknown {

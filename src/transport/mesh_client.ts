@@ -192,21 +192,32 @@ export class MeshClient implements AsyncDisposable {
     throw clockError(call.to.id);
   }
 
-  /** Sends once; where a kept connection turns out to be dead, once more on a fresh one. */
+  /**
+   * Sends once; where a kept connection turns out to be dead, once more on a fresh one. That is the very same message, so
+   * a peer that did get it the first time refuses it now, and nothing is done twice.
+   */
   async #send(call: Call): Promise<Answer> {
     const lease = await call.peer.pool.take(call.to.addresses, { fresh: false, signal: call.signal });
     const exchange = new Exchange(lease, call.signal);
+    const message = this.#message(call);
+    let lost: unknown;
     try {
-      return await this.#exchange(call, exchange);
+      return await this.#exchange(call, { exchange, message });
     } catch (error) {
       if (!exchange.stale) throw error;
+      lost = error;
     }
     const fresh = await call.peer.pool.take(call.to.addresses, { fresh: true, signal: call.signal });
-    return await this.#exchange(call, new Exchange(fresh, call.signal));
+    const again = await this.#exchange(call, { exchange: new Exchange(fresh, call.signal), message });
+    if (again.response.status !== 401 || again.code === "ark_clock") return again;
+    again.exchange.end("broken");
+    throw lost;
   }
 
-  async #exchange(call: Call, exchange: Exchange): Promise<Answer> {
-    const { bytes, signature } = this.#message(call);
+  async #exchange(
+    call: Call,
+    { exchange, message: { bytes, signature } }: { exchange: Exchange; message: Message },
+  ): Promise<Answer> {
     const head = await exchange.start(bytes);
     const expected = { id: call.to.id, key: call.peer.key, request: signature };
     if (!verifyResponse(head, expected)) {
@@ -222,8 +233,8 @@ export class MeshClient implements AsyncDisposable {
     return { response, exchange, code: codeOf(head) };
   }
 
-  /** Signs the call anew, since each stamp counts once, and puts it in the form of the wire. */
-  #message(call: Call): { bytes: Uint8Array; signature: Uint8Array } {
+  /** Signs the call, with a stamp that counts once, and puts it in the form of the wire. */
+  #message(call: Call): Message {
     const deadlineMs = Math.max(1, Math.floor(call.until - this.#clock.monotonicMs()));
     const head = {
       method: call.method,
@@ -247,6 +258,12 @@ export class MeshClient implements AsyncDisposable {
     bytes.set(call.body, text.length);
     return { bytes, signature };
   }
+}
+
+/** A signed request as it goes on the wire. */
+interface Message {
+  bytes: Uint8Array;
+  signature: Uint8Array;
 }
 
 interface Answer {

@@ -87,6 +87,7 @@ class HttpsMeshListener implements MeshListener {
   readonly #running = new Set<Promise<void>>();
   readonly #knocked = new Map<NodeId, number>();
   readonly #turnedAway = new WeakSet<Socket>();
+  readonly #latest = new WeakMap<Socket, ServerResponse>();
 
   constructor(options: MeshListenOptions) {
     const { identity, standing, clock = SYSTEM_CLOCK } = options;
@@ -102,7 +103,7 @@ class HttpsMeshListener implements MeshListener {
       replays: this.#replays,
       bodyBytes: limits.bodyBytes,
     });
-    this.#sockets = new MeshSockets(new SourceLimiter(limits, clock));
+    this.#sockets = new MeshSockets(new SourceLimiter(limits, clock), { most: limits.connections });
     this.#server = this.#createServer();
   }
 
@@ -148,19 +149,19 @@ class HttpsMeshListener implements MeshListener {
       keepAliveTimeout: limits.keepAliveMs,
       connectionsCheckingInterval: limits.checkMs,
       maxHeaderSize: limits.headerBytes,
+      // Without it, node:http has an answer of its own, and keeps the connection.
+      requireHostHeader: false,
     });
-    server.maxConnections = limits.connections;
     server.prependListener("connection", (socket: Socket) => {
-      if (!this.#sockets.admit(socket)) this.#report("busy", { remote: remoteOf(socket), nodeId: null });
-    });
-    server.on("drop", (info?: { remoteAddress?: string }) => {
-      this.#report("busy", { remote: plainAddress(info?.remoteAddress ?? ""), nodeId: null });
+      // A destroyed socket does not say any more where it came from.
+      const remote = remoteOf(socket);
+      if (!this.#sockets.admit(socket)) this.#report("busy", { remote, nodeId: null });
     });
     server.on("request", (incoming, outgoing) => {
       try {
         this.#serve(incoming, outgoing);
       } catch {
-        // A fault in a callback must not let a stranger's request end the node.
+        // A fault in `standing` lets nobody in, and must not let a stranger's request end the node.
         this.#report("internal", { remote: remoteOf(incoming.socket), nodeId: null });
         incoming.socket.destroy();
       }
@@ -179,8 +180,8 @@ class HttpsMeshListener implements MeshListener {
 
   #serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const { socket } = incoming;
-    // Requests that were sent right after a refused one.
-    if (this.#turnedAway.has(socket)) return void socket.destroy();
+    if (this.#isOccupied(socket)) return void socket.destroy();
+    this.#latest.set(socket, outgoing);
     const method = incoming.method ?? "";
     if (method !== "GET" && method !== "POST") return this.#notAllowed(socket);
     const target = incoming.url ?? "";
@@ -201,12 +202,25 @@ class HttpsMeshListener implements MeshListener {
 
   async #answer(exchange: Exchange, head: ProvenHead): Promise<void> {
     const { incoming, outgoing } = exchange;
+    const { socket } = incoming;
     const gone = new AbortController();
-    outgoing.once("close", () => {
+    const leave = () => {
       if (!outgoing.writableFinished) gone.abort(new ArkError("cancelled", "The caller went away"));
-    });
+    };
+    outgoing.once("close", leave);
+    // An answer whose turn on the connection has not come yet would never hear of its end.
+    socket.once("close", leave);
     outgoing.on("error", () => {});
     incoming.on("error", () => {});
+    try {
+      await this.#handle(exchange, { head, signal: gone.signal });
+    } finally {
+      socket.off("close", leave);
+    }
+  }
+
+  async #handle(exchange: Exchange, { head, signal }: { head: ProvenHead; signal: AbortSignal }): Promise<void> {
+    const { incoming, outgoing } = exchange;
     const body = head.contentLength === 0 ? null : new RequestBody(incoming, {
       contentLength: head.contentLength,
       contentDigest: head.contentDigest,
@@ -221,28 +235,32 @@ class HttpsMeshListener implements MeshListener {
         "ark-deadline": String(head.deadlineMs),
       },
       body: body?.stream ?? null,
-      signal: gone.signal,
+      signal,
     });
     const caller = callerOf(head, remoteOf(incoming.socket));
     let response: Response;
     try {
       response = await this.#options.handler(request, caller);
     } catch {
+      // A handler that gives up because the caller is gone has no fault.
+      if (signal.aborted && !body?.forged) return;
       return this.#refuse(exchange, { code: body?.forged ? "unauthenticated" : "internal", head });
     }
-    if (body?.forged || outgoing.destroyed) {
-      await response.body?.cancel().catch(() => {});
-      if (body?.forged) this.#refuse(exchange, { code: "unauthenticated", head });
-      return;
+    try {
+      if (body?.forged) return this.#refuse(exchange, { code: "unauthenticated", head });
+      if (signal.aborted) return;
+      // A body that the handler did not want must not keep the request unfinished.
+      if (!request.bodyUsed) incoming.resume();
+      const fields = headersOf(response);
+      outgoing.writeHead(response.status, {
+        ...fields,
+        ...this.#signed({ status: response.status, contentType: fields["content-type"] ?? "", head }),
+      });
+      await writeBody(outgoing, { body: response.body, stallMs: this.#limits.writeStallMs, signal });
+    } finally {
+      // Whatever produces an answer that is not sent must stop.
+      if (response.body?.locked === false) await response.body.cancel().catch(() => {});
     }
-    // A body that the handler did not want must not keep the request unfinished.
-    if (!request.bodyUsed) incoming.resume();
-    const fields = headersOf(response);
-    outgoing.writeHead(response.status, {
-      ...fields,
-      ...this.#signed({ status: response.status, contentType: fields["content-type"] ?? "", head }),
-    });
-    await writeBody(outgoing, { body: response.body, stallMs: this.#limits.writeStallMs });
   }
 
   /** Turns a request away. Whoever is known to have signed it gets a signed answer, everybody else the uniform one. */
@@ -254,10 +272,12 @@ class HttpsMeshListener implements MeshListener {
     outgoing.on("error", () => {});
     incoming.on("error", () => {});
     if (head !== null && code === "clock") {
-      // The caller asks again at once: the connection stays.
+      // The caller asks again at once: the connection stays, and the body must not stand in the way.
+      incoming.resume();
       const nonce = this.#replays.issue(head.keyId);
       outgoing.writeHead(status, {
         ...fields,
+        date: new Date(this.#clock.wallMs()).toUTCString(),
         "ark-nonce": nonce,
         ...this.#signed({ status, contentType: fields["content-type"], head }),
       });
@@ -272,25 +292,26 @@ class HttpsMeshListener implements MeshListener {
       : this.#signed({ status, contentType: fields["content-type"], head });
     const hurry = code === "busy" ? { "retry-after": "60" } : {};
     outgoing.writeHead(status, { ...fields, ...hurry, ...signed, connection: "close" });
-    outgoing.write(body);
-    this.#linger({ incoming, outgoing });
+    this.#linger({ incoming, outgoing }, body);
   }
 
   /** Ends a refused exchange. Closing while the body still arrives would reset the connection and lose the refusal. */
-  #linger({ incoming, outgoing }: Exchange): void {
-    const { "content-length": length, "transfer-encoding": encoding } = incoming.headers;
+  #linger({ incoming, outgoing }: Exchange, refusal: Uint8Array): void {
+    const { socket, headers } = incoming;
+    if (socket.destroyed) return;
+    // Whatever the caller does, or leaves undone.
+    const timer = setTimeout(() => socket.destroy(), this.#limits.lingerMs);
+    socket.once("close", () => clearTimeout(timer));
+    const { "content-length": length, "transfer-encoding": encoding } = headers;
     const noBody = (length === undefined || length === "0") && encoding === undefined;
-    if (noBody || incoming.readableEnded || incoming.destroyed) return void outgoing.end();
+    if (noBody || incoming.readableEnded || incoming.destroyed) return void outgoing.end(refusal);
+    // Deno 2.9 never finishes an answer over TLS that is ended while its last bytes are being written.
+    let awaited = 2;
     const end = () => {
-      clearTimeout(timer);
-      outgoing.end();
+      if (--awaited === 0) outgoing.end();
     };
-    const timer = setTimeout(() => {
-      outgoing.end();
-      incoming.destroy();
-    }, this.#limits.lingerMs);
+    outgoing.write(refusal, end);
     incoming.once("end", end);
-    incoming.once("close", end);
     incoming.resume();
   }
 
@@ -302,9 +323,17 @@ class HttpsMeshListener implements MeshListener {
 
   #notAllowed(socket: Socket | null): void {
     if (socket === null) return;
+    // What was an exchange of HTTP may be a bare socket by now, whose errors nobody else takes.
+    socket.on("error", () => {});
+    if (this.#isOccupied(socket)) return void socket.destroy();
     this.#report("bad_request", { remote: remoteOf(socket), nodeId: null });
     this.#turnedAway.add(socket);
     socket.end(NOT_ALLOWED, () => socket.destroy());
+  }
+
+  /** Whether a connection was turned away or is still being answered: each carries one request at a time. */
+  #isOccupied(socket: Socket): boolean {
+    return this.#turnedAway.has(socket) || this.#latest.get(socket)?.writableEnded === false;
   }
 
   #knock(head: ProvenHead, remote: string): void {
@@ -314,11 +343,19 @@ class HttpsMeshListener implements MeshListener {
     const oldest = this.#knocked.keys().next().value;
     if (this.#knocked.size >= MOST_KNOCKERS && oldest !== undefined) this.#knocked.delete(oldest);
     this.#knocked.set(head.keyId, now);
-    this.#options.knock?.(callerOf(head, remote), new URL(urlOf(head)));
+    try {
+      this.#options.knock?.(callerOf(head, remote), new URL(urlOf(head)));
+    } catch {
+      // Whoever knocks must not be able to tell what became of it.
+    }
   }
 
   #report(code: ErrorCode, { remote, nodeId }: { remote: string; nodeId: NodeId | null }): void {
-    this.#options.refused?.({ code, remote, nodeId });
+    try {
+      this.#options.refused?.({ code, remote, nodeId });
+    } catch {
+      // Called from events of sockets: a fault in a callback must not let a stranger end the node.
+    }
   }
 }
 

@@ -11,16 +11,20 @@ interface Connected {
 /** Every open connection of a listener, and the keys that proved themselves on it. */
 export class MeshSockets {
   readonly #limiter: SourceLimiter;
+  readonly #most: number;
   readonly #connected = new Map<string, Connected>();
 
-  /** Starts with no connection. */
-  constructor(limiter: SourceLimiter) {
+  /** Starts with no connection; takes at most `most` in all. */
+  constructor(limiter: SourceLimiter, { most }: { most: number }) {
     this.#limiter = limiter;
+    this.#most = most;
   }
 
-  /** Takes a new TCP connection, or destroys it when its source has too many; says which. */
+  /** Takes a new TCP connection, or destroys it when there are too many, of its source or in all; says which. */
   admit(socket: Socket): boolean {
-    const admission = this.#limiter.admit(plainAddress(socket.remoteAddress ?? ""));
+    const admission = this.#connected.size < this.#most
+      ? this.#limiter.admit(plainAddress(socket.remoteAddress ?? ""))
+      : null;
     if (admission === null) {
       socket.destroy();
       return false;
@@ -60,7 +64,10 @@ export class MeshSockets {
   }
 }
 
-/** The TCP socket and the TLS socket over it have this in common, and no other open connection has it. */
+/**
+ * The TCP socket and the TLS socket over it have this in common, and no other open connection has it. Both ends count:
+ * one port of a caller may lead to several addresses of ours.
+ */
 function nameOf(socket: Socket): string {
-  return `${socket.remoteAddress}|${socket.remotePort}`;
+  return `${socket.remoteAddress}|${socket.remotePort}|${socket.localAddress}|${socket.localPort}`;
 }

@@ -135,7 +135,7 @@ export async function dialPinned(
   try {
     if (signal.aborted) hangUp();
     await tls.handshake();
-    if (signal.aborted) throw signal.reason;
+    if (signal.aborted || late) throw signal.reason;
     return new PinnedConnection(tls, address);
   } catch (error) {
     closeQuietly(tls);

@@ -39,7 +39,8 @@ interface PeerWindow {
  *
  * A stamp without a nonce of ours is judged by the wall clock (60 s to either side) and remembered longer than it could
  * be accepted; after that, only newer ones count. A stamp with a nonce of ours is judged by the monotonic clock alone.
- * A new window remembers nothing, so for its first 120 s it insists on nonces of its own.
+ * A new window remembers nothing, so for its first 120 s it insists on nonces of its own; that holds unless the wall clock
+ * is set back across a restart.
  *
  * Only stamps with a valid signature of an approved key may come here: each costs memory.
  */
@@ -105,7 +106,8 @@ export class ReplayWindow {
 
   #untilByWallClock(created: number, window: PeerWindow): number | null {
     const now = this.#clock.monotonicMs();
-    if (now - this.#born < SERVER_NONCE_SECONDS * 1_000 || created <= window.floor) return null;
+    // At the very end of that time, what was accepted early before a restart is only just too old.
+    if (now - this.#born <= SERVER_NONCE_SECONDS * 1_000 || created <= window.floor) return null;
     const wall = this.#clock.wallMs();
     if (Math.abs(wall - created * 1_000) > WINDOW_SECONDS * 1_000) return null;
     return now + (created + 2 * WINDOW_SECONDS) * 1_000 - wall;

@@ -36,6 +36,8 @@ export class RequestBody {
         if (body.length > 0) controller.enqueue(body);
         controller.close();
       },
+      // What nobody wants is read away, or the connection could not carry another request.
+      cancel: () => void incoming.resume(),
     }, { highWaterMark: 0 });
   }
 

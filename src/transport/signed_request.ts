@@ -75,6 +75,9 @@ const NEEDED: ReadonlySet<string> = new Set([
 /** Fields that would change what the covered ones mean. */
 const REFUSED: ReadonlySet<string> = new Set(["transfer-encoding", "content-encoding", "expect", "upgrade", "trailer"]);
 
+/** More fields than this are refused: behind 2,000 the HTTP parser drops them unseen. */
+const MOST_FIELDS = 64;
+
 /** Signs a request. Returns the two fields to send and the signature's bytes. */
 export function signRequest(
   identity: Identity,
@@ -137,6 +140,7 @@ export function isPlainTarget(target: string): boolean {
 }
 
 function collect(rawHeaders: readonly string[]): Map<string, string> | null {
+  if (rawHeaders.length > 2 * MOST_FIELDS) return null;
   const fields = new Map<string, string>();
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? "").toLowerCase();

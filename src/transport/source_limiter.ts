@@ -61,24 +61,23 @@ export class SourceLimiter {
   #source(name: string): Source {
     const now = this.#clock.monotonicMs();
     const { burstPerSource, newPerSourceAndSecond } = this.#limits;
-    let source = this.#sources.get(name);
-    if (source === undefined) {
-      if (this.#sources.size >= MOST_SOURCES) this.#forgetQuiet(now);
-      source = { open: 0, strangers: 0, tokens: burstPerSource, refilledAt: now };
-      this.#sources.set(name, source);
-    }
+    const source = this.#sources.get(name) ?? { open: 0, strangers: 0, tokens: burstPerSource, refilledAt: now };
+    // In order of last use, so that the one to forget is found at once.
+    this.#sources.delete(name);
+    if (this.#sources.size >= MOST_SOURCES) this.#forgetOldest();
+    this.#sources.set(name, source);
     const gained = (now - source.refilledAt) / 1_000 * newPerSourceAndSecond;
     source.tokens = Math.min(burstPerSource, source.tokens + gained);
     source.refilledAt = now;
     return source;
   }
 
-  #forgetQuiet(now: number): void {
-    const { burstPerSource, newPerSourceAndSecond } = this.#limits;
+  /** Forgets the source that was quiet for longest. Whoever has a thousand of them gains nothing by a new burst. */
+  #forgetOldest(): void {
     for (const [name, source] of this.#sources) {
-      const missing = burstPerSource - source.tokens;
-      const full = (now - source.refilledAt) / 1_000 * newPerSourceAndSecond >= missing;
-      if (source.open === 0 && full) this.#sources.delete(name);
+      if (source.open > 0) continue;
+      this.#sources.delete(name);
+      return;
     }
   }
 }

@@ -1,0 +1,310 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { createSignatureSync } from "http-message-sig";
+import { verify } from "@ark/node/identity";
+import { isPlainTarget, parseSignedHead } from "../../src/transport/signed_request.ts";
+import { identityOfSeed, parsed, type RawRequest, signed, withFields } from "./mesh_fixture.ts";
+
+const alice = identityOfSeed(1);
+const bob = identityOfSeed(2);
+const NONCE = "AAAAAAAAAAAAAAAAAAAAAA";
+const GOLDEN = {
+  method: "POST",
+  target: "/ark/v1/infer?trace=1&x=%20",
+  contentType: "application/json",
+  contentLength: 13,
+  contentDigest: "sha-256=:RMHbGWOC6PCzhHafPV/uhPtUlMDZbqqak+SKi3W/OfQ=:",
+  to: bob.id,
+  deadlineMs: 120_000,
+  created: 1_790_000_000,
+  nonce: NONCE,
+};
+const request = signed(alice, { ...GOLDEN, body: `{"hello":"b"}` });
+
+function accepted(candidate: RawRequest): boolean {
+  const head = parseSignedHead(parsed(candidate));
+  return head !== null && head.keyId === alice.id && head.to === bob.id &&
+    verify(alice.publicKey, head.base, head.signature);
+}
+
+Deno.test("signRequest() signs these bytes and no others", () => {
+  const head = parseSignedHead(parsed(request));
+  assert.ok(head !== null);
+  assert.equal(
+    new TextDecoder().decode(head.base),
+    [
+      `"@method": POST`,
+      `"@authority": node.ark.invalid`,
+      `"@path": /ark/v1/infer`,
+      `"@query": ?trace=1&x=%20`,
+      `"content-type": application/json`,
+      `"content-length": 13`,
+      `"content-digest": sha-256=:RMHbGWOC6PCzhHafPV/uhPtUlMDZbqqak+SKi3W/OfQ=:`,
+      `"ark-to": ${bob.id}`,
+      `"ark-deadline": 120000`,
+      `"@signature-params": ("@method" "@authority" "@path" "@query" "content-type" "content-length" ` +
+      `"content-digest" "ark-to" "ark-deadline");created=1790000000;expires=1790000060;` +
+      `nonce="AAAAAAAAAAAAAAAAAAAAAA";keyid="${alice.id}";alg="ed25519";tag="ark-peer/1"`,
+    ].join("\n"),
+  );
+  // Ed25519 is deterministic; this signature was made by OpenSSL.
+  assert.equal(alice.id, "rkeohxlubhyzl7ks3mwtzos5olfgocn7dwkbeg7toseadnapn5oagztr");
+  assert.equal(
+    head.signature.toBase64(),
+    "+pKT7dFGOOcUYhYbNXpikXL1KdDRl8HIqRz64BSIxoxkYzTvGNvPppvVciAKIslhhaeIAf+MPLlKvc6pjqzzBA==",
+  );
+  assert.ok(accepted(request));
+});
+
+Deno.test("parseSignedHead() reads back everything that was signed", () => {
+  const head = parseSignedHead(parsed(request));
+  assert.ok(head !== null);
+  const { base: _base, signature: _signature, ...rest } = head;
+  assert.deepEqual(rest, { ...GOLDEN, serverNonce: null, keyId: alice.id });
+  const own = "B".repeat(26) + "A";
+  const other = parseSignedHead(parsed(signed(alice, { ...GOLDEN, nonce: `${own}.${NONCE}` })));
+  assert.equal(other?.serverNonce, own);
+  assert.equal(other?.nonce, `${own}.${NONCE}`);
+});
+
+Deno.test("signRequest() makes the signature base that another implementation of RFC 9421 makes", () => {
+  const path = fc.stringMatching(/^(?:\/[a-z0-9._~-]{0,8}){1,4}$/).filter(isPlainTarget);
+  const query = fc.oneof(fc.constant(""), fc.stringMatching(/^\?[a-z0-9=&%+:/?-]{1,20}$/));
+  const head = fc.record({
+    method: fc.constantFrom("GET", "POST"),
+    target: fc.tuple(path, query).map((parts) => parts.join("")).filter(isPlainTarget),
+    contentType: fc.stringMatching(/^[a-z]{1,9}\/[a-z]{1,9}(?:; [a-z]{1,5}="[a-z ]{0,5}")?$/),
+    contentLength: fc.nat(),
+    contentDigest: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((hash) => `sha-256=:${hash.toBase64()}:`),
+    deadlineMs: fc.integer({ min: 1, max: 999_999_999 }),
+    created: fc.integer({ min: 0, max: 900_000_000_000 }),
+    nonce: fc.stringMatching(/^(?:[A-Za-z0-9_-]{27}\.)?[A-Za-z0-9_-]{22}$/),
+  });
+  fc.assert(fc.property(head, (head) => {
+    const raw = signed(alice, { ...head, to: bob.id });
+    const ours = parseSignedHead(parsed(raw));
+    assert.ok(ours !== null);
+    let theirs = new Uint8Array(0);
+    const fields = createSignatureSync({
+      kind: "request",
+      method: raw.method,
+      targetUri: `https://node.ark.invalid${raw.target}`,
+      fields: raw.fields.map(([name, value]) => ({ name, value })),
+    }, {
+      label: "ark",
+      // deno-fmt-ignore
+      components: [
+        "@method", "@authority", "@path", "@query", "content-type", "content-length", "content-digest", "ark-to",
+        "ark-deadline",
+      ],
+      parameters: {
+        created: head.created,
+        expires: head.created + 60,
+        nonce: head.nonce,
+        keyid: alice.id,
+        alg: "ed25519",
+        tag: "ark-peer/1",
+      },
+      signer: {
+        algorithm: "ed25519",
+        sign: (data) => {
+          theirs = new Uint8Array(data);
+          return alice.sign(data);
+        },
+      },
+    });
+    assert.equal(new TextDecoder().decode(ours.base), new TextDecoder().decode(theirs));
+    assert.deepEqual(fields, {
+      signatureInput: raw.fields.find(([name]) => name === "Signature-Input")?.[1],
+      signature: raw.fields.find(([name]) => name === "Signature")?.[1],
+    });
+  }));
+});
+
+Deno.test("A signed request does not survive the change of any one character of what is covered", () => {
+  const places: { length: number; change: (at: number, to: string) => RawRequest }[] = [
+    ...request.fields.map(([name, value]) => ({
+      length: value.length,
+      change: (at: number, to: string) => withFields(request, { [name]: spoil(value, { at, to }) }),
+    })),
+    {
+      length: request.target.length,
+      change: (at, to) => ({ ...request, target: spoil(request.target, { at, to }) }),
+    },
+    {
+      length: request.method.length,
+      change: (at, to) => ({ ...request, method: spoil(request.method, { at, to }) }),
+    },
+  ];
+  const others = [...' aB09=:;,"/-\t\u00e9', "", "aa"];
+  let count = 0;
+  for (const { length, change } of places) {
+    for (let at = 0; at < length; at++) {
+      for (const to of others) {
+        const spoilt = change(at, to);
+        if (JSON.stringify(spoilt) === JSON.stringify(request)) continue;
+        assert.ok(!accepted(spoilt), JSON.stringify(spoilt));
+        count++;
+      }
+    }
+  }
+  assert.ok(count > 5_000);
+});
+
+Deno.test("A signed request does not survive another value of any covered component", () => {
+  const changes: Record<string, RawRequest> = {
+    method: { ...request, method: "GET" },
+    path: { ...request, target: "/ark/v1/other?trace=1&x=%20" },
+    query: { ...request, target: "/ark/v1/infer?trace=2&x=%20" },
+    "no query": { ...request, target: "/ark/v1/infer" },
+    "content-type": withFields(request, { "Content-Type": "text/plain" }),
+    "content-length": withFields(request, { "Content-Length": "14" }),
+    "content-digest": withFields(request, {
+      "Content-Digest": `sha-256=:${"A".repeat(43)}=:`,
+    }),
+    "ark-to": withFields(request, { "Ark-To": alice.id }),
+    "ark-deadline": withFields(request, { "Ark-Deadline": "120001" }),
+    host: withFields(request, { Host: "node.ark.invalid:8911" }),
+    signature: withFields(request, { Signature: `ark=:${bob.sign(new Uint8Array(1)).toBase64()}:` }),
+  };
+  for (const [what, spoilt] of Object.entries(changes)) assert.ok(!accepted(spoilt), what);
+});
+
+const INPUT = request.fields.find(([name]) => name === "Signature-Input")?.[1] ?? "";
+const SIGNATURE = request.fields.find(([name]) => name === "Signature")?.[1] ?? "";
+
+Deno.test("parseSignedHead() takes no other form of Signature-Input", () => {
+  const forms: Record<string, string> = {
+    empty: "",
+    "another label": INPUT.replace("ark=", "sig1="),
+    "two labels": `${INPUT}, sig1=("@method");created=1`,
+    "two labels of the same name": `${INPUT}, ${INPUT}`,
+    "components in another order": INPUT.replace(`"@method" "@authority"`, `"@authority" "@method"`),
+    "a component less": INPUT.replace(` "ark-to"`, ""),
+    "a component more": INPUT.replace(`"ark-deadline")`, `"ark-deadline" "date")`),
+    "a component twice": INPUT.replace(`"@method"`, `"@method" "@method"`),
+    "a component with a parameter": INPUT.replace(`"content-type"`, `"content-type";sf`),
+    "two spaces": INPUT.replace(`"@method" `, `"@method"  `),
+    "a tab": INPUT.replace(`"@method" `, `"@method"\t`),
+    "upper case": INPUT.replace("content-type", "Content-Type"),
+    "no parameters": INPUT.slice(0, INPUT.indexOf(";")),
+    "a parameter more": `${INPUT};x=1`,
+    "a parameter twice": `${INPUT};tag="ark-peer/1"`,
+    "a parameter less": INPUT.replace(`;alg="ed25519"`, ""),
+    "parameters in another order": INPUT.replace(`alg="ed25519";tag="ark-peer/1"`, `tag="ark-peer/1";alg="ed25519"`),
+    "another algorithm": INPUT.replace("ed25519", "hmac-sha256"),
+    "no algorithm": INPUT.replace(`alg="ed25519"`, `alg=""`),
+    "another tag": INPUT.replace("ark-peer/1", "ark-peer/0"),
+    "the tag of answers": INPUT.replace("ark-peer/1", "ark-peer-resp/1"),
+    "a short key id": INPUT.replace(alice.id, alice.id.slice(1)),
+    "a key id in upper case": INPUT.replace(alice.id, alice.id.toUpperCase()),
+    "a short nonce": INPUT.replace(NONCE, NONCE.slice(1)),
+    "a long nonce": INPUT.replace(NONCE, `${NONCE}A`),
+    "an empty nonce of the receiver": INPUT.replace(NONCE, `.${NONCE}`),
+    "two nonces of the receiver": INPUT.replace(NONCE, `${"A".repeat(27)}.${"A".repeat(27)}.${NONCE}`),
+    "a window that is too long": INPUT.replace("expires=1790000060", "expires=1790000061"),
+    "a window that ends early": INPUT.replace("expires=1790000060", "expires=1790000059"),
+    "a leading zero": INPUT.replace("created=1", "created=01"),
+    "a sign": INPUT.replace("created=1", "created=+1"),
+    "a negative time": INPUT.replace("created=1", "created=-1"),
+    "a fraction": INPUT.replace("created=1790000000", "created=1790000000.0"),
+    "a time beyond reason": INPUT.replace("created=1790000000", `created=${"9".repeat(13)}`),
+    "space at the start": ` ${INPUT}`,
+    "space at the end": `${INPUT} `,
+    "a line end": `${INPUT}\n`,
+    "an obsolete fold": INPUT.replace(";created", "\r\n ;created"),
+    "a NUL": `${INPUT}\0`,
+  };
+  for (const [what, form] of Object.entries(forms)) {
+    assert.notEqual(form, INPUT, what);
+    assert.equal(parseSignedHead(parsed(withFields(request, { "Signature-Input": form }))), null, what);
+  }
+});
+
+Deno.test("parseSignedHead() takes no other form of Signature", () => {
+  const [, base64 = ""] = SIGNATURE.match(/:(.*):/) ?? [];
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const last = base64.charAt(85);
+  const forms: Record<string, string> = {
+    empty: "",
+    "no bytes": "ark=::",
+    "another label": SIGNATURE.replace("ark=", "sig="),
+    "two signatures": `${SIGNATURE}, ${SIGNATURE}`,
+    "a short one": `ark=:${base64.slice(4)}:`,
+    "a long one": `ark=:AAAA${base64}:`,
+    "no padding": `ark=:${base64.replaceAll("=", "")}:`,
+    // Same bytes for a careless decoder.
+    "bits that are not used": `ark=:${base64.slice(0, 85)}${alphabet[alphabet.indexOf(last) + 1]}==:`,
+    "the other alphabet": `ark=:${"-".repeat(86)}==:`,
+    "a parameter": `${SIGNATURE};x`,
+    "space within": SIGNATURE.replace("ark=:", "ark=: "),
+  };
+  for (const [what, form] of Object.entries(forms)) {
+    assert.equal(parseSignedHead(parsed(withFields(request, { Signature: form }))), null, what);
+  }
+});
+
+Deno.test("parseSignedHead() takes each field that counts exactly once", () => {
+  for (const [name, value] of request.fields) {
+    assert.equal(parseSignedHead(parsed(withFields(request, { [name]: null }))), null, `no ${name}`);
+    for (const twice of [name, name.toLowerCase(), name.toUpperCase()]) {
+      for (const second of [value, "x", ""]) {
+        const fields = [...request.fields, [twice, second] as [string, string]];
+        assert.equal(parseSignedHead(parsed({ ...request, fields })), null, `two ${name}`);
+        assert.equal(parseSignedHead(parsed({ ...request, fields: fields.toReversed() })), null, `two ${name}`);
+      }
+    }
+  }
+});
+
+Deno.test("parseSignedHead() refuses fields that change what the covered ones mean", () => {
+  for (const name of ["Transfer-Encoding", "content-encoding", "EXPECT", "Upgrade", "Trailer"]) {
+    const fields = [...request.fields, [name, "x"] as [string, string]];
+    assert.equal(parseSignedHead(parsed({ ...request, fields })), null, name);
+  }
+});
+
+Deno.test("parseSignedHead() does not care for the order of fields, their case and fields that mean nothing", () => {
+  const more: [string, string][] = [["Accept", "*/*"], ["Accept", "x"], ["Cookie", "\u00e9"]];
+  assert.ok(accepted({ ...request, fields: [...more, ...request.fields.toReversed()] }));
+  assert.ok(accepted({ ...request, fields: request.fields.map(([name, value]) => [name.toUpperCase(), value]) }));
+});
+
+Deno.test("parseSignedHead() refuses other methods, and numbers in another spelling", () => {
+  for (const method of ["", "get", "PUT", "HEAD", "OPTIONS", "CONNECT", "PRI"]) {
+    assert.equal(parseSignedHead(parsed({ ...request, method })), null, method);
+  }
+  for (const length of ["-1", "+13", "013", "13.0", "0x0d", "13, 13", "1e1", "99999999999"]) {
+    assert.equal(parseSignedHead(parsed(withFields(request, { "Content-Length": length }))), null, length);
+  }
+  for (const deadline of ["0", "-1", "01", "1e3", "9999999999", "1 ", " 1"]) {
+    assert.equal(parseSignedHead(parsed(withFields(request, { "Ark-Deadline": deadline }))), null, deadline);
+  }
+});
+
+Deno.test("isPlainTarget() takes what every reader understands alike", () => {
+  for (const target of ["/", "/ark/v1/offer", "/a?b", "/a?b=c&d=%20", "/a%2fb", "//a", "/a?b?c", "/a/b:c@d"]) {
+    assert.ok(isPlainTarget(target), target);
+  }
+  // deno-fmt-ignore
+  const bad = [
+    "", "a", "*", "https://node.ark.invalid/a", "/a b", "/a#b", "/a\\b", "/../a", "/a/./b", "/a/..", "/%2e%2e/a", "/?",
+    "/a\tb", "/a\r\nb", "/\u00e9", "/a\0", "?a", "/a\x7f",
+  ];
+  for (const target of bad) assert.ok(!isPlainTarget(target), JSON.stringify(target));
+});
+
+Deno.test("parseSignedHead() is total, and accepts nothing that was put together at random", () => {
+  const name = fc.oneof(fc.constantFrom(...request.fields.map(([name]) => name)), fc.string());
+  const value = fc.oneof(fc.constantFrom(...request.fields.map(([, value]) => value)), fc.string());
+  const fields = fc.array(fc.tuple(name, value), { maxLength: 12 });
+  fc.assert(fc.property(fc.string(), fc.string(), fields, (method, target, fields) => {
+    const head = parseSignedHead({ method, target, rawHeaders: fields.flat() });
+    assert.ok(head === null || !verify(alice.publicKey, head.base, head.signature));
+  }));
+  assert.equal(parseSignedHead({ method: "GET", target: "/", rawHeaders: ["Host"] }), null);
+});
+
+function spoil(text: string, { at, to }: { at: number; to: string }): string {
+  return text.slice(0, at) + to + text.slice(at + 1);
+}
