@@ -141,6 +141,7 @@ export class RemoteBackend implements Backend {
       signal: AbortSignal.any([signal, hungUp.signal]),
     };
     let refusal: ArkError | null = null;
+    let whole = false;
     try {
       const response = await client.request({ id, addresses: table.addresses(id) }, call);
       tally.request = response.signature;
@@ -151,10 +152,12 @@ export class RemoteBackend implements Backend {
           else yield item;
         }
       }
+      whole = true;
     } catch (error) {
       throw this.#lost(error, signal);
     } finally {
-      hangUp();
+      // Of an answer that was read to its end the connection serves the next request, and aborting is not for free.
+      if (!whole) hangUp();
     }
     if (refusal !== null) throw this.#refused(refusal);
   }

@@ -69,7 +69,7 @@ Deno.test("listenMesh() closes a kept connection that is idle", async () => {
 });
 
 Deno.test("listenMesh() cuts a refused caller that goes on sending, or that never hangs up", async () => {
-  await using mesh = await TestMesh.start({ limits: { lingerMs: 100 } });
+  await using mesh = await TestMesh.start({ limits: { lingerMs: 100, requestMs: 600_000 } });
   using sender = await mesh.connect();
   await sender.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
   const sending = (async () => {
@@ -85,6 +85,19 @@ Deno.test("listenMesh() cuts a refused caller that goes on sending, or that neve
   await prompt.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
   assert.equal(statusOf(await prompt.readToEnd()), 401);
   await serves(mesh);
+});
+
+Deno.test("listenMesh() lets a refused caller finish what it is sending, so that it gets to read the refusal", async () => {
+  await using mesh = await TestMesh.start({ limits: { lingerMs: 60_000 } });
+  using connection = await mesh.connect();
+  await connection.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n");
+  assert.equal(statusOf(await connection.readTo(/\}\}$/)), 401);
+  for (let i = 0; i < 10; i++) {
+    assert.ok(await connection.send("x".repeat(1_000)));
+    // Time for a reset to arrive.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.equal(await connection.readToEnd(), "");
 });
 
 Deno.test("listenMesh() cuts a caller that takes nothing of its answer, and stops the handler's stream", async () => {
@@ -197,7 +210,8 @@ Deno.test("listenMesh() takes nothing after a refused request", async () => {
   await using mesh = await TestMesh.start();
   const good = requestText(mesh.request());
   const bad = requestText(withFields(mesh.request({ body: "x" }), { "Ark-Deadline": "1" }));
-  for (const text of [bad + good, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" + good]) {
+  const short = requestText(withFields(mesh.request(), { "Ark-Deadline": "1" }));
+  for (const text of [short + good, bad + good, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" + good]) {
     const answer = await mesh.exchange(text);
     assert.equal(answer.match(/HTTP\/1\.1/g)?.length ?? 0, answer === "" ? 0 : 1);
   }

@@ -334,6 +334,19 @@ Deno.test("listenMesh() hangs up when an answer cannot be sent or breaks, and li
   assert.match(await connection.readTo(DONE), /all is well/);
 });
 
+Deno.test("listenMesh() sends no answer to a forged body, and stops what makes it", async () => {
+  const stopped = new AbortController();
+  await using mesh = await TestMesh.start({
+    handler: async (request) => {
+      await request.text().catch(() => {});
+      return new Response(new ReadableStream({ cancel: () => stopped.abort() }));
+    },
+  });
+  const answer = await mesh.exchange(headText(mesh.request(POST)) + POST.body.replace("1", "2"));
+  assert.equal(answer, await mesh.exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  await aborted(stopped.signal);
+});
+
 Deno.test("listenMesh() outlives callbacks that throw", async () => {
   await using mesh = await TestMesh.start({
     refused: () => {
