@@ -91,16 +91,15 @@ Deno.test("serve refuses a busy port, in one sentence that names the flag", () =
 Deno.test("serve exits with 78 when others can read its key, or when its environment defeats the pin", () =>
   withDirectory(async (directory) => {
     const data = `${directory}/data`;
-    for (
-      const name of [
-        "SSLKEYLOGFILE",
-        "DENO_CERT",
-        "NODE_EXTRA_CA_CERTS",
-        "DENO_TLS_CA_STORE",
-        "NODE_TLS_REJECT_UNAUTHORIZED",
-      ]
-    ) {
-      const { code, stderr } = await serve(data, { env: { [name]: name === "DENO_TLS_CA_STORE" ? "system" : "0" } });
+    const unsafe: [string, string][] = [
+      ["SSLKEYLOGFILE", `${directory}/keys`],
+      ["DENO_CERT", `${directory}/none.pem`],
+      ["NODE_EXTRA_CA_CERTS", `${directory}/none.pem`],
+      ["DENO_TLS_CA_STORE", "system"],
+      ["NODE_TLS_REJECT_UNAUTHORIZED", "0"],
+    ];
+    for (const [name, value] of unsafe) {
+      const { code, stderr } = await serve(data, { env: { [name]: value } });
       // Deno itself stops at a certificate file that it cannot read.
       if (code === 78) assert.match(stderr, new RegExp(name));
       else assert.notEqual(code, 0);
