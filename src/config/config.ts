@@ -2,6 +2,7 @@ import { availableParallelism, hostname as hostName } from "node:os";
 import { resolve } from "node:path";
 import { label } from "@ark/node/protocol";
 import { parsePeerAddress } from "@ark/node/discovery";
+import { bytes, choice, environmentName, natural, switchedOn } from "./flag_value.ts";
 import { ConfigError } from "./config_error.ts";
 import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
@@ -194,69 +195,4 @@ function localAddress(text: string): HostPort {
     );
   }
   return parsed;
-}
-
-function choice<T extends string>(flag: string, text: string, allowed: readonly T[]): T {
-  const found = allowed.find((one) => one === text);
-  if (found === undefined) throw new ConfigError(`Cannot use --${flag} ${text}: it is one of ${allowed.join(", ")}`);
-  return found;
-}
-
-function switchedOn(flag: string, text: string): boolean {
-  if (["1", "true", "yes", "on"].includes(text.toLowerCase())) return true;
-  if (["", "0", "false", "no", "off"].includes(text.toLowerCase())) return false;
-  throw new ConfigError(`Cannot use ${environmentName(flag)}=${text} for --${flag}: it is 1 or 0`);
-}
-
-function environmentName(flag: string): string {
-  return `ARK_${flag.toUpperCase().replaceAll("-", "_")}`;
-}
-
-function natural(flag: string, text: string, range: { least: number; most: number }): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < range.least || value > range.most) {
-    throw new ConfigError(`Cannot use --${flag} ${text}: it is a whole number from ${range.least} to ${range.most}`);
-  }
-  return value;
-}
-
-const UNITS: Record<string, number> = {
-  "": 1,
-  k: 1e3,
-  m: 1e6,
-  g: 1e9,
-  t: 1e12,
-  ki: 2 ** 10,
-  mi: 2 ** 20,
-  gi: 2 ** 30,
-  ti: 2 ** 40,
-};
-
-function bytes(flag: string, text: string): number {
-  const [, amount, unit] = text.match(/^(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?$/i) ?? [];
-  const factor = UNITS[(unit ?? "").toLowerCase()];
-  const size = Math.round(Number(amount) * (factor ?? NaN));
-  if (!Number.isSafeInteger(size)) {
-    throw new ConfigError(`Cannot use --${flag} ${text}: it is a size such as 512MiB or 2GiB`);
-  }
-  return size;
-}
-
-/** A hundred years: what is meant to last longer is meant to last. */
-const LONGEST_MS = 36_525 * 86_400_000;
-
-/**
- * How long from now an expiry such as `30d`, `12h` or `never` is, in milliseconds; null is never.
- *
- * @throws {ConfigError} with one sentence that names the flag.
- */
-export function duration(flag: string, text: string): number | null {
-  if (text === "never") return null;
-  const [, amount, unit] = text.match(/^(\d+)\s*([mhdw])$/) ?? [];
-  const factor = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }[unit ?? ""];
-  const ms = Number(amount) * (factor ?? NaN);
-  if (!(ms > 0 && ms <= LONGEST_MS)) {
-    throw new ConfigError(`Cannot use --${flag} ${text}: it is a time such as 12h, 30d, 4w or never`);
-  }
-  return ms;
 }

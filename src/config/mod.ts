@@ -17,4 +17,5 @@
  */
 export * from "./config.ts";
 export * from "./data_directory.ts";
+export { duration } from "./flag_value.ts";
 export * from "./flags.ts";
