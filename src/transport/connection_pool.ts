@@ -52,7 +52,7 @@ export class ConnectionPool {
     const place = await this.#places.take(signal);
     try {
       if (fresh) this.#closeIdle();
-      const connection = (fresh ? null : this.#takeIdle()) ?? await this.#dial(addresses, { fresh, signal });
+      const connection = this.#takeIdle() ?? await this.#dial(addresses, { fresh, signal });
       connection.uses++;
       let lent = true;
       return {

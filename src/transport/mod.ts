@@ -3,7 +3,8 @@
  * that is pinned to the receiver's key.
  *
  * - {@linkcode listenMesh} gives the handler only requests with a valid and fresh signature of an approved key. All others
- *   get one and the same refusal, so that a stranger learns nothing; nothing of a body is read before that is settled.
+ *   get one and the same refusal, so that a stranger learns nothing; nothing of a body is read before that is settled. A
+ *   connection carries one request at a time.
  * - {@linkcode MeshClient} sends signed requests, and returns only answers that the asked node signed for that request.
  * - {@linkcode presentedKey} finds out which key answers at an address.
  *

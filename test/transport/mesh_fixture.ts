@@ -199,6 +199,14 @@ export class RawConnection implements Disposable {
   }
 }
 
+/** What no test reaches by accident; a wait for one of these is a test that hangs, and not one that is slow. */
+const ROOMY: Partial<MeshLimits> = {
+  burstPerSource: 10_000,
+  strangersPerSource: 10_000,
+  connectionsPerSource: 10_000,
+  writeStallMs: 600_000,
+};
+
 /** Options of {@linkcode TestMesh.start}. */
 export interface TestMeshOptions {
   /** What the handler does. @default answers with what it was asked */
@@ -254,7 +262,7 @@ export class TestMesh implements AsyncDisposable {
         mesh.refusals.push(refusal);
         options.refused?.(refusal);
       },
-      limits: { burstPerSource: 10_000, strangersPerSource: 10_000, connectionsPerSource: 10_000, ...limits },
+      limits: { ...ROOMY, ...limits },
     });
     if (!young) mesh.clock.pass(121);
     return mesh;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { headersOf, writeBody } from "../../src/transport/response_writer.ts";
@@ -159,6 +159,23 @@ Deno.test("writeBody() gives up on a caller that takes nothing, and stops the bo
 Deno.test("writeBody() gives up on a caller that takes nothing of one large chunk", async () => {
   await using exchange = await Exchange.start(ReadableStream.from([new Uint8Array(32 << 20)]), { stallMs: 50 });
   await assert.rejects(exchange.written, { name: "ArkError", code: "unavailable" });
+});
+
+Deno.test("writeBody() gives up on a caller that takes all but the last bytes", async () => {
+  // A connection with room for everything, of which nothing is ever known to have left.
+  const stuck = Object.assign(new EventEmitter(), {
+    headersSent: true,
+    writableFinished: false,
+    flushHeaders: () => {},
+    write: () => true,
+    end: () => {},
+  });
+  const outgoing = stuck as unknown as ServerResponse;
+  const signal = new AbortController().signal;
+  for (const body of [ReadableStream.from([new Uint8Array(3), new Uint8Array(3)]), ReadableStream.from([]), null]) {
+    await assert.rejects(writeBody(outgoing, { body, stallMs: 20, signal }), { code: "unavailable" });
+  }
+  assert.deepEqual(stuck.eventNames(), []);
 });
 
 Deno.test("writeBody() stops the body when the caller hangs up, also while it waits for a chunk", async () => {

@@ -294,6 +294,13 @@ Deno.test("isPlainTarget() takes what every reader understands alike", () => {
   for (const target of bad) assert.ok(!isPlainTarget(target), JSON.stringify(target));
 });
 
+Deno.test("parseSignedHead() refuses a target in another form, although it is signed by the letter", () => {
+  for (const target of ["/../a", "/a#b", "/a\\b", "https://node.ark.invalid/a", "*", "/a b"]) {
+    const raw = signed(alice, { ...GOLDEN, target });
+    assert.equal(parseSignedHead(parsed(raw)), null, target);
+  }
+});
+
 Deno.test("parseSignedHead() is total, and accepts nothing that was put together at random", () => {
   const name = fc.oneof(fc.constantFrom(...request.fields.map(([name]) => name)), fc.string());
   const value = fc.oneof(fc.constantFrom(...request.fields.map(([, value]) => value)), fc.string());
