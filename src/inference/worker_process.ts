@@ -1,6 +1,6 @@
 import { ArkError } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
-import type { EngineModel, EngineRequest, EngineResult } from "./worker/engine.ts";
+import type { EngineLoad, EngineModel, EngineRequest, EngineResult } from "./worker/engine.ts";
 import { encodeFrame, FrameReader } from "./worker/frames.ts";
 import { decodeWorkerMessage, type NodeMessage, WORKER_PROTOCOL, type WorkerMessage } from "./worker/messages.ts";
 
@@ -26,7 +26,7 @@ export interface WorkerProcessOptions {
   /** The whole environment of the process. */
   environment: Readonly<Record<string, string>>;
   /** The model. */
-  load: Omit<Extract<NodeMessage, { type: "load" }>, "type">;
+  load: EngineLoad;
   /** Hears what the process writes to its standard error, at level debug. */
   logger?: Pick<Logger, "debug"> | undefined;
   /** Times in milliseconds. */

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { ModelRef } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
@@ -101,7 +102,7 @@ export class ModelCatalogue {
   async #rescan(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.refresh(signal);
-      await pause(this.#intervalMs, signal);
+      await pause(this.#intervalMs, undefined, { signal }).catch(() => {});
     }
   }
 
@@ -236,17 +237,4 @@ function withIds(entries: Iterable<Entry>): LocalModel[] {
     taken.add(id);
     return { id, ...model };
   }).sort((a, b) => a.id < b.id ? -1 : 1);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }

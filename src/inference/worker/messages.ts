@@ -6,7 +6,7 @@ import {
   isErrorCode,
   type Usage,
 } from "@ark/node/protocol";
-import type { EngineModel } from "./engine.ts";
+import type { EngineLoad, EngineModel } from "./engine.ts";
 
 /** Which compute layer the engine may use; `auto` takes the best there is, down to the CPU. */
 export type GpuChoice = "auto" | "off" | "cuda" | "vulkan" | "metal";
@@ -23,21 +23,7 @@ export type GpuChoice = "auto" | "off" | "cuda" | "vulkan" | "metal";
  * The end of the worker's standard input is the order to exit, so that a worker never outlives its node.
  */
 export type NodeMessage =
-  | {
-    type: "load";
-    /** Absolute path of the GGUF file. */
-    path: string;
-    /** Number of parameters, for the number of threads. */
-    parameters: number;
-    /** Most tokens of context; less where the model or the memory has less. */
-    context_size: number;
-    /** Threads, or null to fit model and machine. */
-    threads: number | null;
-    /** Which compute layer. */
-    gpu: GpuChoice;
-    /** Memory of the GPU that stays free, in bytes, or null for the engine's own margin. */
-    vram_reserve: number | null;
-  }
+  | ({ type: "load" } & EngineLoad)
   | {
     type: "generate";
     /** Number of the request. */
