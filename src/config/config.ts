@@ -1,6 +1,9 @@
 import { availableParallelism, hostname as hostName } from "node:os";
 import { resolve } from "node:path";
+import type { GpuChoice } from "@ark/node/inference";
 import { label } from "@ark/node/protocol";
+import type { LogLevel } from "@ark/node/telemetry";
+import type { PeerAddress } from "@ark/node/transport";
 import { parsePeerAddress } from "@ark/node/discovery";
 import { bytes, choice, environmentName, natural, switchedOn } from "./flag_value.ts";
 import { ConfigError } from "./config_error.ts";
@@ -15,14 +18,6 @@ export const ROLE_NAMES = ["compute", "gateway"] as const;
 /** One of {@linkcode ROLE_NAMES}. */
 export type RoleName = typeof ROLE_NAMES[number];
 
-/** Where something listens or is dialled. */
-export interface HostPort {
-  /** Name or IP address, IPv6 without brackets. */
-  hostname: string;
-  /** 0 to 65535; 0 lets the system choose. */
-  port: number;
-}
-
 /** Everything the owner can set about a running node. */
 export interface Config {
   /** What this node does. */
@@ -32,13 +27,13 @@ export interface Config {
   /** Label that approved peers see. */
   readonly name: string;
   /** Owner's API. */
-  readonly listen: HostPort;
+  readonly listen: PeerAddress;
   /** Peers. */
-  readonly meshListen: HostPort;
+  readonly meshListen: PeerAddress;
   /** Folders with GGUF files. */
   readonly modelDirectories: readonly string[];
   /** Addresses to dial where multicast does not pass. */
-  readonly peers: readonly HostPort[];
+  readonly peers: readonly PeerAddress[];
   /** Whether mDNS announces and browses. */
   readonly mdns: boolean;
   /** Which GPU backend the engine may use. */
@@ -52,18 +47,12 @@ export interface Config {
   /** Models kept in memory at once. */
   readonly maxLoaded: number;
   /** Least severe log lines that are printed. */
-  readonly logLevel: LogLevelName;
+  readonly logLevel: LogLevel;
   /** How log lines look. */
   readonly logFormat: "text" | "json";
   /** How long running answers may go on after SIGTERM, in milliseconds. */
   readonly drainMs: number;
 }
-
-/** A GPU backend, `auto` for the best that works, `off` for the processor. */
-export type GpuChoice = "auto" | "off" | "cuda" | "vulkan" | "metal";
-
-/** Names of log levels, least severe first. */
-export type LogLevelName = "debug" | "info" | "warn" | "error";
 
 /** Flags of `ark-node serve`, as `--help` lists them. Each is also an environment variable: `--mesh-listen` is `ARK_MESH_LISTEN`. */
 export const SERVE_FLAGS: Record<string, FlagSpec> = {
@@ -167,7 +156,7 @@ function roles(text: string): RoleName[] {
   return ROLE_NAMES.filter((role) => asked.includes(role));
 }
 
-function address(flag: string, text: string, defaultPort: number): HostPort {
+function address(flag: string, text: string, defaultPort: number): PeerAddress {
   try {
     return parsePeerAddress(text, defaultPort);
   } catch (error) {
@@ -175,7 +164,7 @@ function address(flag: string, text: string, defaultPort: number): HostPort {
   }
 }
 
-function neighbour(text: string): HostPort {
+function neighbour(text: string): PeerAddress {
   const parsed = address("peer", text, 8911);
   if (parsed.port === 0) throw new ConfigError(`Cannot use --peer ${text}: port 0 cannot be dialled`);
   return parsed;
@@ -186,7 +175,7 @@ export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
-function localAddress(text: string): HostPort {
+function localAddress(text: string): PeerAddress {
   const parsed = address("listen", text, 8910);
   if (!isLoopback(parsed.hostname)) {
     throw new ConfigError(

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
-import type { Config, HostPort } from "@ark/node/config";
+import type { Config } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
 import { Denials, loadAdminToken, localApp, type MeshApp, meshApp } from "@ark/node/http";
 import { type Identity, IdentityError, loadIdentity, type NodeId, unsafeEnvironment } from "@ark/node/identity";
@@ -269,7 +269,7 @@ async function attempt<T>(what: string, act: () => Promise<T>): Promise<T> {
   }
 }
 
-async function bound<T>(flag: string, { hostname, port }: HostPort, listen: () => Promise<T>): Promise<T> {
+async function bound<T>(flag: string, { hostname, port }: PeerAddress, listen: () => Promise<T>): Promise<T> {
   try {
     return await listen();
   } catch (error) {

@@ -1,4 +1,3 @@
-import type { HostPort } from "@ark/node/config";
 import type { PeerAddress } from "@ark/node/transport";
 
 /** The owner's listener. Disposing it cuts what still runs. */
@@ -21,7 +20,7 @@ export class LocalServer implements AsyncDisposable {
    * @param app makes the handler, and is told where it will listen.
    */
   static listen(
-    { hostname, port }: HostPort,
+    { hostname, port }: PeerAddress,
     app: (listening: PeerAddress) => (request: Request) => Promise<Response>,
   ): Promise<LocalServer> {
     const cut = new AbortController();

@@ -1,5 +1,4 @@
 import { type AuditEntry, AuditLog, type AuditVerdict } from "@ark/node/audit";
-import { runningNode } from "@ark/node/daemon";
 import { openStore } from "@ark/node/store";
 import { type Command, type CommandContext, CommandError, EXIT, textFlag, UsageError } from "../command.ts";
 import { NodeClient, pathsOf } from "../node_client.ts";
@@ -95,9 +94,7 @@ interface Ways<T> {
 /** Asks the running node, which has the log open; where none runs, opens the log itself. */
 async function withLog<T>(context: CommandContext, { running, stopped }: Ways<T>): Promise<T> {
   const paths = await pathsOf(context);
-  if (await runningNode(paths) !== null && await NodeClient.runs(context)) {
-    return running(await NodeClient.find(context));
-  }
+  if (await NodeClient.runs(context)) return running(await NodeClient.find(context));
   try {
     await Deno.stat(paths.database);
   } catch {
