@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
-import { Denials, loadAdminToken, localApp, type MeshApp, meshApp } from "@ark/node/http";
+import { Denials, loadAdminToken, localApp, type MeshApp, meshApp, toldAddress } from "@ark/node/http";
 import { type Identity, IdentityError, loadIdentity, type NodeId, unsafeEnvironment } from "@ark/node/identity";
 import { Gate, Neighbourhood, PeerBook } from "@ark/node/peers";
 import { PeerTable, RemoteBackend, Router } from "@ark/node/routing";
@@ -153,9 +153,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
         standing: (id) => book.standing(id),
         handler: (request, caller) => peersApp.fetch(request, caller),
         knock: (caller, url) => {
-          const port = Number(url.searchParams.get("port"));
-          const dialable = Number.isInteger(port) && port > 0 && port < 65_536;
-          neighbourhood.asked(caller.nodeId, dialable ? { hostname: caller.remote, port } : null);
+          neighbourhood.asked(caller.nodeId, toldAddress(url, caller.remote));
           events.emit({ type: "peer", change: "knocked", peer: caller.nodeId });
         },
         refused: (refusal) => denials.note(refusal),
@@ -165,7 +163,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const local = opened.use(
     await bound("listen", config.listen, () =>
-      LocalServer.listen(config.listen, (listening) =>
+      LocalServer.listen(config.listen, (api) =>
         localApp({
           admin: {
             token,
@@ -173,18 +171,15 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             name: config.name,
             version,
             roles: roles.map(({ name }) => name),
-            listening: () => ({ api: listening, mesh: meshAddress }),
+            api,
+            mesh: meshAddress,
             book,
             neighbourhood,
             table,
             audit,
             events,
             router,
-            engine: engine === null ? null : {
-              ...engine,
-              faults: () => engine.catalogue.faults(),
-              queued: () => engine.backend.queued,
-            },
+            engine,
           },
           openai: roles.some(({ api }) => api)
             ? { answers: observedAnswers(router, { events: metered, logger }), logger }

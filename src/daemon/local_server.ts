@@ -17,15 +17,13 @@ export class LocalServer implements AsyncDisposable {
   /**
    * Listens on an address; port 0 takes a free one. Rejects when it is taken.
    *
-   * @param app makes the handler, and is told where it will listen.
+   * @param app makes the handler, and is told where it listens.
    */
   static listen(
     { hostname, port }: PeerAddress,
     app: (listening: PeerAddress) => (request: Request) => Promise<Response>,
   ): Promise<LocalServer> {
     const cut = new AbortController();
-    const address = { hostname, port };
-    let handler: ((request: Request) => Promise<Response>) | null = null;
     const server = Deno.serve({
       hostname,
       port,
@@ -33,13 +31,11 @@ export class LocalServer implements AsyncDisposable {
       onListen: () => {},
       // The log is the node's own, and a handler's error is answered by the handler.
       onError: () => new Response(null, { status: 500 }),
-    }, (request) => {
-      handler ??= app(address);
-      return handler(request);
-    });
-    address.hostname = server.addr.hostname;
-    address.port = server.addr.port;
-    return Promise.resolve(new LocalServer(server, cut));
+    }, (request) => handler(request));
+    const listening = new LocalServer(server, cut);
+    // No request is handed out before this turn of the event loop has ended.
+    const handler = app(listening.address);
+    return Promise.resolve(listening);
   }
 
   /** Takes no new connections, and waits until running requests have ended. */

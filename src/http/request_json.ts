@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { ArkError, type ErrorCode } from "@ark/node/protocol";
 
 /** A body that cannot be read as JSON. `status` is finer than the code: 415 has no code of its own. */
@@ -67,15 +68,7 @@ async function readChunks(request: Request, limitBytes: number): Promise<Uint8Ar
     if (error instanceof ArkError) throw error;
     throw new ArkError("cancelled", "The request's body broke off", { cause: error });
   }
-  const [only] = chunks;
-  if (only !== undefined && chunks.length === 1) return only;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return Buffer.concat(chunks, size);
 }
 
 function tooLarge(limitBytes: number): RequestBodyError {

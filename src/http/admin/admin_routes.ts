@@ -2,9 +2,10 @@ import { Hono } from "hono";
 import { stream } from "hono/streaming";
 import type { AuditLog } from "@ark/node/audit";
 import { formatNodeId, formatPublicKey, type Identity } from "@ark/node/identity";
-import type { ModelFault } from "@ark/node/models";
+import type { LocalBackend } from "@ark/node/inference";
+import type { ModelCatalogue } from "@ark/node/models";
 import { ArkError, toArkError } from "@ark/node/protocol";
-import type { LocalEngine, Router } from "@ark/node/routing";
+import type { Router } from "@ark/node/routing";
 import type { PeerAddress } from "@ark/node/transport";
 import { formatAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
@@ -23,14 +24,21 @@ export interface AdminOptions extends PeerRoutesOptions {
   version: string;
   /** Its roles. */
   roles: readonly string[];
-  /** Where it listens; port 0 until then. */
-  listening(): { api: PeerAddress; mesh: PeerAddress };
+  /** Where its API listens. */
+  api: PeerAddress;
+  /** Where peers connect. */
+  mesh: PeerAddress;
   /** The audit log. */
   audit: AuditLog;
   /** Everything within reach. */
   router: Pick<Router, "models">;
   /** This node's own models, or null. */
-  engine: (LocalEngine & { faults(): readonly ModelFault[]; queued(): number }) | null;
+  engine: {
+    /** Runs them. */
+    backend: Pick<LocalBackend, "loaded" | "queued">;
+    /** Knows which there are, and what cannot be used. */
+    catalogue: Pick<ModelCatalogue, "list" | "faults">;
+  } | null;
 }
 
 const STARTED = performance.now();
@@ -51,7 +59,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   const guard = adminGuard(options.token);
   for (const path of ["/status", "/models", "/peers/*", "/audit", "/audit/*"]) app.use(path, guard);
   app.get("/status", ({ json }) => json(status(options)));
-  app.get("/models", ({ json }) => json({ models: router.models(), faults: engine?.faults() ?? [] }));
+  app.get("/models", ({ json }) => json({ models: router.models(), faults: engine?.catalogue.faults() ?? [] }));
   app.route("/peers", peerRoutes(options));
   app.get("/audit", async ({ req, json }) => {
     const count = Number(req.query("count") ?? 20);
@@ -72,10 +80,13 @@ export function adminRoutes(options: AdminOptions): Hono {
 }
 
 function status(options: AdminOptions) {
-  const { identity, name, version, roles, engine, router, table, neighbourhood, book, audit } = options;
-  const { api, mesh } = options.listening();
+  const { identity, name, version, roles, engine, router, table, neighbourhood, book, audit, api, mesh } = options;
   const peers = table.list();
-  const faults = [audit.fault, book.fault, ...(engine?.faults() ?? []).map(({ path, reason }) => `${path}: ${reason}`)];
+  const faults = [
+    audit.fault,
+    book.fault,
+    ...(engine?.catalogue.faults() ?? []).map(({ path, reason }) => `${path}: ${reason}`),
+  ];
   return {
     node_id: formatNodeId(identity.id),
     public_key: formatPublicKey(identity.publicKey),
@@ -90,7 +101,7 @@ function status(options: AdminOptions) {
       here: engine?.catalogue.list().length ?? 0,
       within_reach: new Set(router.models().map(({ id }) => id)).size,
       loaded: engine?.backend.loaded() ?? [],
-      queued: engine?.queued() ?? 0,
+      queued: engine?.backend.queued ?? 0,
     },
     peers: {
       approved: peers.length,

@@ -100,10 +100,8 @@ export function meshApp(options: MeshAppOptions): MeshApp {
 function offer(url: URL, { caller, options }: { caller: Caller; options: MeshAppOptions }): Response {
   const peer = options.peers.get(caller.nodeId);
   if (peer === undefined) throw new ArkError("forbidden", "This node has not approved you");
-  const port = Number(url.searchParams.get("port") ?? 0);
-  if (Number.isInteger(port) && port > 0 && port < 65_536) {
-    options.asked(caller.nodeId, { hostname: caller.remote, port });
-  }
+  const address = toldAddress(url, caller.remote);
+  if (address !== null) options.asked(caller.nodeId, address);
   const { engine, name, contextSize } = options;
   const ready = options.accepting();
   const made: Offer = offerFor(peer, {
@@ -114,6 +112,12 @@ function offer(url: URL, { caller, options }: { caller: Caller; options: MeshApp
     loaded: new Set(engine?.backend.loaded().map(({ id }) => id)),
   });
   return Response.json(made);
+}
+
+/** Where a caller says that it listens itself, on the host that it calls from; null where it names no port to dial. */
+export function toldAddress(url: URL, remote: string): PeerAddress | null {
+  const port = Number(url.searchParams.get("port") ?? 0);
+  return Number.isInteger(port) && port > 0 && port < 65_536 ? { hostname: remote, port } : null;
 }
 
 interface InferRun {
