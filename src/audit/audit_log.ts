@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import { ArkError } from "@ark/node/protocol";
+import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
 import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
@@ -257,7 +257,7 @@ export class AuditLog implements AsyncDisposable {
 
   #commitFailed(error: unknown): void {
     const known = this.#commitFault !== null;
-    this.#commitFault = error instanceof Error ? error.message : String(error);
+    this.#commitFault = reasonOf(error);
     if (known) return;
     this.#logger?.error(this.#commitFault, { path: this.#journal.path });
     this.#events?.emit({ type: "audit", available: false });
@@ -280,7 +280,7 @@ export class AuditLog implements AsyncDisposable {
       return await work();
     } catch (error) {
       if (error instanceof ArkError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       throw new ArkError("audit_unavailable", `Cannot read the audit log: ${reason}`, { cause: error });
     }
   }

@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import { setImmediate } from "node:timers";
 import type { Logger } from "@ark/node/telemetry";
 import type { AuditEntry } from "./audit_record.ts";
@@ -82,7 +83,7 @@ export class Follower implements AsyncDisposable {
   }
 
   #failed(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     if (this.#failure === null) this.#logger?.warn("The database of the audit log cannot be written", { reason });
     this.#failure = reason;
   }

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { ArkError } from "@ark/node/protocol";
+import { ArkError, reasonOf } from "@ark/node/protocol";
 
 /**
  * A commit that took longer makes the next one asynchronous. Below it, waiting for the disk costs the streams of other
@@ -150,9 +150,7 @@ async function secure(file: Deno.FsFile, path: string): Promise<void> {
 
 function unwritable(path: string, cause: unknown): ArkError {
   const code = (cause as { code?: unknown } | null)?.code;
-  const why = code === "ENOSPC"
-    ? "the disk is full; free some space"
-    : `${cause instanceof Error ? cause.message : String(cause)}; look after the disk`;
+  const why = code === "ENOSPC" ? "the disk is full; free some space" : `${reasonOf(cause)}; look after the disk`;
   const message = `Cannot write the audit log ${path}: ${why}, the node goes on by itself then`;
   return new ArkError("audit_unavailable", message, { cause, retryAfterSeconds: 5 });
 }

@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import { nodeIdOf, parseNodeId, parsePublicKey } from "@ark/node/identity";
 import { CommandError, UsageError } from "./command.ts";
 
@@ -39,6 +40,6 @@ function parsed<T>(parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(reasonOf(error));
   }
 }

@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import { dataDirectoryOf, type DataPaths, dataPaths } from "@ark/node/config";
 import { runningNode } from "@ark/node/daemon";
 import { readAdminToken } from "@ark/node/http";
@@ -32,7 +33,7 @@ export class NodeClient {
     try {
       return new NodeClient(node.api, await readAdminToken(paths.adminToken));
     } catch (error) {
-      throw new CommandError(error instanceof Error ? error.message : String(error));
+      throw new CommandError(reasonOf(error));
     }
   }
 

@@ -1,7 +1,7 @@
 import { availableParallelism, hostname as hostName } from "node:os";
 import { resolve } from "node:path";
 import type { GpuChoice } from "@ark/node/inference";
-import { label } from "@ark/node/protocol";
+import { label, reasonOf } from "@ark/node/protocol";
 import type { LogLevel } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { parsePeerAddress } from "@ark/node/discovery";
@@ -160,7 +160,7 @@ function address(flag: string, text: string, defaultPort: number): PeerAddress {
   try {
     return parsePeerAddress(text, defaultPort);
   } catch (error) {
-    throw new ConfigError(`Cannot use --${flag} ${text}: ${error instanceof Error ? error.message : error}`);
+    throw new ConfigError(`Cannot use --${flag} ${text}: ${reasonOf(error)}`);
   }
 }
 

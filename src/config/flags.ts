@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import { parseArgs } from "node:util";
 import { ConfigError } from "./config_error.ts";
 
@@ -45,7 +46,7 @@ export function parseFlags(args: string[], specs: Record<string, FlagSpec>): Par
 
 function explain(error: unknown, args: string[], known: string[]): string {
   const code = (error as { code?: string }).code;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   // Where a flag has a short form, the message names both: '-d, --data <value>'.
   const name = message.match(/'(?:-\w, )?(-[^'\s]*)/)?.[1] ?? args.find((arg) => arg.startsWith("-")) ?? "";
   if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {

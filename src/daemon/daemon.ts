@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
@@ -285,8 +286,4 @@ async function within(ms: number, work: Promise<unknown> | undefined): Promise<v
   const late = pause(ms, undefined, { signal: enough.signal }).catch(() => {});
   await Promise.race([work, late]);
   enough.abort();
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import type { DataPaths } from "@ark/node/config";
 import { StartError } from "./start_error.ts";
 
@@ -59,7 +60,7 @@ async function open(paths: DataPaths): Promise<Deno.FsFile> {
     await Deno.mkdir(paths.models, { recursive: true, mode: 0o700 });
     return await Deno.open(paths.lock, { create: true, read: true, write: true, mode: 0o600 });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new StartError(`Cannot use the data directory ${paths.root}: ${reason}; choose another with --data`);
   }
 }

@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "@ark/node/telemetry";
 
@@ -34,7 +35,7 @@ async function keepRunning(
     try {
       await service.run(signal);
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      reason = reasonOf(error);
     }
     if (signal.aborted) return;
     if (performance.now() - began > LONGEST_MS) wait = SHORTEST_MS;

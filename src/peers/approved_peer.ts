@@ -1,5 +1,5 @@
 import { formatPublicKey, type NodeId, nodeIdOf, parseNodeId, parsePublicKey, publicKeyOf } from "@ark/node/identity";
-import { ArkError, label, LIMITS } from "@ark/node/protocol";
+import { ArkError, label, LIMITS, reasonOf } from "@ark/node/protocol";
 
 /** What a peer may do here; in the shape of `approved_peers.json`. */
 export interface Permissions {
@@ -95,7 +95,7 @@ function readId(text: string): NodeId {
   try {
     return parseNodeId(text);
   } catch (error) {
-    throw bad(`Field node_id is not the id of a node: ${error instanceof Error ? error.message : error}`);
+    throw bad(`Field node_id is not the id of a node: ${reasonOf(error)}`);
   }
 }
 
@@ -103,7 +103,7 @@ function readKey(text: string): Uint8Array {
   try {
     return parsePublicKey(text);
   } catch (error) {
-    throw bad(`Field public_key cannot be used: ${error instanceof Error ? error.message : error}`);
+    throw bad(`Field public_key cannot be used: ${reasonOf(error)}`);
   }
 }
 

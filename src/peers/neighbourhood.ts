@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import type { Discovery, Sighting } from "@ark/node/discovery";
 import { type NodeId, nodeIdOf, shortId } from "@ark/node/identity";
 import type { Logger } from "@ark/node/telemetry";
@@ -151,7 +152,7 @@ export class Neighbourhood {
       // A neighbour that is just starting should be found soon; one that never answers should cost nothing.
       const wait = Math.min(1_000 * 2 ** failures, REPROBE_MS * 5);
       this.#remember(key, { id: null, at, again: now() + wait, failures });
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       logger.debug("A sighting could not be dialled", { address: key, reason });
     }
   }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
-import { ArkError } from "@ark/node/protocol";
+import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
 import { type ApprovedPeer, decodeApproval } from "./approved_peer.ts";
@@ -178,7 +178,7 @@ export class PeerBook {
     } catch (error) {
       this.#logger.error("A revocation could not be written to the database", {
         peer: row.node_id,
-        reason: text(error),
+        reason: reasonOf(error),
       });
       return false;
     }
@@ -191,7 +191,7 @@ export class PeerBook {
     try {
       await this.#store.deleteFrom("revoked_peers").where("node_id", "in", pardoned).execute();
     } catch (error) {
-      this.#logger.warn("The list of revoked peers could not be brought up to date", { reason: text(error) });
+      this.#logger.warn("The list of revoked peers could not be brought up to date", { reason: reasonOf(error) });
     }
   }
 
@@ -221,7 +221,9 @@ export class PeerBook {
     } catch (error) {
       // What was not read is tried again, also where the file looks as it did.
       if (!(error instanceof SyntaxError)) this.#stamp = null;
-      const sentence = `Cannot use ${this.#path}: ${text(error)}; the peers of before stay approved until it is mended`;
+      const sentence = `Cannot use ${this.#path}: ${
+        reasonOf(error)
+      }; the peers of before stay approved until it is mended`;
       if (this.#fault !== sentence) this.#logger.error(sentence);
       this.#fault = sentence;
       return null;
@@ -245,7 +247,7 @@ export class PeerBook {
       this.#stamp = (await this.#look()).stamp;
       this.#writeFault = null;
     } catch (error) {
-      this.#writeFault = `Cannot write ${this.#path}: ${text(error)}`;
+      this.#writeFault = `Cannot write ${this.#path}: ${reasonOf(error)}`;
       this.#logger.error(this.#writeFault);
       throw new ArkError("internal", this.#writeFault, { cause: error });
     }
@@ -293,7 +295,7 @@ function parsePeers(source: string, mtime: string): Map<NodeId, ApprovedPeer> {
       const peer = decodeApproval(entry, mtime);
       peers.set(peer.node_id, peer);
     } catch (error) {
-      throw new SyntaxError(`entry ${index + 1}: ${text(error)}`);
+      throw new SyntaxError(`entry ${index + 1}: ${reasonOf(error)}`);
     }
   }
   return peers;
@@ -305,8 +307,4 @@ function isNamed(approval: unknown): boolean {
 
 function expired({ expires_at }: ApprovedPeer): boolean {
   return expires_at !== undefined && Date.parse(expires_at) <= Date.now();
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

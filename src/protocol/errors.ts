@@ -81,3 +81,8 @@ export function toArkError(thrown: unknown): ArkError {
   }
   return new ArkError("internal", "The node met an unexpected fault; its log has the details", { cause: thrown });
 }
+
+/** What was thrown, in words: an error's message, and of anything else its text. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

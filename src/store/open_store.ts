@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import { Migrator } from "kysely/migration";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { SqliteConnection } from "./sqlite_connection.ts";
@@ -83,7 +84,7 @@ async function migrate(store: SqliteStore): Promise<void> {
 }
 
 function sentence(path: string, error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   if (DAMAGED_REGEXP.test(reason)) return damaged(path);
   if (BUSY_REGEXP.test(reason)) {
     return `Cannot open the database ${path}: another program is using it; end that one first`;

@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import { formatNodeId, formatPublicKey, IdentityError, loadIdentity } from "@ark/node/identity";
 import { type Command, CommandError, EXIT } from "../command.ts";
 import { pathsOf } from "../node_client.ts";
@@ -29,6 +30,6 @@ async function identityAt(path: string) {
     return await loadIdentity(path);
   } catch (error) {
     if (error instanceof IdentityError) throw new CommandError(error.message, EXIT.config);
-    throw new CommandError(`Cannot read the key ${path}: ${error instanceof Error ? error.message : error}`);
+    throw new CommandError(`Cannot read the key ${path}: ${reasonOf(error)}`);
   }
 }

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { AuditLog } from "@ark/node/audit";
 import { type NodeId, nodeIdOf, parseNodeId, parsePublicKey } from "@ark/node/identity";
 import { describePermissions, type Neighbourhood, type PeerBook } from "@ark/node/peers";
-import { ArkError } from "@ark/node/protocol";
+import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { PeerTable } from "@ark/node/routing";
 import type { Events } from "@ark/node/telemetry";
 import { arkErrorResponse } from "../ark_error.ts";
@@ -72,7 +72,7 @@ function whoIs(body: unknown): NodeId {
     if (typeof public_key === "string") return nodeIdOf(parsePublicKey(public_key));
     if (typeof node_id === "string") return parseNodeId(node_id);
   } catch (error) {
-    throw new ArkError("bad_request", `Cannot tell whom to revoke: ${error instanceof Error ? error.message : error}`);
+    throw new ArkError("bad_request", `Cannot tell whom to revoke: ${reasonOf(error)}`);
   }
   throw new ArkError("bad_request", "A revocation needs node_id or public_key");
 }

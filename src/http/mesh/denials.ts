@@ -1,3 +1,4 @@
+import { reasonOf } from "@ark/node/protocol";
 import type { AuditLog } from "@ark/node/audit";
 import type { NodeId } from "@ark/node/identity";
 import type { ErrorCode } from "@ark/node/protocol";
@@ -64,7 +65,7 @@ export class Denials {
     const record = { kind: "deny", direction: "in", peer: nodeId, outcome: code, model } as const;
     audit.append(record).catch((error) => {
       logger.debug("A denial could not be recorded", {
-        reason: error instanceof Error ? error.message : String(error),
+        reason: reasonOf(error),
       });
     });
   }

@@ -1,4 +1,4 @@
-import { ArkError, type GenerationParameters } from "@ark/node/protocol";
+import { ArkError, type GenerationParameters, reasonOf } from "@ark/node/protocol";
 import type {
   Llama,
   LlamaContext,
@@ -124,7 +124,7 @@ class Complaints {
   /** One sentence without the file's place, since it may be read by a peer. */
   reason(error: unknown, { path, gpu }: EngineLoad): string {
     if (error instanceof Deno.errors.NotFound) return "its file is not there any more";
-    const thrown = error instanceof Error ? error.message : String(error);
+    const thrown = reasonOf(error);
     if (thrown.includes("NoBinaryFound")) return `no build of llama.cpp for the choice of GPU "${gpu}" works here`;
     return (this.#last ?? thrown).replaceAll(path, "the file");
   }

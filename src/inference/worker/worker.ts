@@ -1,4 +1,4 @@
-import { ArkError, toArkError } from "@ark/node/protocol";
+import { ArkError, reasonOf, toArkError } from "@ark/node/protocol";
 import type { Engine } from "./engine.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import { consoleToStandardError } from "./log.ts";
@@ -52,7 +52,7 @@ class Worker {
       this.#engine ??= new (await import("./addon_engine.ts")).AddonEngine();
       send({ type: "loaded", ...await this.#engine.load(message) });
     } catch (error) {
-      send({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+      send({ type: "failed", message: reasonOf(error) });
     }
   }
 
