@@ -12,8 +12,11 @@ import { escaped } from "@ark/node/telemetry";
  * | `deny` | a caller was refused |
  * | `approve` | the owner approved a peer |
  * | `revoke` | the owner revoked a peer |
+ * | `pair` | a pairing by words or an invitation ended, with its outcome |
+ * | `rotate` | this node, or a peer, has a new key |
+ * | `config` | the owner changed who may use this node from his own side: an API key made or taken back |
  */
-export const AUDIT_KINDS = ["start", "end", "deny", "approve", "revoke"] as const;
+export const AUDIT_KINDS = ["start", "end", "deny", "approve", "revoke", "pair", "rotate", "config"] as const;
 
 /** One of {@linkcode AUDIT_KINDS}. */
 export type AuditKind = typeof AUDIT_KINDS[number];

@@ -17,8 +17,15 @@ export interface ProvenHead extends SignedHead {
 
 /** What came of the checks. `head` is null unless the signature was verified. */
 export type Verdict =
-  | { outcome: "accepted"; head: ProvenHead }
-  | { outcome: "refused"; code: RefusalCode; head: ProvenHead | null; standing: Standing };
+  | { outcome: "accepted"; head: ProvenHead; introduction: boolean }
+  | {
+    outcome: "refused";
+    code: RefusalCode;
+    head: ProvenHead | null;
+    standing: Standing;
+    /** What the caller may sign with instead of its clock, where that was the reason. */
+    nonce?: string;
+  };
 
 /** Options of {@linkcode Authenticator}. */
 export interface AuthenticatorOptions {
@@ -30,7 +37,21 @@ export interface AuthenticatorOptions {
   replays: ReplayWindow;
   /** Largest body, in bytes. */
   bodyBytes: number;
+  /** Where every proven key is heard, approved or not; absent for nowhere. */
+  introductions?: IntroductionRules;
 }
+
+/** How keys that nobody approved may be heard. */
+export interface IntroductionRules {
+  /** Paths, without a query. */
+  paths: ReadonlySet<string>;
+  /** Largest body, in bytes. */
+  bodyBytes: number;
+  /** Remembers what was accepted. */
+  replays: ReplayWindow;
+}
+
+type Refused = Extract<Verdict, { outcome: "refused" }>;
 
 const EMPTY_DIGEST = contentDigest(new Uint8Array(0));
 
@@ -39,7 +60,8 @@ const EMPTY_DIGEST = contentDigest(new Uint8Array(0));
  *
  * In this order: grammar, receiver, signature, standing, size, freshness. Whatever is wrong before the signature is
  * verified, and a valid signature of an unknown key, ends in the same `unauthenticated`; every id costs the same work, so
- * that nobody can find out who is approved. Only the holder of a known key learns more.
+ * that nobody can find out who is approved. Only the holder of a known key learns more. On the paths of introductions
+ * the standing plays no part, so that nothing can be learnt there either.
  */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
@@ -51,7 +73,7 @@ export class Authenticator {
 
   /** Checks a head. An accepted one is noted, so that it is not accepted again. */
   check(raw: { method: string; target: string; rawHeaders: readonly string[] }): Verdict {
-    const { identity, standing, replays, bodyBytes } = this.#options;
+    const { identity, standing, introductions } = this.#options;
     const head = parseSignedHead(raw);
     if (head === null || head.to !== identity.id) return UNAUTHENTICATED;
     const key = keyOf(head.keyId);
@@ -60,14 +82,17 @@ export class Authenticator {
     if (!valid || key === null) return UNAUTHENTICATED;
     const proven: ProvenHead = { ...head, key, hash: signatureHash(head.signature) };
     const known = standing(head.keyId);
-    const refuse = (code: RefusalCode): Verdict => ({ outcome: "refused", code, head: proven, standing: known });
-    if (known === "unknown") return refuse("unauthenticated");
-    if (known === "revoked") return refuse("revoked");
+    const refuse = (code: RefusalCode): Refused => ({ outcome: "refused", code, head: proven, standing: known });
+    const introduction = introductions?.paths.has(head.target.split("?", 1)[0] ?? "") ? introductions : null;
+    if (introduction === null && known === "unknown") return refuse("unauthenticated");
+    if (introduction === null && known === "revoked") return refuse("revoked");
+    const { bodyBytes, replays } = introduction ?? this.#options;
     if (head.contentLength > bodyBytes) return refuse("too_large");
     if (head.contentLength === 0 && head.contentDigest !== EMPTY_DIGEST) return refuse("bad_request");
     if (head.method === "GET" && head.contentLength > 0) return refuse("bad_request");
     const stamp = replays.judge(head.keyId, head);
-    return stamp === "fresh" ? { outcome: "accepted", head: proven } : refuse(stamp);
+    if (stamp === "fresh") return { outcome: "accepted", head: proven, introduction: introduction !== null };
+    return stamp === "clock" ? { ...refuse(stamp), nonce: replays.issue(head.keyId) } : refuse(stamp);
   }
 }
 

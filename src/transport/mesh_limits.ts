@@ -34,6 +34,12 @@ export interface MeshLimits {
   noncesPerPeer: number;
   /** Shortest time between two calls of `knock` for one key. @default {5000} */
   knockMs: number;
+  /** Body of one introduction. @default {8192} */
+  introductionBytes: number;
+  /** Live nonces of one key in introductions. @default {512} */
+  introductionsPerKey: number;
+  /** Keys whose introductions are remembered. @default {256} */
+  introducedKeys: number;
 }
 
 /** The limits of a node on a real network. */
@@ -54,4 +60,7 @@ export const MESH_LIMITS: Readonly<MeshLimits> = {
   newPerSourceAndSecond: 0.2,
   noncesPerPeer: 10_000,
   knockMs: 5_000,
+  introductionBytes: 8 << 10,
+  introductionsPerKey: 512,
+  introducedKeys: 256,
 };

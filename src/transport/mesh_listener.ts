@@ -41,6 +41,11 @@ export interface MeshListenOptions {
    * the body fails when it is not the one that was signed; the caller then gets the refusal whatever is answered.
    */
   handler(request: Request, caller: Caller): Promise<Response>;
+  /**
+   * Where every proven key is heard, whether the owner approved it or not: this is how nodes get to know each other. The
+   * handler is called instead of `handler`, and must give away nothing about who is approved.
+   */
+  introductions?: Introductions;
   /** Told of validly signed requests of unknown keys, which get the same refusal as everybody else. */
   knock?(caller: Caller, url: URL): void;
   /** Told of everything that is turned away. */
@@ -49,6 +54,14 @@ export interface MeshListenOptions {
   limits?: Partial<MeshLimits>;
   /** Where time comes from. */
   clock?: Clock;
+}
+
+/** What {@linkcode MeshListenOptions.introductions} names. */
+export interface Introductions {
+  /** Paths, without a query: all its methods, and nothing below it. */
+  paths: ReadonlySet<string>;
+  /** Answers a request whose sender is proven and perhaps a stranger. */
+  handler(request: Request, caller: Caller): Promise<Response>;
 }
 
 /** A running mesh listener. Disposing it cuts every connection and waits for the handlers to return. */
@@ -80,7 +93,6 @@ class HttpsMeshListener implements MeshListener {
   readonly #options: MeshListenOptions;
   readonly #limits: MeshLimits;
   readonly #clock: Clock;
-  readonly #replays: ReplayWindow;
   readonly #authenticator: Authenticator;
   readonly #sockets: MeshSockets;
   readonly #server: Server;
@@ -96,12 +108,22 @@ class HttpsMeshListener implements MeshListener {
     this.#options = options;
     this.#limits = limits;
     this.#clock = clock;
-    this.#replays = new ReplayWindow({ clock, noncesPerPeer: limits.noncesPerPeer });
     this.#authenticator = new Authenticator({
       identity,
       standing: (id) => standing(id),
-      replays: this.#replays,
+      replays: new ReplayWindow({ clock, noncesPerPeer: limits.noncesPerPeer }),
       bodyBytes: limits.bodyBytes,
+      ...(options.introductions === undefined ? {} : {
+        introductions: {
+          paths: options.introductions.paths,
+          bodyBytes: limits.introductionBytes,
+          replays: new ReplayWindow({
+            clock,
+            noncesPerPeer: limits.introductionsPerKey,
+            mostStrangers: limits.introducedKeys,
+          }),
+        },
+      }),
     });
     this.#sockets = new MeshSockets(new SourceLimiter(limits, clock), { most: limits.connections });
     this.#server = this.#createServer();
@@ -190,17 +212,21 @@ class HttpsMeshListener implements MeshListener {
       this.#knock(verdict.head, remoteOf(socket));
     }
     if (verdict.outcome === "refused") {
-      const { code, head, standing } = verdict;
+      const { code, head, standing, nonce } = verdict;
       if (standing === "approved" && head !== null) this.#sockets.proven(socket, head.keyId);
-      return this.#refuse({ incoming, outgoing }, { code, head });
+      return this.#refuse({ incoming, outgoing }, { code, head, ...(nonce === undefined ? {} : { nonce }) });
     }
-    this.#sockets.proven(socket, verdict.head.keyId);
-    const running = this.#answer({ incoming, outgoing }, verdict.head).catch(() => void socket.destroy());
+    const { head, introduction } = verdict;
+    // Whoever introduces himself stays a stranger to the limits of connections.
+    if (!introduction || this.#options.standing(head.keyId) === "approved") this.#sockets.proven(socket, head.keyId);
+    const handler = introduction ? this.#options.introductions?.handler : this.#options.handler;
+    if (handler === undefined) return void socket.destroy();
+    const running = this.#answer({ incoming, outgoing }, { head, handler }).catch(() => void socket.destroy());
     this.#running.add(running);
     running.finally(() => this.#running.delete(running));
   }
 
-  async #answer(exchange: Exchange, head: ProvenHead): Promise<void> {
+  async #answer(exchange: Exchange, work: Work): Promise<void> {
     const { incoming, outgoing } = exchange;
     const { socket } = incoming;
     const gone = new AbortController();
@@ -213,13 +239,13 @@ class HttpsMeshListener implements MeshListener {
     outgoing.on("error", () => {});
     incoming.on("error", () => {});
     try {
-      await this.#handle(exchange, { head, signal: gone.signal });
+      await this.#handle(exchange, { ...work, signal: gone.signal });
     } finally {
       socket.off("close", leave);
     }
   }
 
-  async #handle(exchange: Exchange, { head, signal }: { head: ProvenHead; signal: AbortSignal }): Promise<void> {
+  async #handle(exchange: Exchange, { head, handler, signal }: Work & { signal: AbortSignal }): Promise<void> {
     const { incoming, outgoing } = exchange;
     const body = head.contentLength === 0 ? null : new RequestBody(incoming, {
       contentLength: head.contentLength,
@@ -240,7 +266,7 @@ class HttpsMeshListener implements MeshListener {
     const caller = callerOf(head, remoteOf(incoming.socket));
     let response: Response;
     try {
-      response = await this.#options.handler(request, caller);
+      response = await handler(request, caller);
     } catch {
       // A handler that gives up because the caller is gone has no fault.
       if (signal.aborted && !body?.forged) return;
@@ -264,17 +290,19 @@ class HttpsMeshListener implements MeshListener {
   }
 
   /** Turns a request away. Whoever is known to have signed it gets a signed answer, everybody else the uniform one. */
-  #refuse({ incoming, outgoing }: Exchange, { code, head }: { code: RefusalCode; head: ProvenHead | null }): void {
+  #refuse(
+    { incoming, outgoing }: Exchange,
+    { code, head, nonce }: { code: RefusalCode; head: ProvenHead | null; nonce?: string },
+  ): void {
     const { socket } = incoming;
     this.#report(code, { remote: remoteOf(socket), nodeId: head?.keyId ?? null });
     const { status, body } = REFUSALS[code];
     const fields = { "content-type": "application/json", "content-length": String(body.length) };
     outgoing.on("error", () => {});
     incoming.on("error", () => {});
-    if (head !== null && code === "clock") {
+    if (head !== null && nonce !== undefined) {
       // The caller asks again at once: the connection stays, and the body must not stand in the way.
       incoming.resume();
-      const nonce = this.#replays.issue(head.keyId);
       outgoing.writeHead(status, {
         ...fields,
         date: new Date(this.#clock.wallMs()).toUTCString(),
@@ -362,6 +390,11 @@ class HttpsMeshListener implements MeshListener {
 interface Exchange {
   incoming: IncomingMessage;
   outgoing: ServerResponse;
+}
+
+interface Work {
+  head: ProvenHead;
+  handler: MeshListenOptions["handler"];
 }
 
 function urlOf(head: ProvenHead): string {

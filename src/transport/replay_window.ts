@@ -18,6 +18,13 @@ export interface ReplayWindowOptions {
   clock: Clock;
   /** Most live nonces of one peer. */
   noncesPerPeer: number;
+  /**
+   * Whether only stamps with a nonce of ours count, and of so many keys at a time: for strangers, of whom there may be any
+   * number.
+   *
+   * @default {null}
+   */
+  mostStrangers?: number | null;
 }
 
 interface Noted {
@@ -42,25 +49,31 @@ interface PeerWindow {
  * A new window remembers nothing, so for its first 120 s it insists on nonces of its own; that holds unless the wall clock
  * is set back across a restart.
  *
- * Only stamps with a valid signature of an approved key may come here: each costs memory.
+ * Only stamps with a valid signature may come here, and of keys that nobody approved only where `mostStrangers` is set:
+ * each costs memory.
  */
 export class ReplayWindow {
   readonly #clock: Clock;
   readonly #noncesPerPeer: number;
+  readonly #mostStrangers: number | null;
   readonly #secret = randomBytes(32);
   readonly #born: number;
   readonly #peers = new Map<NodeId, PeerWindow>();
 
   /** Makes an empty window. */
-  constructor({ clock, noncesPerPeer }: ReplayWindowOptions) {
+  constructor({ clock, noncesPerPeer, mostStrangers = null }: ReplayWindowOptions) {
     this.#clock = clock;
     this.#noncesPerPeer = noncesPerPeer;
+    this.#mostStrangers = mostStrangers;
     this.#born = clock.monotonicMs();
   }
 
   /** Judges a stamp of a peer, and notes it when it is fresh. */
   judge(peer: NodeId, stamp: { created: number; nonce: string; serverNonce: string | null }): StampVerdict {
+    // Without a nonce of ours a stranger costs nothing, so whoever makes up keys must come twice with each.
+    if (this.#mostStrangers !== null && stamp.serverNonce === null) return "clock";
     const window = this.#windowOf(peer);
+    if (window === null) return "busy";
     if (window.nonces.has(stamp.nonce)) return "replay";
     const until = stamp.serverNonce === null
       ? this.#untilByWallClock(stamp.created, window)
@@ -78,9 +91,11 @@ export class ReplayWindow {
     return Uint8Array.of(...this.#mac(peer, second), ...second).toBase64({ alphabet: "base64url", omitPadding: true });
   }
 
-  #windowOf(peer: NodeId): PeerWindow {
+  /** What is remembered of a peer; null where there is no room for another one. */
+  #windowOf(peer: NodeId): PeerWindow | null {
     let window = this.#peers.get(peer);
     if (window === undefined) {
+      if (this.#mostStrangers !== null && !this.#hasRoomForKeys(this.#mostStrangers)) return null;
       window = { nonces: new Map(), floor: -1, sweptAt: -Infinity };
       this.#peers.set(peer, window);
     }
@@ -91,6 +106,16 @@ export class ReplayWindow {
       forget(window, { nonce, noted });
     }
     return window;
+  }
+
+  /** Forgets strangers of whom no nonce lives. What they signed then cannot be accepted again: its nonce of ours is over. */
+  #hasRoomForKeys(most: number): boolean {
+    if (this.#peers.size < most) return true;
+    const now = this.#clock.monotonicMs();
+    for (const [peer, { nonces }] of this.#peers) {
+      if ([...nonces.values()].every(({ until }) => until <= now)) this.#peers.delete(peer);
+    }
+    return this.#peers.size < most;
   }
 
   #hasRoom(window: PeerWindow): boolean {

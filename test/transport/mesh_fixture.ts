@@ -5,6 +5,7 @@ import { generateIdentity, Identity, type NodeId } from "@ark/node/identity";
 import {
   type Caller,
   type Clock,
+  type Introductions,
   listenMesh,
   MeshClient,
   type MeshClientOptions,
@@ -219,6 +220,8 @@ export interface TestMeshOptions {
   hostname?: string;
   /** Keep the first two minutes, in which the listener insists on nonces of its own. */
   young?: boolean;
+  /** Where strangers are heard, too. */
+  introductions?: Introductions;
   /** Called after the refusal was noted. */
   refused?: (refusal: Refusal) => void;
   /** Called after the knock was noted. */
@@ -263,6 +266,7 @@ export class TestMesh implements AsyncDisposable {
         options.refused?.(refusal);
       },
       limits: { ...ROOMY, ...limits },
+      ...(options.introductions === undefined ? {} : { introductions: options.introductions }),
     });
     if (!young) mesh.clock.pass(121);
     return mesh;

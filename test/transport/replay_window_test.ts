@@ -173,3 +173,22 @@ Deno.test("ReplayWindow.judge() never takes a stamp twice, whatever time does an
     { numRuns: 2_000 },
   );
 });
+
+Deno.test("ReplayWindow.judge() makes strangers come twice, and remembers so many of them", () => {
+  const clock = new FakeClock();
+  const window = new ReplayWindow({ clock, noncesPerPeer: 2, mostStrangers: 2 });
+  clock.pass(SERVER_NONCE_SECONDS + 1);
+  assert.equal(window.judge(alice, stampAt(clock.created)), "clock");
+  const stamp = stampWith(window.issue(alice));
+  assert.equal(window.judge(alice, stamp), "fresh");
+  assert.equal(window.judge(alice, stamp), "replay");
+  assert.equal(window.judge(carol, stampWith(window.issue(carol))), "fresh");
+  const dave = identityOfSeed(4).id;
+  const late = stampWith(window.issue(dave));
+  assert.equal(window.judge(dave, late), "busy");
+  clock.pass(SERVER_NONCE_SECONDS + 3);
+  assert.equal(window.judge(dave, late), "clock");
+  assert.equal(window.judge(dave, stampWith(window.issue(dave))), "fresh");
+  // Forgotten, and still not accepted again: the nonce of ours is over.
+  assert.equal(window.judge(alice, stamp), "clock");
+});

@@ -79,7 +79,14 @@ export const AUDIT_VERIFY: Command = {
   },
 };
 
-const ACTS: Record<string, string> = { approve: "approved", revoke: "revoked", deny: "turned away" };
+const ACTS: Record<string, string> = {
+  approve: "approved",
+  revoke: "revoked",
+  deny: "turned away",
+  pair: "paired",
+  rotate: "new key",
+  config: "access changed",
+};
 
 function what({ kind, direction }: AuditEntry): string {
   if (kind === "start" || kind === "end") return `${direction === "in" ? "they asked" : "we asked"}, ${kind}`;
