@@ -1,5 +1,6 @@
 import { formatPublicKey, type NodeId, nodeIdOf, parseNodeId, parsePublicKey, publicKeyOf } from "@ark/node/identity";
 import { ArkError, label, LIMITS, reasonOf } from "@ark/node/protocol";
+import { parseWireguardKey } from "./wireguard_key.ts";
 
 /** What a peer may do here; in the shape of `approved_peers.json`. */
 export interface Permissions {
@@ -11,6 +12,12 @@ export interface Permissions {
   models_shared: string[];
   /** Its requests that may run at once, at least 1. */
   max_concurrent_requests: number;
+  /** Its requests that may begin in a minute, at least 1; absent for no such limit. */
+  max_requests_per_minute?: number;
+  /** Tokens of its prompts and of the answers in any 24 hours, at least 1; absent for no such limit. */
+  max_tokens_per_day?: number;
+  /** Longest answer in tokens, at least 1; absent for `LIMITS.peerMaxTokens`. */
+  max_tokens_per_request?: number;
 }
 
 /** One entry of `approved_peers.json`. */
@@ -25,6 +32,12 @@ export interface ApprovedPeer {
   approved_at: string;
   /** When the approval ends, RFC 3339; absent for never. */
   expires_at?: string;
+  /** Whether the owner set it aside: it stays paired, and may ask nothing. Absent for no. */
+  paused?: true;
+  /** False until the owner has compared the words on both screens; absent where nothing is left to compare. */
+  verified?: false;
+  /** Its key in a WireGuard network, `wg:<base64>`; never proof of who it is. */
+  wireguard_key?: string;
   /** What it may do here. */
   permissions: Permissions;
 }
@@ -41,12 +54,36 @@ export interface Approval {
   approved_at?: string;
   /** When it ends, RFC 3339. */
   expires_at?: string;
+  /** Whether it is set aside. */
+  paused?: boolean;
+  /** Whether the words on both screens were compared, or need not be. */
+  verified?: boolean;
+  /** `wg:<base64>` */
+  wireguard_key?: string;
   /** What it may do; what is omitted it may not. */
   permissions?: Partial<Permissions>;
 }
 
-const PEER_FIELDS = ["node_id", "public_key", "name", "approved_at", "expires_at", "permissions"];
-const PERMISSION_FIELDS = ["can_request_inference", "can_pull_models", "models_shared", "max_concurrent_requests"];
+const PEER_FIELDS = [
+  "node_id",
+  "public_key",
+  "name",
+  "approved_at",
+  "expires_at",
+  "paused",
+  "verified",
+  "wireguard_key",
+  "permissions",
+];
+const PERMISSION_FIELDS = [
+  "can_request_inference",
+  "can_pull_models",
+  "models_shared",
+  "max_concurrent_requests",
+  "max_requests_per_minute",
+  "max_tokens_per_day",
+  "max_tokens_per_request",
+];
 
 /**
  * Reads the body of an approval strictly: an unknown field is refused, an omitted permission is none, the id must belong
@@ -66,6 +103,9 @@ export function decodeApproval(value: unknown, approvedAt: string): ApprovedPeer
     name: name || `ark ${id.slice(0, 8)}`,
     approved_at: fields.approved_at === undefined ? approvedAt : instant(fields.approved_at, "approved_at"),
     ...(fields.expires_at === undefined ? {} : { expires_at: instant(fields.expires_at, "expires_at") }),
+    ...(flag(fields, "paused") ? { paused: true } : {}),
+    ...(fields.verified === undefined || flag(fields, "verified") ? {} : { verified: false }),
+    ...(fields.wireguard_key === undefined ? {} : { wireguard_key: readWireguardKey(fields.wireguard_key) }),
     permissions: decodePermissions(fields.permissions === undefined ? {} : fields.permissions),
   };
 }
@@ -107,6 +147,15 @@ function readKey(text: string): Uint8Array {
   }
 }
 
+function readWireguardKey(value: unknown): string {
+  if (typeof value !== "string") throw bad("Field wireguard_key must be a text such as wg:…");
+  try {
+    return parseWireguardKey(value);
+  } catch (error) {
+    throw bad(`Field wireguard_key cannot be used: ${reasonOf(error)}`);
+  }
+}
+
 function decodePermissions(value: unknown): Permissions {
   const fields = object(value, "permissions");
   refuseUnknown(fields, PERMISSION_FIELDS, "permissions");
@@ -117,15 +166,34 @@ function decodePermissions(value: unknown): Permissions {
       throw bad("Each entry of models_shared must be the name of a model");
     }
   }
-  if (!Number.isInteger(most) || (most as number) < 1 || (most as number) > 1_000) {
-    throw bad("Field max_concurrent_requests must be a whole number from 1 to 1000");
-  }
   return {
     can_request_inference: flag(fields, "can_request_inference"),
     can_pull_models: flag(fields, "can_pull_models"),
     models_shared: [...shared],
-    max_concurrent_requests: most as number,
+    max_concurrent_requests: count("max_concurrent_requests", { value: most, most: 1_000 }),
+    ...limit(fields, "max_requests_per_minute"),
+    ...limit(fields, "max_tokens_per_day"),
+    ...limit(fields, "max_tokens_per_request"),
   };
+}
+
+/** The largest number that each limit may have: what is more is a typing error. */
+const LARGEST = {
+  max_requests_per_minute: 1_000_000,
+  max_tokens_per_day: 1_000_000_000_000,
+  max_tokens_per_request: 1_000_000,
+} as const;
+
+function limit(fields: Record<string, unknown>, name: keyof typeof LARGEST): Partial<Permissions> {
+  const { [name]: value } = fields;
+  return value === undefined ? {} : { [name]: count(name, { value, most: LARGEST[name] }) };
+}
+
+function count(name: string, { value, most }: { value: unknown; most: number }): number {
+  if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > most) {
+    throw bad(`Field ${name} must be a whole number from 1 to ${most}`);
+  }
+  return value as number;
 }
 
 function flag(fields: Record<string, unknown>, name: string): boolean {
@@ -176,24 +244,4 @@ function matches(pattern: string, text: string): boolean {
     from = at + part.length;
   }
   return from <= end;
-}
-
-const NUMBER_WORDS = ["", "one question", "two questions", "three questions", "four questions"];
-
-/** Says in one or two plain sentences what a peer may do. */
-export function describePermissions(name: string, permissions: Permissions, expiresAt: string | null): string {
-  const { can_request_inference, can_pull_models, models_shared, max_concurrent_requests: most } = permissions;
-  const models = models_shared.includes("*") ? "any of your models" : listed(models_shared);
-  const until = expiresAt === null ? "" : `, until ${expiresAt.slice(0, 10)}`;
-  if (models_shared.length === 0 || (!can_request_inference && !can_pull_models)) {
-    return `${name} may not use anything here${until}. You can ask its models, if its owner lets you.`;
-  }
-  const pull = can_pull_models ? `It may download ${models}.` : "It cannot download models.";
-  if (!can_request_inference) return `${name} may not ask your models${until}. ${pull}`;
-  return `${name} may ask ${models}, ${NUMBER_WORDS[most] ?? `${most} questions`} at a time${until}. ${pull}`;
-}
-
-function listed(models: readonly string[]): string {
-  if (models.length < 2) return models.join("");
-  return `${models.slice(0, -1).join(", ")} and ${models.at(-1)}`;
 }

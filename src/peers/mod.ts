@@ -27,6 +27,8 @@
  * @module
  */
 export * from "./approved_peer.ts";
+export * from "./describe_permissions.ts";
 export * from "./gate.ts";
 export * from "./neighbourhood.ts";
 export * from "./peer_book.ts";
+export * from "./wireguard_key.ts";

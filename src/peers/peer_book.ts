@@ -3,7 +3,7 @@ import type { NodeId } from "@ark/node/identity";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
-import { type ApprovedPeer, decodeApproval } from "./approved_peer.ts";
+import { type Approval, type ApprovedPeer, decodeApproval } from "./approved_peer.ts";
 import { writeDurably } from "./durable_file.ts";
 
 /** How a key stands with the owner. */
@@ -95,8 +95,8 @@ export class PeerBook {
   }
 
   /**
-   * Approves a peer, or changes what an approved one may do, and writes the file. An approved one keeps its name where
-   * no other is given.
+   * Approves a peer, or changes what an approved one may do, and writes the file. An approved one keeps its name and its
+   * WireGuard key where no other is given, and stays paused or unverified where the approval does not say otherwise.
    *
    * @throws {ArkError} `bad_request` for a wrong approval or a malformed file, `internal` when it cannot be written.
    * Nothing has changed then.
@@ -108,7 +108,7 @@ export class PeerBook {
       const peer = decodeApproval(approval, new Date().toISOString());
       if (expired(peer)) throw new ArkError("bad_request", "Field expires_at must be a time to come");
       const before = this.#peers.get(peer.node_id);
-      if (before !== undefined && !isNamed(approval)) peer.name = before.name;
+      if (before !== undefined) keep(peer, { before, said: approval as Approval });
       await this.#write(new Map(this.#peers).set(peer.node_id, peer));
       await this.#pardon([peer.node_id]);
       this.#replace(new Map(this.#peers).set(peer.node_id, peer));
@@ -301,8 +301,12 @@ function parsePeers(source: string, mtime: string): Map<NodeId, ApprovedPeer> {
   return peers;
 }
 
-function isNamed(approval: unknown): boolean {
-  return (approval as { name?: unknown }).name !== undefined;
+/** Keeps of an approval of before what the new one does not speak of, and would not take away lightly. */
+function keep(peer: ApprovedPeer, { before, said }: { before: ApprovedPeer; said: Approval }): void {
+  if (said.name === undefined) peer.name = before.name;
+  if (said.paused === undefined && before.paused) peer.paused = true;
+  if (said.verified === undefined && before.verified === false) peer.verified = false;
+  if (said.wireguard_key === undefined && before.wireguard_key !== undefined) peer.wireguard_key = before.wireguard_key;
 }
 
 function expired({ expires_at }: ApprovedPeer): boolean {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatNodeId, formatPublicKey, generateIdentity } from "@ark/node/identity";
-import { decodeApproval, describePermissions, type Permissions, sharesModel } from "@ark/node/peers";
+import { decodeApproval, parseWireguardKey, type Permissions, sharesModel } from "@ark/node/peers";
 import { ArkError } from "@ark/node/protocol";
 import { almost, anyJson } from "../protocol/json_values.ts";
 
@@ -58,6 +58,42 @@ Deno.test("decodeApproval() reads its own value back, with name and times", () =
   assert.equal(decodeApproval({ ...SEED, name: "\u202e" }, NOW).name, `ark ${id.slice(0, 8)}`);
 });
 
+const WG = `wg:${btoa("\x07".repeat(32))}`;
+const LIMITED = {
+  ...SEED,
+  name: "Dave",
+  paused: true,
+  verified: false,
+  wireguard_key: WG,
+  permissions: {
+    ...SEED.permissions,
+    max_requests_per_minute: 10,
+    max_tokens_per_day: 20_000,
+    max_tokens_per_request: 500,
+  },
+};
+
+Deno.test("decodeApproval() keeps every limit, and writes only what differs from the usual", () => {
+  const whole = decodeApproval(LIMITED, NOW);
+  assert.deepEqual(whole, { ...LIMITED, node_id: id, approved_at: NOW });
+  assert.deepEqual(decodeApproval(JSON.parse(JSON.stringify(whole)), "2030-01-01T00:00:00.000Z"), whole);
+  const usual = decodeApproval({ ...SEED, paused: false, verified: true }, NOW);
+  assert.deepEqual(Object.keys(usual), ["node_id", "public_key", "name", "approved_at", "permissions"]);
+});
+
+Deno.test("parseWireguardKey() says what to do with anything else", () => {
+  assert.equal(parseWireguardKey(` ${WG} `), WG);
+  for (
+    const [text, message] of [
+      [KEY, /belongs into public_key/],
+      [WG.slice("wg:".length), /write wg: before the key/],
+      [WG.slice(0, -1), /44 characters/],
+      [`wg:${btoa("\0".repeat(32))}`, /44 characters/],
+      ["", /write wg: before/],
+    ] as const
+  ) assert.throws(() => parseWireguardKey(text), { name: "SyntaxError", message });
+});
+
 const other = generateIdentity();
 const typo = (id.startsWith("a") ? "b" : "a") + id.slice(1);
 for (
@@ -93,6 +129,20 @@ for (
     ["no requests at once", { ...SEED, permissions: { max_concurrent_requests: 0 } }, /from 1 to 1000/],
     ["too many requests", { ...SEED, permissions: { max_concurrent_requests: 1001 } }, /from 1 to 1000/],
     ["half a request", { ...SEED, permissions: { max_concurrent_requests: 1.5 } }, /from 1 to 1000/],
+    ["no requests in a minute", { ...SEED, permissions: { max_requests_per_minute: 0 } }, /per_minute must be a whole/],
+    ["a rate as text", { ...SEED, permissions: { max_requests_per_minute: "9" } }, /per_minute must be a whole/],
+    ["half a token", { ...SEED, permissions: { max_tokens_per_day: 0.5 } }, /per_day must be a whole number/],
+    ["a limit that is null", { ...SEED, permissions: { max_tokens_per_request: null } }, /per_request must be a whole/],
+    ["endless answers", { ...SEED, permissions: { max_tokens_per_request: 1e9 } }, /per_request must be a whole/],
+    ["a pause in words", { ...SEED, paused: "yes" }, /paused must be true or false/],
+    ["a verification that is null", { ...SEED, verified: null }, /verified must be true or false/],
+    ["a node's key as WireGuard key", { ...SEED, wireguard_key: KEY }, /wireguard_key cannot be used: .* public_key/],
+    [
+      "an untyped WireGuard key",
+      { ...SEED, wireguard_key: WG.slice(3) },
+      /wireguard_key cannot be used: .* wg: before/,
+    ],
+    ["a number as WireGuard key", { ...SEED, wireguard_key: 7 }, /wireguard_key must be a text/],
     ["a time in words", { ...SEED, expires_at: "in 1 week" }, /expires_at must be a time/],
     ["a time as number", { ...SEED, expires_at: 1e12 }, /expires_at must be a time/],
     ["no time", { ...SEED, expires_at: null }, /expires_at must be a time/],
@@ -106,7 +156,7 @@ for (
 
 Deno.test("decodeApproval() is total, and never permits more than was written", () => {
   fc.assert(
-    fc.property(fc.oneof(anyJson(), almost({ ...SEED, expires_at: NOW })), (value) => {
+    fc.property(fc.oneof(anyJson(), almost({ ...LIMITED, expires_at: NOW })), (value) => {
       try {
         const { permissions } = decodeApproval(value, NOW);
         const said = (value as { permissions?: Partial<Permissions> }).permissions ?? {};
@@ -146,38 +196,4 @@ Deno.test("sharesModel() is fast for the worst of patterns", () => {
   const took = performance.now() - began;
   // A matcher that tries every way of sharing out the letters would not return at all.
   assert.ok(took < 2_000, `${took} ms`);
-});
-
-Deno.test("describePermissions() says each combination in plain words", () => {
-  const say = (permissions: Partial<Permissions>, until: string | null = null) =>
-    describePermissions("Dave", { ...NONE, ...permissions }, until);
-  const nothing = "Dave may not use anything here. You can ask its models, if its owner lets you.";
-  assert.equal(say({}), nothing);
-  assert.equal(say({ models_shared: ["a"] }), nothing);
-  assert.equal(say({ can_request_inference: true, can_pull_models: true }), nothing);
-  assert.equal(
-    say({ can_request_inference: true, models_shared: ["a"] }),
-    "Dave may ask a, one question at a time. It cannot download models.",
-  );
-  assert.equal(
-    say({ can_request_inference: true, models_shared: ["a", "b"], max_concurrent_requests: 4 }, "2026-12-20T10:00:00Z"),
-    "Dave may ask a and b, four questions at a time, until 2026-12-20. It cannot download models.",
-  );
-  assert.equal(
-    say({
-      can_request_inference: true,
-      can_pull_models: true,
-      models_shared: ["a", "b", "c"],
-      max_concurrent_requests: 5,
-    }),
-    "Dave may ask a, b and c, 5 questions at a time. It may download a, b and c.",
-  );
-  assert.equal(
-    say({ can_request_inference: true, can_pull_models: true, models_shared: ["a", "*"], max_concurrent_requests: 2 }),
-    "Dave may ask any of your models, two questions at a time. It may download any of your models.",
-  );
-  assert.equal(
-    say({ can_pull_models: true, models_shared: ["a"] }, "2026-12-20T10:00:00Z"),
-    "Dave may not ask your models, until 2026-12-20. It may download a.",
-  );
 });

@@ -47,6 +47,20 @@ test("PeerBook.approve() changes what a peer may do, and keeps its name where no
   assert.ok(fixture.told.every((what) => what === "changed"));
 });
 
+test("PeerBook.approve() of one who is paused or unverified takes that away only where it says so", async (fixture) => {
+  const { id, approval } = somebody();
+  const book = await fixture.open();
+  const wireguard_key = `wg:${btoa("\x07".repeat(32))}`;
+  await book.approve({ ...approval, paused: true, verified: false, wireguard_key });
+  const again = await book.approve(approval);
+  assert.deepEqual([again.paused, again.verified, again.wireguard_key], [true, false, wireguard_key]);
+  const verified = await book.approve({ ...approval, verified: true });
+  assert.deepEqual([verified.paused, verified.verified], [true, undefined]);
+  const free = await book.approve({ ...approval, paused: false });
+  assert.deepEqual([free.paused, free.verified], [undefined, undefined]);
+  assert.deepEqual((await fixture.open()).get(id), free);
+});
+
 test("PeerBook.approve() refuses what is wrong, and changes nothing", async (fixture) => {
   const book = await fixture.open();
   const { approval } = somebody();

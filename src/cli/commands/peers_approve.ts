@@ -22,6 +22,9 @@ export const PEERS_APPROVE: Command = {
   flags: {
     models: { value: "A,B", help: "models it may use, * for any text in a name (default: *, all of them)" },
     max: { value: "N", help: "its questions at a time (default: 1)" },
+    rate: { value: "N", help: "its questions in a minute (default: no limit)" },
+    "tokens-per-day": { value: "N", help: "tokens of its questions and answers in 24 hours (default: no limit)" },
+    "max-tokens": { value: "N", help: "longest answer in tokens (default: 2048)" },
     pull: { help: "let it download these models, too" },
     name: { value: "NAME", help: "label that you will see" },
     expires: { value: "TIME", help: "12h, 30d, 4w or never (default: never)" },
@@ -58,8 +61,8 @@ side what you may do there, so both approve.`,
 };
 
 function terms({ flags }: CommandContext) {
-  const most = Number(textFlag(flags, "max") ?? "1");
-  if (!Number.isInteger(most) || most < 1) throw new UsageError("Flag --max is a whole number from 1");
+  const whole = (flag: string) => wholeNumber(flag, textFlag(flags, flag));
+  const [rate, tokens, longest] = [whole("rate"), whole("tokens-per-day"), whole("max-tokens")];
   const name = textFlag(flags, "name");
   const lives = duration("expires", textFlag(flags, "expires") ?? "never");
   return {
@@ -69,7 +72,17 @@ function terms({ flags }: CommandContext) {
       can_request_inference: true,
       can_pull_models: flags.pull === true,
       models_shared: (textFlag(flags, "models") ?? "*").split(",").map((model) => model.trim()).filter(Boolean),
-      max_concurrent_requests: most,
+      max_concurrent_requests: whole("max") ?? 1,
+      ...(rate === undefined ? {} : { max_requests_per_minute: rate }),
+      ...(tokens === undefined ? {} : { max_tokens_per_day: tokens }),
+      ...(longest === undefined ? {} : { max_tokens_per_request: longest }),
     },
   };
+}
+
+function wholeNumber(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new UsageError(`Flag --${flag} is a whole number from 1`);
+  return value;
 }
