@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
-import { Denials, loadAdminToken, localApp, type MeshApp, meshApp, toldAddress } from "@ark/node/http";
+import { Denials, introductions, loadAdminToken, localApp, type MeshApp, meshApp, toldAddress } from "@ark/node/http";
 import { type Identity, IdentityError, loadIdentity, type NodeId, unsafeEnvironment } from "@ark/node/identity";
 import { Gate, Neighbourhood, PeerBook } from "@ark/node/peers";
 import { PeerTable, RemoteBackend, Router } from "@ark/node/routing";
@@ -153,6 +153,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
         identity,
         standing: (id) => book.standing(id),
         handler: (request, caller) => peersApp.fetch(request, caller),
+        introductions: introductions({}),
         knock: (caller, url) => {
           neighbourhood.asked(caller.nodeId, toldAddress(url, caller.remote));
           events.emit({ type: "peer", change: "knocked", peer: caller.nodeId });

@@ -24,6 +24,7 @@ export type { DiscoveredPeer, PeerStatus } from "./admin/owner_view.ts";
 export type { PeerRoutesOptions } from "./admin/peer_routes.ts";
 export * from "./local_app.ts";
 export * from "./mesh/denials.ts";
+export * from "./mesh/introductions.ts";
 export { type MeshApp, meshApp, type MeshAppOptions, toldAddress } from "./mesh/mesh_app.ts";
 export { isLoopbackName } from "./middleware/local_guard.ts";
 export type { Answers, OpenAiOptions } from "./openai/openai_routes.ts";
