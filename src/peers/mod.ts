@@ -7,6 +7,8 @@
  *   database too: neither a file that cannot be written nor a backup of it undoes it.
  * - {@linkcode Gate}: decides whether one request of a peer may run now, and lends it a slot that comes back however the
  *   request ends.
+ * - {@linkcode Usage}: what each peer has used up of its limits over time, by its key and a monotonic clock. Tokens are
+ *   promised when a request is admitted, charged as they are read and written, and kept over a restart.
  * - {@linkcode Neighbourhood}: nodes that were seen. A sighting is a hint to dial; only a node that proved its key is
  *   shown, and being shown gives it nothing.
  *
@@ -26,9 +28,12 @@
  *
  * @module
  */
+export * from "./account.ts";
 export * from "./approved_peer.ts";
 export * from "./describe_permissions.ts";
 export * from "./gate.ts";
 export * from "./neighbourhood.ts";
 export * from "./peer_book.ts";
+export type { TokenSlot } from "./token_window.ts";
+export * from "./usage.ts";
 export * from "./wireguard_key.ts";

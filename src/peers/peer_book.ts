@@ -17,7 +17,7 @@ export interface PeerBookOptions {
   store: Store;
   /** Says when the file cannot be read or written. */
   logger: Pick<Logger, "warn" | "error">;
-  /** Called at once when peers lose their approval, before anything is written. */
+  /** Called at once when peers lose their approval or are paused, before anything is written. */
   removed?: (ids: NodeId[]) => void;
   /** Called after the set of approved peers, or what one of them may do, has changed. */
   changed?: () => void;
@@ -47,7 +47,7 @@ export class PeerBook {
   /** Revocations on their way: they count from the moment they are asked for, whatever is written before them. */
   readonly #leaving = new Map<NodeId, number>();
   #peers: ReadonlyMap<NodeId, ApprovedPeer> = new Map();
-  /** Those that were approved when it was last told. */
+  /** Those that were approved and not paused when it was last told. */
   #told: ReadonlySet<NodeId> = new Set();
   #fault: string | null = null;
   #writeFault: string | null = null;
@@ -94,6 +94,13 @@ export class PeerBook {
     return this.#revoked.has(id) || this.#leaving.has(id) ? "revoked" : "unknown";
   }
 
+  /** What was, of a key that is not approved now: an approval that has run out, and when it was revoked (RFC 3339). */
+  past(id: NodeId): { expired: ApprovedPeer | null; revokedAt: string | null } {
+    const peer = this.#peers.get(id);
+    const revokedAt = this.#revoked.get(id) ?? null;
+    return { expired: peer !== undefined && expired(peer) ? peer : null, revokedAt };
+  }
+
   /**
    * Approves a peer, or changes what an approved one may do, and writes the file. An approved one keeps its name and its
    * WireGuard key where no other is given, and stays paused or unverified where the approval does not say otherwise.
@@ -133,6 +140,27 @@ export class PeerBook {
       if (others > 0) this.#leaving.set(id, others);
       else this.#leaving.delete(id);
     }
+  }
+
+  /**
+   * Sets a peer aside, or takes it in again: it stays approved, and may ask nothing meanwhile. A pause counts before it is
+   * written, a resumption after. Undefined when the key is not approved.
+   *
+   * @throws {ArkError} `internal` when the file is malformed or cannot be written. A pause holds then until a restart.
+   */
+  setPaused(id: NodeId, paused: "paused" | "resumed"): Promise<ApprovedPeer | undefined> {
+    return this.#exclusive(async () => {
+      await this.#read();
+      const { paused: _, ...rest } = this.#peers.get(id) ?? {} as Partial<ApprovedPeer>;
+      if (rest.node_id === undefined || this.get(id) === undefined) return undefined;
+      const peer = (paused === "paused" ? { ...rest, paused: true } : rest) as ApprovedPeer;
+      const peers = new Map(this.#peers).set(id, peer);
+      if (paused === "paused") this.#replace(peers);
+      if (this.#fault !== null) throw new ArkError("internal", `This could not be written: ${this.#fault}`);
+      await this.#write(peers);
+      if (paused === "resumed") this.#replace(peers);
+      return peer;
+    });
   }
 
   /** Reads the file again when it has changed. */
@@ -259,9 +287,9 @@ export class PeerBook {
     this.#changed();
   }
 
-  /** Tells whose approval has ended, in whatever way, since it was last told; returns whether there was any. */
+  /** Tells whose approval has ended or rests, in whatever way, since it was last told; returns whether there was any. */
   #tellRemoved(): boolean {
-    const now = new Set(this.list().map(({ node_id }) => node_id));
+    const now = new Set(this.list().filter(({ paused }) => !paused).map(({ node_id }) => node_id));
     const gone = [...this.#told].filter((id) => !now.has(id));
     this.#told = now;
     if (gone.length > 0) this.#removed(gone);

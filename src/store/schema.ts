@@ -8,6 +8,8 @@ export interface Database {
   model_digests: ModelDigestsTable;
   /** Peers that were approved once and are no more. */
   revoked_peers: RevokedPeersTable;
+  /** What peers used up in the last 24 hours. */
+  peer_usage: PeerUsageTable;
 }
 
 /** One act of the node; what the fields mean is told by the audit module. */
@@ -68,4 +70,14 @@ export interface RevokedPeersTable {
   name: string;
   /** RFC 3339 in UTC. */
   revoked_at: string;
+}
+
+/** Tokens of one peer in the last 24 hours. */
+export interface PeerUsageTable {
+  /** Node id. */
+  node_id: string;
+  /** When it was written, in milliseconds since 1970 by the wall clock. */
+  saved_at: number;
+  /** JSON: a list of `{age_ms, tokens}`, each ten minutes, with the time since they ended. */
+  slots: string;
 }

@@ -61,6 +61,40 @@ test("PeerBook.approve() of one who is paused or unverified takes that away only
   assert.deepEqual((await fixture.open()).get(id), free);
 });
 
+test("PeerBook.setPaused() counts at once, is durable, keeps the approval, and cuts once", async (fixture) => {
+  const { id, approval } = somebody();
+  const book = await fixture.open();
+  const peer = await book.approve(approval);
+  fixture.told.length = 0;
+  const paused = await book.setPaused(id, "paused");
+  assert.deepEqual([paused, book.get(id), book.standing(id)], [{ ...peer, paused: true }, paused, "approved"]);
+  assert.deepEqual(fixture.told, [`removed ${id}`, "changed"]);
+  assert.deepEqual(await fixture.entries(), [paused]);
+  await book.setPaused(id, "paused");
+  assert.equal(fixture.told.filter((one) => one.startsWith("removed")).length, 1);
+  const after = await fixture.open();
+  assert.ok(after.get(id)?.paused);
+  assert.deepEqual(await after.setPaused(id, "resumed"), peer);
+  assert.deepEqual(await fixture.entries(), [peer]);
+  assert.equal(await after.setPaused(somebody().id, "paused"), undefined);
+});
+
+test("PeerBook.setPaused() holds where it cannot be written, and a pause by hand cuts, too", async (fixture) => {
+  const { id, approval } = somebody();
+  const book = await fixture.open();
+  const peer = await book.approve(approval);
+  await fixture.edit("{");
+  await assert.rejects(book.setPaused(id, "paused"), { code: "internal", message: /could not be written/ });
+  assert.ok(book.get(id)?.paused);
+  await fixture.edit({ peers: [peer] });
+  await book.reload();
+  assert.equal(book.get(id)?.paused, undefined);
+  fixture.told.length = 0;
+  await fixture.edit({ peers: [{ ...peer, paused: true }] });
+  await book.reload();
+  assert.deepEqual(fixture.told, [`removed ${id}`, "changed"]);
+});
+
 test("PeerBook.approve() refuses what is wrong, and changes nothing", async (fixture) => {
   const book = await fixture.open();
   const { approval } = somebody();

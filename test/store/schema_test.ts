@@ -5,6 +5,7 @@ import {
   type Database,
   type ModelDigestsTable,
   openStore,
+  type PeerUsageTable,
   type RevokedPeersTable,
 } from "@ark/node/store";
 
@@ -36,6 +37,7 @@ const SCHEMA = {
   revoked_peers: { node_id: "text", public_key: "text", name: "text", revoked_at: "text" } satisfies Columns<
     RevokedPeersTable
   >,
+  peer_usage: { node_id: "text", saved_at: "integer", slots: "text" } satisfies Columns<PeerUsageTable>,
 } satisfies Record<keyof Database, Record<string, Column>>;
 
 type Columns<Table> = {
@@ -49,6 +51,7 @@ type Columns<Table> = {
 /** Fingerprints of released migrations. A line here is added with its migration and never changes again. */
 const RELEASED: Record<string, string> = {
   "0001_initial": "154c7c49f6049e7c08a7db44d8700944ad9511bf89dfd18d4478af89c857c23c",
+  "0006_usage": "3a471c1a430f446a547be22d1e13818cd4ad45815cdd4d183b3f63fe5528b740",
 };
 
 Deno.test("The migrations add up to schema.ts", async () => {
