@@ -136,6 +136,13 @@ export class LocalBackend implements Backend, AsyncDisposable {
     );
   }
 
+  /** Why a model of this node cannot run at the moment, as its engine's own sentence, or null. */
+  failure(ref: ModelRef): string | null {
+    const model = this.#options.catalogue.find(ref);
+    const failure = model === undefined ? undefined : this.#failures.get(keyOf(model));
+    return failure !== undefined && failure.retryAt > performance.now() ? failure.error.message : null;
+  }
+
   /** Whether there is such a model file. */
   handles(model: ModelRef): boolean {
     return this.#options.catalogue.find(model) !== undefined;

@@ -1,7 +1,15 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
 import type { ApprovedPeer } from "@ark/node/peers";
-import { ArkError, decodeOffer, type ModelRef, type Offer, type OfferedModel, toArkError } from "@ark/node/protocol";
+import {
+  ArkError,
+  decodeOffer,
+  decodePeerError,
+  type ModelRef,
+  type Offer,
+  type OfferedModel,
+  toArkError,
+} from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { MeshClient, PeerAddress } from "@ark/node/transport";
 
@@ -15,9 +23,10 @@ import type { MeshClient, PeerAddress } from "@ark/node/transport";
  * | `not_approved` | it answers, but its owner has not approved us |
  * | `revoked` | its owner took our approval back |
  * | `ready` | it answers and takes work |
- * | `draining` | it answers and takes no work now |
+ * | `draining` | it answers and takes no work of ours now |
+ * | `paused` | our owner paused it: it is asked nothing |
  */
-export type PeerState = "unseen" | "unreachable" | "not_approved" | "revoked" | "ready" | "draining";
+export type PeerState = "unseen" | "unreachable" | "not_approved" | "revoked" | "ready" | "draining" | "paused";
 
 /** What is known of an approved peer. */
 export interface PeerView {
@@ -27,6 +36,8 @@ export interface PeerView {
   readonly state: PeerState;
   /** Why, as a sentence, where it is not `ready`. */
   readonly reason: string | null;
+  /** Since when it stands so, RFC 3339; null where it was not asked yet. */
+  readonly since: string | null;
   /** Where it answered last. */
   readonly address: PeerAddress | null;
   /** Round trip of a signed request in milliseconds (smoothed), or null. */
@@ -59,6 +70,7 @@ interface Row {
   readonly id: NodeId;
   state: PeerState;
   reason: string | null;
+  since: string | null;
   address: PeerAddress | null;
   roundTripMs: number | null;
   offer: Offer | null;
@@ -67,6 +79,7 @@ interface Row {
 }
 
 const OFFER_BYTES = 4 << 20;
+const PAUSED_BY_US = "You paused it, so it may ask nothing here and is asked nothing";
 
 /** What the approved peers offer us, kept fresh. */
 export class PeerTable {
@@ -83,9 +96,15 @@ export class PeerTable {
   /** Every approved peer with what is known of it. */
   list(): PeerView[] {
     return this.#options.approved().map((peer) => {
-      const { state, reason, address, roundTripMs, offer, inFlight } = this.#row(peer.node_id);
-      return { peer, state, reason, address, roundTripMs, offer, inFlight };
+      const { state, reason, since, address, roundTripMs, offer, inFlight } = this.#row(peer.node_id);
+      const view = { peer, state, reason, since, address, roundTripMs, offer, inFlight };
+      return peer.paused ? { ...view, state: "paused", reason: PAUSED_BY_US, offer: null } : view;
     });
+  }
+
+  /** Whether a peer may be sent prompts now: it is approved, and not paused. */
+  mayAsk(id: NodeId): boolean {
+    return this.#options.approved().some(({ node_id, paused }) => node_id === id && !paused);
   }
 
   /** Reachable peers that offer a model, each with the model as that peer describes it. */
@@ -150,10 +169,10 @@ export class PeerTable {
     while (!signal.aborted) {
       const woken = new AbortController();
       this.#wake = () => woken.abort();
-      const approved = this.#options.approved().map(({ node_id }) => node_id);
-      this.#forgetOthers(approved);
+      const approved = this.#options.approved();
+      this.#forgetOthers(approved.map(({ node_id }) => node_id));
       // Nobody waits for a peer that is slow to answer: the others are asked again in their turn.
-      for (const id of approved) this.ask(id, signal);
+      for (const { node_id: id, paused } of approved) if (!paused) this.ask(id, signal);
       const either = AbortSignal.any([signal, woken.signal]);
       await pause(this.#options.everyMs, undefined, { signal: either }).catch(() => {});
     }
@@ -226,6 +245,7 @@ export class PeerTable {
     const before = row.state;
     Object.assign(row, news);
     if (row.state !== "ready" && row.state !== "draining") row.offer = null;
+    if (before !== row.state || row.since === null) row.since = new Date().toISOString();
     if (before === row.state) return;
     const fields = { peer: row.id, ...(row.reason === null ? {} : { reason: row.reason }) };
     this.#options.logger.info(
@@ -241,6 +261,7 @@ export class PeerTable {
         id,
         state: "unseen",
         reason: null,
+        since: null,
         address: null,
         roundTripMs: null,
         offer: null,
@@ -253,9 +274,12 @@ export class PeerTable {
   }
 }
 
-function refusal(status: number, body: unknown): Pick<Row, "state" | "reason"> {
+function refusal(status: number, body: unknown): Pick<Row, "state" | "reason"> & { offer?: null } {
   const code = (body as { error?: { code?: unknown } } | null)?.error?.code;
   if (code === "ark_revoked") return { state: "revoked", reason: "Its owner took our approval back" };
+  if (code === "ark_forbidden") {
+    return { state: "draining", reason: `It answered: ${decodePeerError(body).message}`, offer: null };
+  }
   if (status === 401) return { state: "not_approved", reason: "Its owner has not approved this node yet" };
   return { state: "unreachable", reason: `It answered with status ${status}` };
 }

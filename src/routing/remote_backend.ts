@@ -143,6 +143,8 @@ export class RemoteBackend implements Backend {
     let refusal: ArkError | null = null;
     let whole = false;
     try {
+      // Since it was chosen the owner may have revoked or paused it. From here on, that cuts the request.
+      if (!table.mayAsk(id)) throw new ArkError("unavailable", `${name} is not to be asked any more`);
       const response = await client.request({ id, addresses: table.addresses(id) }, call);
       tally.request = response.signature;
       if (response.status !== 200) refusal = await readRefusal(response, { hangUp, silenceMs });

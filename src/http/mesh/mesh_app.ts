@@ -1,14 +1,8 @@
+import { Buffer } from "node:buffer";
 import type { AuditLog } from "@ark/node/audit";
 import type { Identity, NodeId } from "@ark/node/identity";
-import type { ApprovedPeer, Gate } from "@ark/node/peers";
-import {
-  ArkError,
-  decodeInferenceRequest,
-  type InferenceRequest,
-  LIMITS,
-  type Offer,
-  toArkError,
-} from "@ark/node/protocol";
+import { type ApprovedPeer, type Cost, type Gate, PAUSED } from "@ark/node/peers";
+import { ArkError, decodeInferenceRequest, type InferenceRequest, type Offer, toArkError } from "@ark/node/protocol";
 import type { LocalEngine } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { Caller, PeerAddress } from "@ark/node/transport";
@@ -100,6 +94,7 @@ export function meshApp(options: MeshAppOptions): MeshApp {
 function offer(url: URL, { caller, options }: { caller: Caller; options: MeshAppOptions }): Response {
   const peer = options.peers.get(caller.nodeId);
   if (peer === undefined) throw new ArkError("forbidden", "This node has not approved you");
+  if (peer.paused) throw new ArkError("forbidden", PAUSED);
   const address = toldAddress(url, caller.remote);
   if (address !== null) options.asked(caller.nodeId, address);
   const { engine, name, contextSize } = options;
@@ -132,9 +127,10 @@ async function infer(request: Request, { caller, options, over }: InferRun): Pro
   let answer: PeerAnswer | undefined;
   try {
     if (!options.accepting()) throw new ArkError("unavailable", "This node is stopping");
-    const asked = clamped(decodeInferenceRequest(await bodyOf(request)));
+    const asked = decodeInferenceRequest(await bodyOf(request));
     const model = engine?.catalogue.find(asked.model);
-    const lease = admitted(() => gate.admit(caller.nodeId, "infer", model?.id ?? asked.model), {
+    const wish = { model: model?.id ?? asked.model, ...costOf(asked) };
+    const lease = admitted(() => gate.admit(caller.nodeId, "infer", wish), {
       denials,
       caller,
       model: asked.model,
@@ -143,7 +139,11 @@ async function infer(request: Request, { caller, options, over }: InferRun): Pro
     if (engine === null || model === undefined) {
       throw new ArkError("model_not_found", `This node has no model ${asked.model}`);
     }
-    return await answer.start(engine.backend, { request: { ...asked, model: model.id }, signal: request.signal });
+    const parameters = { ...asked.parameters, max_tokens: lease.charge.maxTokens };
+    return await answer.start(engine.backend, {
+      request: { model: model.id, input: asked.input, parameters },
+      signal: request.signal,
+    });
   } catch (error) {
     if (answer === undefined) over();
     else await answer.fail(error);
@@ -160,10 +160,14 @@ async function bodyOf(request: Request): Promise<unknown> {
   }
 }
 
-/** A peer gets at most so many tokens, also where it named no number. */
-function clamped(request: InferenceRequest): InferenceRequest {
-  const max_tokens = Math.min(request.parameters.max_tokens ?? Infinity, LIMITS.peerMaxTokens);
-  return { ...request, parameters: { ...request.parameters, max_tokens } };
+/** Bytes of a token, by a guess that is right for prose; the engine tells the true number before it reads the prompt. */
+const BYTES_PER_TOKEN = 4;
+
+function costOf({ input, parameters }: InferenceRequest): Cost {
+  const texts = input.kind === "chat" ? input.messages.map(({ content }) => content) : [input.prompt];
+  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  const promptTokens = Math.ceil(bytes / BYTES_PER_TOKEN);
+  return { promptTokens, ...(parameters.max_tokens === undefined ? {} : { maxTokens: parameters.max_tokens }) };
 }
 
 function admitted<T>(admit: () => T, denied: { denials: Denials; caller: Caller; model: string }): T {

@@ -64,7 +64,8 @@ export class PeerAnswer {
    * Records the start durably, asks the backend, and answers when its first event is there, so that a failure until then
    * has a status of its own.
    *
-   * @throws {ArkError} what the backend threw, or `audit_unavailable`. The caller then calls {@linkcode fail}.
+   * @throws {ArkError} what the backend threw, `busy` where the prompt is more than the peer has left, or
+   * `audit_unavailable`. The caller then calls {@linkcode fail}.
    */
   async start(
     backend: Backend,
@@ -81,6 +82,13 @@ export class PeerAnswer {
     const first = await iterator.next();
     if (first.done || first.value.type !== "start") {
       throw new ArkError("engine_failed", "The engine ended before its answer began");
+    }
+    try {
+      this.#options.lease.charge.read(first.value.prompt_tokens);
+    } catch (error) {
+      this.#hangUp.abort();
+      await iterator.return?.();
+      throw error;
     }
     this.#start = first.value;
     return new Response(this.#body(first.value, iterator), {
@@ -122,13 +130,17 @@ export class PeerAnswer {
   }
 
   async *#frames(first: InferenceEvent, iterator: AsyncIterator<InferenceEvent>): AsyncGenerator<Uint8Array, void> {
+    const { lease } = this.#options;
     let outcome: "ok" | ErrorCode = "cancelled";
     try {
       yield this.#hashed(encodeEventFrame(first));
       for (;;) {
         const { done, value: event } = await iterator.next();
         if (done) throw new ArkError("engine_failed", "The engine ended before its answer was complete");
-        if (event.type === "text") this.#tokens += event.tokens;
+        if (event.type === "text") {
+          lease.charge.write(event.tokens);
+          this.#tokens += event.tokens;
+        }
         yield this.#hashed(encodeEventFrame(event));
         if (event.type === "end") {
           outcome = "ok";
@@ -172,6 +184,10 @@ export class PeerAnswer {
     if (this.#over) return;
     this.#over = true;
     const { audit, caller, events, lease, logger, model, over } = this.#options;
+    lease.charge.settle(
+      outcome === "ok" ? "answered" : outcome === "cancelled" ? "broken_off" : "failed",
+      this.#tokens,
+    );
     lease[Symbol.dispose]();
     if (!this.#started) return over();
     const ms = performance.now() - this.#began;
