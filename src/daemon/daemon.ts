@@ -5,7 +5,7 @@ import type { Config } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
 import { Denials, introductions, loadAdminToken, localApp, type MeshApp, meshApp, toldAddress } from "@ark/node/http";
 import { type Identity, IdentityError, loadIdentity, type NodeId, unsafeEnvironment } from "@ark/node/identity";
-import { Gate, Neighbourhood, PeerBook } from "@ark/node/peers";
+import { Gate, Neighbourhood, PeerBook, Usage } from "@ark/node/peers";
 import { PeerTable, RemoteBackend, Router } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
@@ -128,6 +128,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     logger,
   });
 
+  const usage = opened.use(await attempt("read what peers have used up", () => Usage.open({ store, logger })));
+  const gate = new Gate(book, usage);
   let accepting = true;
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
@@ -135,7 +137,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     identity,
     name: config.name,
     peers: book,
-    gate: new Gate(book),
+    gate,
     audit,
     denials,
     engine,
@@ -176,6 +178,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             api,
             mesh: meshAddress,
             book,
+            gate,
+            accepting: () => accepting,
             neighbourhood,
             table,
             audit,
@@ -195,6 +199,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const services: Service[] = [
     { name: "peers", run: (signal) => book.run(signal) },
+    { name: "usage", run: (signal) => usage.run(signal) },
     { name: "offers", run: (signal) => table.run(signal) },
     {
       name: "discovery",

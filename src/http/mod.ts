@@ -20,8 +20,10 @@
  */
 export { type AdminOptions } from "./admin/admin_routes.ts";
 export * from "./admin/admin_token.ts";
+export type { Circumstances, Explanation, ReasonHere, ReasonThere, Verdict } from "./admin/explain.ts";
 export type { DiscoveredPeer, PeerStatus } from "./admin/owner_view.ts";
 export type { PeerRoutesOptions } from "./admin/peer_routes.ts";
+export type { WhyRoutesOptions } from "./admin/why_routes.ts";
 export * from "./local_app.ts";
 export * from "./mesh/denials.ts";
 export * from "./mesh/introductions.ts";

@@ -5,7 +5,9 @@ import { ID } from "./id.ts";
 import { MODELS_LIST } from "./models.ts";
 import { PEERS_APPROVE } from "./peers_approve.ts";
 import { PEERS_DISCOVERED, PEERS_LIST } from "./peers_list.ts";
+import { PEERS_PAUSE, PEERS_RESUME } from "./peers_pause.ts";
 import { PEERS_REVOKE } from "./peers_revoke.ts";
+import { PEERS_WHY } from "./peers_why.ts";
 import { SERVE } from "./serve.ts";
 import { STATUS } from "./status.ts";
 import { WORKER } from "./worker.ts";
@@ -18,7 +20,10 @@ export const COMMANDS: readonly Command[] = [
   PEERS_LIST,
   PEERS_DISCOVERED,
   PEERS_APPROVE,
+  PEERS_PAUSE,
+  PEERS_RESUME,
   PEERS_REVOKE,
+  PEERS_WHY,
   MODELS_LIST,
   ASK,
   AUDIT_TAIL,

@@ -10,10 +10,12 @@ import type { PeerAddress } from "@ark/node/transport";
 import { formatAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { adminGuard } from "./admin_guard.ts";
+import { pauseRoutes } from "./pause_routes.ts";
 import { peerRoutes, type PeerRoutesOptions } from "./peer_routes.ts";
+import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 
 /** What the admin API needs. */
-export interface AdminOptions extends PeerRoutesOptions {
+export interface AdminOptions extends PeerRoutesOptions, Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The admin token. */
   token: string;
   /** This node. */
@@ -35,9 +37,9 @@ export interface AdminOptions extends PeerRoutesOptions {
   /** This node's own models, or null. */
   engine: {
     /** Runs them. */
-    backend: Pick<LocalBackend, "loaded" | "queued">;
+    backend: Pick<LocalBackend, "loaded" | "queued" | "failure">;
     /** Knows which there are, and what cannot be used. */
-    catalogue: Pick<ModelCatalogue, "list" | "faults">;
+    catalogue: Pick<ModelCatalogue, "list" | "faults" | "find">;
   } | null;
 }
 
@@ -50,6 +52,7 @@ const STARTED = performance.now();
  * |---|---|
  * | `GET /status` | who this node is, where it listens, how it stands |
  * | `GET /peers/discovered`, `GET /peers/status`, `POST /peers/approve`, `POST /peers/revoke` | see {@linkcode peerRoutes} |
+ * | `POST /peers/pause`, `POST /peers/resume`, `GET /peers/why?peer=…&model=…` | see {@linkcode pauseRoutes}, {@linkcode whyRoutes} |
  * | `GET /models` | models within reach, and files that cannot be used |
  * | `GET /audit?count=N`, `GET /audit/verify`, `GET /audit/export` | the audit log |
  */
@@ -61,6 +64,8 @@ export function adminRoutes(options: AdminOptions): Hono {
   app.get("/status", ({ json }) => json(status(options)));
   app.get("/models", ({ json }) => json({ models: router.models(), faults: engine?.catalogue.faults() ?? [] }));
   app.route("/peers", peerRoutes(options));
+  app.route("/peers", pauseRoutes(options));
+  app.route("/peers", whyRoutes(options));
   app.get("/audit", async ({ req, json }) => {
     const count = Number(req.query("count") ?? 20);
     if (!Number.isInteger(count) || count < 1 || count > 10_000) {

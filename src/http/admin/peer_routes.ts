@@ -37,13 +37,13 @@ export function peerRoutes({ book, neighbourhood, table, audit, events }: PeerRo
     const recorded = await record("approve", peer.node_id);
     events.emit({ type: "peer", change: "approved", peer: peer.node_id });
     // The caller's next question is what this peer offers: it is asked now, and not at the next turn.
-    await table.ask(peer.node_id, AbortSignal.timeout(1_500)).catch(() => {});
+    if (!peer.paused) await table.ask(peer.node_id, AbortSignal.timeout(1_500)).catch(() => {});
     const status = table.list().map(peerStatus).find(({ public_key }) => public_key === peer.public_key) ?? null;
     const summary = describePermissions(peer.name, peer.permissions, peer.expires_at ?? null);
     return json({ approved: peer, summary, status, recorded });
   });
   app.post("/revoke", async ({ req, json }) => {
-    const id = whoIs(await readJson(req.raw, BODY_BYTES));
+    const id = whoIs(await readJson(req.raw, BODY_BYTES), { act: "revoke" });
     const peer = await book.revoke(id);
     if (peer === undefined) {
       const message = "No approved peer has this id: 'ark-node peers list' shows those that there are";
@@ -66,13 +66,18 @@ export function peerRoutes({ book, neighbourhood, table, audit, events }: PeerRo
   }
 }
 
-function whoIs(body: unknown): NodeId {
+/**
+ * The peer that a body names by `node_id` or `public_key`.
+ *
+ * @throws {ArkError} `bad_request`
+ */
+export function whoIs(body: unknown, { act }: { act: string }): NodeId {
   const { node_id, public_key } = (body ?? {}) as { node_id?: unknown; public_key?: unknown };
   try {
     if (typeof public_key === "string") return nodeIdOf(parsePublicKey(public_key));
     if (typeof node_id === "string") return parseNodeId(node_id);
   } catch (error) {
-    throw new ArkError("bad_request", `Cannot tell whom to revoke: ${reasonOf(error)}`);
+    throw new ArkError("bad_request", `Cannot tell whom to ${act}: ${reasonOf(error)}`);
   }
-  throw new ArkError("bad_request", "A revocation needs node_id or public_key");
+  throw new ArkError("bad_request", `Whom to ${act} is told by node_id or public_key`);
 }
