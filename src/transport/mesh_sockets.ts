@@ -47,12 +47,15 @@ export class MeshSockets {
     entry?.admission.proven();
   }
 
-  /** Destroys every connection on which a key has proved itself; returns how many. */
+  /**
+   * Resets every connection on which a key has proved itself; returns how many. What waits in the system's own buffer for a
+   * slow reader, megabytes perhaps, is thrown away: a plain close would still deliver it.
+   */
   destroy(id: NodeId): number {
     let count = 0;
     for (const { socket, ids } of this.#connected.values()) {
       if (!ids.has(id)) continue;
-      socket.destroy();
+      socket.resetAndDestroy();
       count++;
     }
     return count;

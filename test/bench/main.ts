@@ -1,12 +1,14 @@
 // deno-lint-ignore-file no-console
 /**
- * The benchmarks: `deno task bench [listener] [mesh] [throughput]`, all of them without a name. A yardstick comes first.
+ * The benchmarks: `deno task bench [listener] [mesh] [throughput] [revocation] [owner]`, all of them without a name. A yardstick comes first.
  *
  * Each measures a baseline in the same run, in turn with what it is compared to, so that a busy machine slows both. They
  * run one after the other: the engine's threads spin. Compare differences and ratios; absolute times are the machine's.
  */
 import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
+import { ownerBench } from "./owner_bench.ts";
+import { revocationBench } from "./revocation_bench.ts";
 import { throughputBench } from "./throughput_bench.ts";
 import { yardstick } from "./yardstick.ts";
 
@@ -14,6 +16,8 @@ const BENCHES: Record<string, () => Promise<void>> = {
   listener: listenerBench,
   mesh: meshBench,
   throughput: throughputBench,
+  revocation: revocationBench,
+  owner: ownerBench,
 };
 
 await yardstick();

@@ -22,6 +22,10 @@ class Ends extends EventEmitter {
 
   setNoDelay(): void {}
 
+  resetAndDestroy(): void {
+    this.destroy();
+  }
+
   destroy(): void {
     this.destroyed = true;
     this.emit("close");
