@@ -83,7 +83,12 @@ export class Gate {
         retryAfterSeconds: 1,
       });
     }
-    const charge = this.#usage.of(id).open(permissions, { promptTokens, ...rest });
+    const account = this.#usage.of(id).open(permissions, { promptTokens, ...rest });
+    const charge: Charge = {
+      ...account,
+      // Whom the owner cut off in the middle of an answer did not break it off.
+      settle: (how, written) => account.settle(how === "broken_off" && this.#isCut(id) ? "failed" : how, written),
+    };
     this.#held.set(id, held + 1);
     return {
       peer,
@@ -93,6 +98,11 @@ export class Gate {
         this.#release(id);
       }),
     };
+  }
+
+  #isCut(id: NodeId): boolean {
+    const peer = this.#peers.get(id);
+    return peer === undefined || peer.paused === true;
   }
 
   #release(id: NodeId): void {

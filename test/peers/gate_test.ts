@@ -100,6 +100,22 @@ Deno.test("Gate.admit() refuses a paused peer with a sentence, and takes it agai
   using _lease = gate.admit(dave.node_id, "infer", { model: "tiny:1b" });
 });
 
+Deno.test("Whom the owner cuts off again and again did not break off his answers, and waits for nothing", () => {
+  const dave = peer({ max_concurrent_requests: 30 });
+  const { gate, book } = gateOf(dave);
+  const ask = () => Array.from({ length: 20 }, () => gate.admit(dave.node_id, "infer", { model: "tiny:1b" }));
+  for (const cut of [() => book.delete(dave.node_id), () => book.set(dave.node_id, { ...dave, paused: true })]) {
+    const leases = ask();
+    cut();
+    for (const lease of leases) {
+      lease.charge.settle("broken_off");
+      lease[Symbol.dispose]();
+    }
+    book.set(dave.node_id, dave);
+    assert.equal(gate.obstacle(dave), null);
+  }
+});
+
 Deno.test("What Gate.admit() refuses uses up nothing, and a lease that is only disposed costs no tokens", () => {
   const dave = peer({ max_requests_per_minute: 2, max_tokens_per_day: 100 });
   const usage = new Usage({ now: () => 0 });
