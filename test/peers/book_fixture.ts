@@ -21,8 +21,12 @@ export interface BookFixture {
   edit(content: string | object): Promise<void>;
 }
 
-export async function withBook(test: (fixture: BookFixture) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir({ prefix: "ark-peers-" });
+/** Runs a test with a peer book; `dir` is the folder in which its directory is made. */
+export async function withBook(
+  test: (fixture: BookFixture) => Promise<void>,
+  { dir }: { dir?: string } = {},
+): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "ark-peers-", ...(dir === undefined ? {} : { dir }) });
   const file = `${directory}/approved_peers.json`;
   const told: string[] = [];
   const log: string[] = [];
