@@ -62,6 +62,10 @@ export class MeshPeer implements AsyncDisposable {
 }
 
 /** A question of the protocol. */
-export function question(model: string, prompt: string, parameters: Record<string, unknown> = {}) {
+export function question(
+  model: string,
+  prompt: string,
+  parameters: Record<string, unknown> = {},
+): Record<string, unknown> {
   return { model, input: { kind: "completion", prompt }, parameters };
 }
