@@ -1,6 +1,6 @@
 /** What ten greedy peers cost the owner: his time to the first token alone, and while they ask without a pause. */
 import { StreamingNode } from "../support/streaming_node.ts";
-import { MeshPeer, question } from "../mesh/mesh_peer.ts";
+import { type MeshPeer, question } from "../mesh/mesh_peer.ts";
 import { heading, result, row, Samples } from "./samples.ts";
 import { streamedAnswer } from "./streamed_answer.ts";
 
