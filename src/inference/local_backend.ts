@@ -1,7 +1,15 @@
 import type { LocalModel } from "@ark/node/models";
-import { ArkError, type InferenceEvent, type InferenceRequest, type ModelRef } from "@ark/node/protocol";
+import {
+  ArkError,
+  type InferenceEvent,
+  type InferenceRequest,
+  type ModelRef,
+  type Timings,
+  type Usage,
+} from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { Backend, InferOptions } from "./backend.ts";
+import { Continuation } from "./continuation.ts";
 import { EventStream } from "./event_stream.ts";
 import { nextStep } from "./schedule.ts";
 import { WaitingLine } from "./waiting_line.ts";
@@ -62,6 +70,7 @@ interface Job {
   readonly principal: string;
   readonly stream: EventStream;
   readonly since: number;
+  readonly progress: Continuation;
   loadMs: number;
   /** Set when nobody wants the answer any more. */
   over: boolean;
@@ -79,6 +88,8 @@ interface Resident {
   /** Whose prompt the worker's state is of. */
   principal: string | null;
   job: Job | null;
+  /** Whether its job was told to make room for the owner's. */
+  yielding: boolean;
   loaded: Omit<LoadedModel, "busy"> | null;
   done: Promise<void>;
 }
@@ -94,7 +105,8 @@ const LONGEST_BACKOFF_MS = 60_000;
 
 /**
  * The models of this node, each in a worker process of its own that is started by the first request and stays. One
- * request runs per model; the others wait in a line, the owner's before those of peers.
+ * request runs per model; the others wait in a line, the owner's before those of peers. Where the owner would have to wait
+ * for a peer's answer, that is set aside, and goes on from where it was when no request of the owner waits any more.
  */
 export class LocalBackend implements Backend, AsyncDisposable {
   /** Name for people and logs. */
@@ -193,11 +205,26 @@ export class LocalBackend implements Backend, AsyncDisposable {
       return refuse(new ArkError("model_not_found", `There is no model ${request.model} on this node`));
     }
     const since = performance.now();
-    const job = { model, key: keyOf(model), request, priority, principal, stream, since, loadMs: 0, over: false };
+    const progress = new Continuation(request);
+    const key = keyOf(model);
+    const job = { model, key, request, priority, principal, stream, since, progress, loadMs: 0, over: false };
     const displaced = this.#line.add(job);
     if (displaced !== undefined) this.#drop(displaced, this.#full());
     this.#schedule();
+    if (priority === "owner") this.#makeRoom(job);
     return job;
+  }
+
+  /** Has a peer's answer set aside where the owner's request would have to wait for it. */
+  #makeRoom(job: Job): void {
+    if (job.over || !this.#line.list().includes(job)) return;
+    const all = [...this.#residents];
+    const same = all.find(({ key, phase }) => key === job.key && phase !== "leaving");
+    const room = all.length < this.#maxLoaded || all.some(({ busy, phase }) => !busy || phase === "leaving");
+    const inTheWay = same ?? (room ? undefined : all.find(isPeers));
+    if (inTheWay === undefined || !isPeers(inTheWay) || inTheWay.yielding) return;
+    inTheWay.yielding = true;
+    inTheWay.worker.cancel();
   }
 
   #full(): ArkError {
@@ -285,6 +312,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
       lastUsed: ++this.#uses,
       principal: null,
       job,
+      yielding: false,
       loaded: null,
       done: Promise.resolve(),
     };
@@ -323,7 +351,12 @@ export class LocalBackend implements Backend, AsyncDisposable {
     this.#release(resident);
     if (job !== null && !job.over) {
       job.loadMs = loadMs;
-      this.#begin(resident, job);
+      const first = this.#line.list()[0];
+      // While it was loaded for a peer, the owner may have come.
+      if (job.priority === "peer" && first?.priority === "owner") {
+        this.#line.putBack(job);
+        this.#schedule();
+      } else this.#begin(resident, job);
     } else this.#schedule();
   }
 
@@ -345,33 +378,50 @@ export class LocalBackend implements Backend, AsyncDisposable {
     resident.busy = true;
     resident.lastUsed = ++this.#uses;
     const began = performance.now();
-    const timings = { queue_ms: Math.max(0, began - job.since - job.loadMs), load_ms: job.loadMs };
+    const timings = { queue_ms: Math.max(0, began - job.since - job.loadMs - job.progress.ranMs), load_ms: job.loadMs };
     const { id } = resident.model;
+    const { progress } = job;
     const listener: AnswerListener = {
-      start: (prompt_tokens) =>
-        job.stream.push({ type: "start", model: id, digest: this.#digest(resident), prompt_tokens }),
-      text: (text, tokens) => job.stream.push({ type: "text", text, tokens }),
-      end: ({ finish_reason, usage, prompt_ms, generation_ms }) => {
+      start: (prompt_tokens) => {
+        if (!progress.start(prompt_tokens)) return;
+        job.stream.push({ type: "start", model: id, digest: this.#digest(resident), prompt_tokens });
+      },
+      text: (text, tokens) => {
+        progress.add(text, tokens);
+        job.stream.push({ type: "text", text, tokens });
+      },
+      end: ({ finish_reason, ...rest }) => {
         this.#failures.delete(resident.key);
         this.#averageMs += (performance.now() - began - this.#averageMs) / 8;
         job.over = true;
         this.#release(resident);
-        job.stream.push({ type: "end", finish_reason, usage, timings: { ...timings, prompt_ms, generation_ms } });
+        job.stream.push({ type: "end", finish_reason, ...endOf(progress, timings, rest) });
         this.#schedule();
       },
       fail: (error) => {
+        const setAside = resident.yielding && error.code === "cancelled" && !job.over;
+        const resumed = progress.resumed;
         this.#release(resident);
-        this.#drop(job, error);
+        if (setAside) this.#setAside(job, timings);
+        else this.#drop(job, resumed && worker.state === "ready" ? cannotGoOn(error) : error);
         if (worker.state === "ready") this.#schedule();
       },
     };
-    const { input, parameters } = job.request;
-    worker.answer({ input, parameters, reuse }, listener);
+    worker.answer({ ...progress.next(), reuse }, listener);
+  }
+
+  /** Puts an answer of a peer back to the head of the peers' line, to go on when the owner's requests are done. */
+  #setAside(job: Job, timings: Pick<Timings, "queue_ms" | "load_ms">): void {
+    job.progress.pause();
+    if (!job.progress.full) return this.#line.putBack(job);
+    job.over = true;
+    job.stream.push({ type: "end", finish_reason: "length", ...endOf(job.progress, timings) });
   }
 
   #release(resident: Resident): void {
     resident.job = null;
     resident.busy = false;
+    resident.yielding = false;
   }
 
   /** The digest of the file that was loaded: it may have been computed since. */
@@ -384,6 +434,27 @@ export class LocalBackend implements Backend, AsyncDisposable {
 /** A model file in the state in which it was read: a file that changed is another model. */
 function keyOf({ path, size, mtimeMs }: LocalModel): string {
   return `${path}|${size}|${mtimeMs}`;
+}
+
+/** Whether a model answers a request of a peer now. */
+function isPeers({ job, phase, busy }: Resident): boolean {
+  return phase === "ready" && busy && job !== null && job.priority === "peer" && !job.over;
+}
+
+function endOf(
+  progress: Continuation,
+  timings: Pick<Timings, "queue_ms" | "load_ms">,
+  last?: Parameters<Continuation["total"]>[0],
+): { usage: Usage; timings: Timings } {
+  const { usage, prompt_ms, generation_ms } = progress.total(last);
+  return { usage, timings: { ...timings, prompt_ms, generation_ms } };
+}
+
+/** An answer that was set aside may not fit or please the model's template any more: that is no fault of the asker's. */
+function cannotGoOn(error: ArkError): ArkError {
+  if (error.code !== "bad_request" && error.code !== "context_exceeded") return error;
+  const sentence = "The owner's request came first, and this answer could not be gone on with; ask again";
+  return new ArkError("busy", sentence, { cause: error, retryAfterSeconds: 1 });
 }
 
 function cancelled(): ArkError {

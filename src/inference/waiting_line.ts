@@ -40,6 +40,11 @@ export class WaitingLine<T extends Waiter> {
     return undefined;
   }
 
+  /** Puts one back that had its turn and gave way: before all others of its kind, also where the line is full. */
+  putBack(waiter: T): void {
+    (waiter.priority === "owner" ? this.#owner : this.#peers).unshift(waiter);
+  }
+
   /** Takes one out; false where it does not wait. */
   remove(waiter: T): boolean {
     const before = this.length;

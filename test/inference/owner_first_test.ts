@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { InferenceRequest } from "@ark/node/protocol";
-import { FakeBackend, until } from "./local_fixture.ts";
+import { FakeBackend, realBackend, until } from "./local_fixture.ts";
 
 function request(prompt: string, tokens: number): InferenceRequest {
   return { model: "fake", input: { kind: "completion", prompt }, parameters: { max_tokens: tokens } };
@@ -40,11 +40,91 @@ Deno.test("T39: Among ten greedy peers the owner's request is served next, each 
     }
     assert.equal(text, "w0 w1");
     const since = order().slice(before);
-    // One may have been on its way to the worker when the owner asked.
+    // One may have begun since the log was read.
     assert.ok(since.indexOf("owner") >= 0 && since.indexOf("owner") <= 1, `${since} after ${before}`);
   }
   assert.ok(refused > 0, "The line was full");
   enough.abort();
   await Promise.all(greedy);
   assert.equal(order().filter((who) => who === "owner").length, 8);
+});
+
+const OWNER = { priority: "owner", principal: "owner", signal: new AbortController().signal } as const;
+const PEER = { priority: "peer", principal: "dave", signal: new AbortController().signal } as const;
+
+Deno.test("A peer's endless answer is set aside for the owner's request, and goes on from where it was", async () => {
+  await using fake = new FakeBackend();
+  const { backend } = fake;
+  const chat = {
+    model: "fake",
+    input: { kind: "chat" as const, messages: [{ role: "user" as const, content: "tell #slow=2" }] },
+    parameters: { max_tokens: 400 },
+  };
+  let [text, starts, tokens] = ["", 0, 0];
+  const ends: { usage: unknown; finish_reason: string }[] = [];
+  const peer = (async () => {
+    for await (const event of backend.infer(chat, PEER)) {
+      if (event.type === "start") starts++;
+      if (event.type === "text") [text, tokens] = [text + event.text, tokens + event.tokens];
+      if (event.type === "end") ends.push(event);
+    }
+  })();
+  await until(() => tokens >= 10);
+  for await (const event of backend.infer(request("owner", 3), OWNER)) void event;
+  assert.equal(ends.length, 0, "The owner did not wait for the end of it");
+  await peer;
+  const [, , again] = fake.log("generate");
+  const messages = (again?.input as { messages: { role: string; content: string }[] } | undefined)?.messages ?? [];
+  const shown = messages.at(-1)?.content ?? "";
+  assert.deepEqual(messages.map(({ role }) => role), ["user", "assistant"]);
+  assert.ok(text.startsWith(shown) && shown.startsWith("w0 w1 "), shown);
+  const before = shown.split(" ").length;
+  assert.deepEqual([starts, tokens, (again?.parameters as { max_tokens: number }).max_tokens], [1, 400, 400 - before]);
+  assert.deepEqual(ends.map(({ usage }) => usage), [{ prompt_tokens: 2, completion_tokens: 400 }]);
+  assert.deepEqual(fake.log("generate").map(({ reuse }) => reuse), [false, false, false]);
+});
+
+Deno.test("The owner takes the place of a peer's model, too, where all of them are busy", async () => {
+  await using fake = new FakeBackend({ maxLoaded: 1 });
+  const { backend } = fake;
+  let tokens = 0;
+  const leave = new AbortController();
+  const peer = (async () => {
+    const options = { ...PEER, signal: leave.signal };
+    for await (const event of backend.infer({ ...request("#slow=2", 900), model: "theirs" }, options)) {
+      if (event.type === "text") tokens += event.tokens;
+    }
+  })();
+  await until(() => tokens >= 5);
+  for await (const event of backend.infer({ ...request("own", 3), model: "mine" }, OWNER)) void event;
+  const seen = tokens;
+  await until(() => tokens > seen);
+  const loaded = fake.log("load").map(({ path }) => String(path));
+  assert.deepEqual(loaded, ["/models/theirs.gguf", "/models/mine.gguf", "/models/theirs.gguf"]);
+  leave.abort();
+  await assert.rejects(peer, { code: "cancelled" });
+  await until(() => backend.busy === 0 && backend.queued === 0);
+});
+
+Deno.test("The real engine goes on with an answer that was set aside, to its very last token", async () => {
+  await using backend = await realBackend();
+  const asked = (prompt: string, max_tokens: number) => ({
+    model: "arkling",
+    input: { kind: "completion" as const, prompt },
+    parameters: { max_tokens, temperature: 0 },
+  });
+  let [before, after, tokens] = ["", "", 0];
+  let asideOnce = false;
+  for await (const event of backend.infer(asked("The quick brown fox", 400), PEER)) {
+    if (event.type === "end") assert.deepEqual([event.finish_reason, event.usage.completion_tokens], ["length", 400]);
+    if (event.type !== "text") continue;
+    tokens += event.tokens;
+    if (asideOnce) after += event.text;
+    else before += event.text;
+    if (asideOnce || tokens < 20) continue;
+    asideOnce = true;
+    for await (const each of backend.infer(asked("One", 3), OWNER)) void each;
+  }
+  assert.equal(tokens, 400);
+  assert.ok(before.length > 10 && after.length > 10);
 });
