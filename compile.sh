@@ -8,14 +8,15 @@ set -eu
 # runs, and talks to peers wherever they are. Its environment is where the worker's is chosen from.
 NODE_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces'
 
-# The worker, which runs models that came from elsewhere, has neither network nor a place to write. Its environment was
-# chosen by the node. On load node-llama-cpp asks where home is and who runs it.
-WORKER_MAY='--allow-read --allow-env --allow-sys=homedir,uid'
+# The worker, which runs models that came from elsewhere, reads its libraries and its one model, and has neither network
+# nor a place to write; the same as from source, see src/daemon/worker_command.ts. Its environment was chosen by the node.
+# On load node-llama-cpp asks where home is and who runs it. Which libraries it loads was found out before, in a process
+# that may do more and sees no model: that package tries them by running itself.
+WORKER_MAY='--allow-env --allow-sys=homedir,uid'
 
 # What depends on where the program lies stands in the two launchers of the portable executable: node_launcher() and
 # worker_launcher(). The node may run the worker's launcher and nothing else, and may not write the program it is made
-# of. The worker may load the libraries of node-llama-cpp and run itself, which is how that package tries a library
-# before it loads it.
+# of.
 #
 # A compiled executable has one set for both processes, and cannot know its own path here.
 COMPILED_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,homedir,uid
@@ -27,6 +28,10 @@ node_launcher() {
 # Starts ark-node with what it may do. The worker has a launcher of its own, and may do less.
 ark_home=\${0%/*}
 ark_run=--allow-run=\$ark_home/ark-node-worker
+# Deno hands these on to another program only where any program may be run.
+[ -z "\${LD_LIBRARY_PATH-}\${DYLD_LIBRARY_PATH-}" ] || ark_run=--allow-run
+# A crash leaves no core file: prompts and the key would be in it.
+ulimit -c 0
 $(launcher_common)
 exec "\$ark_home/deno" run $RUN_FLAGS --config "\$ark_home/app/deno.json" \\
   $NODE_MAY "\$ark_run" --deny-write="\$ark_home" \\
@@ -37,13 +42,21 @@ EOF
 worker_launcher() {
   cat <<EOF
 #!/bin/sh
-# Starts the process that holds a model. The node runs this and nothing else.
+# Starts the process that holds a model, or the one that looks before which engine works. The node runs this and nothing
+# else, with "model auto|off DATA MODEL READABLE" or "probe auto|off OPTIONS".
 ark_home=\${0%/*}
-ark_run=--allow-run=\$ark_home/deno
 $(launcher_common)
-exec "\$ark_home/deno" run $RUN_FLAGS --config "\$ark_home/app/deno.json" \\
-  $WORKER_MAY --allow-ffi="\$ark_home/app/node_modules" "\$ark_run" \\
-  "\$ark_home/app/main.ts" worker "\$@"
+ark_how=\$2
+if [ "\$1" = probe ]; then
+  set -- '' '' -A "\$ark_home/app/main.ts" worker probe "\$3"
+else
+  set -- "\$3" "\$4" --allow-read="\$ark_home/app/node_modules,\$5" --allow-ffi="\$ark_home/app/node_modules" \\
+    $WORKER_MAY "\$ark_home/app/main.ts" worker
+fi
+ark_data=\$1 ark_model=\$2
+shift 2
+exec /bin/sh "\$ark_home/ark-node-barrier" "\$ark_how" "\$ark_data" "\$ark_model" \\
+  "\$ark_home/deno" run $RUN_FLAGS --config "\$ark_home/app/deno.json" "\$@"
 EOF
 }
 
@@ -52,8 +65,6 @@ RUN_FLAGS='--quiet --no-prompt --cached-only --no-remote --no-lock'
 
 launcher_common() {
   cat <<'EOF'
-# Deno hands these on to another program only where any program may be run.
-[ -z "${LD_LIBRARY_PATH-}${DYLD_LIBRARY_PATH-}" ] || ark_run=--allow-run
 export DENO_DIR="$ark_home/cache" DENO_NO_UPDATE_CHECK=1
 EOF
 }
@@ -290,6 +301,8 @@ make_portable() {
   cp "$deno" "$work/program/deno"
   node_launcher >"$work/program/ark-node"
   worker_launcher >"$work/program/ark-node-worker"
+  (cd "$root" && "$deno" eval 'import { WORKER_BARRIER } from "@ark/node/daemon"; console.log(WORKER_BARRIER)') \
+    >"$work/program/ark-node-barrier" || fail "Cannot write the worker's launcher: deno said why above"
   chmod 755 "$work/program/deno" "$work/program/ark-node" "$work/program/ark-node-worker"
 
   # The same content gives the same file, and so the same cache folder, where tar can do that.
@@ -297,7 +310,7 @@ make_portable() {
   if tar --version 2>/dev/null | grep -q 'GNU tar'; then
     set -- --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --format=ustar
   fi
-  (cd "$work/program" && tar "$@" -cf "$work/payload.tar" deno ark-node ark-node-worker app) ||
+  (cd "$work/program" && tar "$@" -cf "$work/payload.tar" deno ark-node ark-node-worker ark-node-barrier app) ||
     fail "Cannot pack the app: tar said why above"
   gzip -n "$work/payload.tar"
   "$deno" run --no-config --quiet -A - "$work" "$target" "$variant" <<'EOF' >"$work/values"

@@ -5,6 +5,7 @@ import type { Config } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
 import { Denials, introductions, loadAdminToken, localApp, type MeshApp, meshApp, toldAddress } from "@ark/node/http";
 import { type Identity, IdentityError, loadIdentity, type NodeId, unsafeEnvironment } from "@ark/node/identity";
+import type { WorkerProgram } from "@ark/node/inference";
 import { Gate, Neighbourhood, PeerBook, Usage } from "@ark/node/peers";
 import { PeerTable, RemoteBackend, Router } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
@@ -24,7 +25,7 @@ import { observedAnswers } from "./observed_answers.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { StartError } from "./start_error.ts";
-import { workerCommand as ownWorkerCommand } from "./worker_command.ts";
+import { workerProgram } from "./worker_command.ts";
 
 /** Options of {@linkcode startDaemon} beside the configuration. */
 export interface DaemonOptions {
@@ -35,7 +36,7 @@ export interface DaemonOptions {
   /** Takes log lines; the default is standard error. */
   logger?: Logger;
   /** Command of a worker process; the default is this very program. */
-  workerCommand?: readonly string[];
+  workerCommand?: readonly string[] | WorkerProgram;
   /** Reads the environment; the default is the process's. */
   env?: (name: string) => string | undefined;
 }
@@ -82,7 +83,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     await attempt("open the audit log", () => AuditLog.open({ store, mirror: config.paths.audit, logger, events })),
   );
 
-  const engine = engineOf(roles, { config, store, logger, workerCommand: options.workerCommand ?? ownWorkerCommand() });
+  const engine = engineOf(roles, {
+    config,
+    store,
+    logger,
+    workerCommand: options.workerCommand ?? workerProgram(config.paths.root),
+  });
   const scanned = engine?.catalogue.refresh().catch(() => {});
   if (engine !== null) opened.use(engine.backend);
   const client = opened.use(new MeshClient({ identity }));
@@ -197,6 +203,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await within(SCAN_MS, scanned);
   await lock.announce({ pid: Deno.pid, api: `http://${formatAddress(local.address)}` });
 
+  if (engine !== null && engine.catalogue.list().length > 0) engine.backend.warmUp();
   const services: Service[] = [
     { name: "peers", run: (signal) => book.run(signal) },
     { name: "usage", run: (signal) => usage.run(signal) },

@@ -10,10 +10,10 @@
  *
  * @example
  * ```ts
- * import { workerCommand } from "@ark/node/daemon";
+ * import { workerPermissions } from "@ark/node/daemon";
  *
- * const compiled = { standalone: true, execPath: "/usr/bin/ark-node", mainModule: "file:///main.ts", isFile: () => false };
- * console.log(workerCommand(compiled)); // ["/usr/bin/ark-node", "worker"]
+ * console.log(workerPermissions("/app/node_modules", "/models/a.gguf")[0]);
+ * // --allow-read=/app/node_modules,/models/a.gguf
  * ```
  *
  * @module
@@ -22,4 +22,5 @@ export * from "./daemon.ts";
 export { type NodeAddress, runningNode } from "./data_lock.ts";
 export * from "./role.ts";
 export * from "./start_error.ts";
+export * from "./worker_barrier.ts";
 export * from "./worker_command.ts";

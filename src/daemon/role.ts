@@ -1,5 +1,5 @@
 import type { Config, RoleName } from "@ark/node/config";
-import type { LocalBackend } from "@ark/node/inference";
+import type { LocalBackend, WorkerProgram } from "@ark/node/inference";
 import type { ModelCatalogue } from "@ark/node/models";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
@@ -12,8 +12,8 @@ export interface RoleContext {
   store: Store;
   /** The node's log. */
   logger: Logger;
-  /** Command of a worker process. */
-  workerCommand: readonly string[];
+  /** How a worker process is started. */
+  workerCommand: readonly string[] | WorkerProgram;
 }
 
 /** This node's own models and what runs them. Whoever gets it disposes of the backend. */

@@ -1,8 +1,10 @@
+import type { WorkerProgram } from "@ark/node/inference";
 import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { WORKER_BARRIER } from "./worker_barrier.ts";
 
-/** What {@linkcode workerCommand} asks of the runtime. */
+/** What {@linkcode workerProgram} asks of the runtime. */
 export interface Runtime {
   /** Whether this is a compiled executable. */
   standalone: boolean;
@@ -10,6 +12,8 @@ export interface Runtime {
   execPath: string;
   /** URL of the main module. */
   mainModule: string;
+  /** Whether the system has a POSIX shell. */
+  shell: boolean;
   /** Whether there is such a file. */
   isFile(path: string): boolean;
 }
@@ -18,21 +22,79 @@ const RUNTIME: Runtime = {
   standalone: Deno.build.standalone,
   execPath: Deno.execPath(),
   mainModule: Deno.mainModule,
+  shell: Deno.build.os !== "windows",
   isFile: (path) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false,
 };
 
+/** Nothing is fetched, asked for or looked up in the folder where the owner happens to be. */
+const QUIETLY = ["--quiet", "--no-prompt", "--cached-only", "--no-remote", "--no-lock"];
+
 /**
- * The command that starts a worker.
+ * How a worker is started that runs models of strangers, and the process that looks before which engine works.
  *
- * | the node is | command |
- * |---|---|
- * | a compiled executable | itself |
- * | a portable executable, unpacked | the worker's launcher beside its `deno`, which gives the worker fewer permissions |
- * | run from source | the same program under the same `deno` |
+ * | the worker may | from source | portable, container | compiled |
+ * |---|---|---|---|
+ * | use the network | no | no | no, once it has started |
+ * | read | its libraries, its one model | its libraries, its one model | everything, until the model is loaded |
+ * | write, run programs | no | no | no, once it has started |
+ * | load libraries | those of node_modules, until the model is loaded | the same | any, until the model is loaded |
+ * | see the environment | what the node chose | what the node chose | what the node chose |
+ *
+ * "From source" is `deno run`, "portable" the executable of `compile.sh --portable`, whose launcher has the same
+ * permissions, and "compiled" `deno compile`, which has one set of permissions for both processes, so that the worker
+ * gives up what it has by itself. What code in C++ may do is up to {@linkcode WORKER_BARRIER}.
+ *
+ * The process that looks may run programs and read everything. It sees no model, and no worker can start it.
  */
-export function workerCommand({ standalone, execPath, mainModule, isFile }: Runtime = RUNTIME): string[] {
-  if (standalone) return [execPath, "worker"];
+export function workerProgram(data: string, runtime: Runtime = RUNTIME): WorkerProgram {
+  const { standalone, execPath, mainModule, isFile } = runtime;
   const launcher = join(dirname(execPath), "ark-node-worker");
-  if (isFile(launcher)) return [launcher];
-  return [execPath, "run", "-A", fileURLToPath(mainModule), "worker"];
+  const how = (barrier: boolean) => barrier ? "auto" : "off";
+  if (!standalone && isFile(launcher)) {
+    return {
+      probe: ({ gpu, binding, barrier }) => [launcher, "probe", how(barrier), JSON.stringify({ gpu, binding })],
+      worker: ({ model, barrier }) => [launcher, "model", how(barrier), data, model, commaFree(model)],
+    };
+  }
+  const shut = (barrier: boolean, model: string) =>
+    runtime.shell ? ["/bin/sh", "-c", WORKER_BARRIER, "sh", how(barrier), data, model] : [];
+  if (standalone) {
+    return {
+      probe: (options) => [...shut(options.barrier, ""), execPath, ...probeWords(options)],
+      worker: ({ model, barrier }) => [...shut(barrier, model), execPath, "worker"],
+    };
+  }
+  const main = fileURLToPath(mainModule);
+  const config = join(dirname(main), "deno.json");
+  const run = [execPath, "run", ...QUIETLY, ...(isFile(config) ? ["--config", config] : [])];
+  return {
+    probe: (options) => [...shut(options.barrier, ""), ...run, "-A", main, ...probeWords(options)],
+    worker: ({ model, barrier }) => [
+      ...shut(barrier, model),
+      ...run,
+      ...workerPermissions(join(dirname(main), "node_modules"), model),
+      main,
+      "worker",
+    ],
+  };
+}
+
+/** Deno's permissions of a worker. The same stand in the launcher that `compile.sh` makes, and a test compares them. */
+export function workerPermissions(libraries: string, model: string): string[] {
+  return [
+    `--allow-read=${commaFree(libraries)},${commaFree(model)}`,
+    `--allow-ffi=${commaFree(libraries)}`,
+    "--allow-env",
+    "--allow-sys=homedir,uid",
+  ];
+}
+
+function probeWords({ gpu, binding }: { gpu: unknown; binding: unknown }): string[] {
+  return ["worker", "probe", JSON.stringify({ gpu, binding })];
+}
+
+/** A path as Deno takes it in a list, which it parts at commas: where the path has one, the folder before that. */
+function commaFree(path: string): string {
+  const comma = path.indexOf(",");
+  return comma < 0 ? path : dirname(path.slice(0, comma) + "x");
 }

@@ -12,17 +12,19 @@ import type { Backend, InferOptions } from "./backend.ts";
 import { Continuation } from "./continuation.ts";
 import { EventStream } from "./event_stream.ts";
 import { nextStep } from "./schedule.ts";
+import { type ProbedEngine, probeEngine } from "./engine_probe.ts";
 import { WaitingLine } from "./waiting_line.ts";
 import { ownEnvironment, workerEnvironment } from "./worker_environment.ts";
-import { type AnswerListener, WorkerProcess, type WorkerTimes } from "./worker_process.ts";
+import { type AnswerListener, WorkerProcess, type WorkerStart, type WorkerTimes } from "./worker_process.ts";
 import type { GpuChoice } from "./worker/messages.ts";
+import type { WorkerProgram } from "./worker_program.ts";
 
 /** Options of {@linkcode LocalBackend}. */
 export interface LocalBackendOptions {
   /** Finds models by what people call them. */
   catalogue: { find(ref: ModelRef): LocalModel | undefined };
-  /** The program and its arguments that end up in `runWorker()`. */
-  workerCommand: readonly string[];
+  /** The program and its arguments that end up in `runWorker()`, or how to start it with as little as it needs. */
+  workerCommand: readonly string[] | WorkerProgram;
   /** Added to the worker's environment, which is otherwise a few variables of the node's own. */
   workerEnvironment?: Readonly<Record<string, string>>;
   /** Name for people and logs. @default {"local"} */
@@ -57,6 +59,8 @@ export interface LoadedModel {
   contextSize: number;
   /** Compute layer such as `cuda`, or null for the CPU. */
   gpu: string | null;
+  /** What the system keeps from the worker beside Deno's permissions: any of `network`, `data` and `readonly`. */
+  barrier: readonly string[];
   /** Whether it answers a request now. */
   busy: boolean;
 }
@@ -119,16 +123,26 @@ export class LocalBackend implements Backend, AsyncDisposable {
   #averageMs = 1_000;
   #uses = 0;
   #disposed = false;
+  readonly #ending = new AbortController();
+  #probed: Promise<ProbedEngine> | undefined;
 
   /** Makes a backend without any model in memory. */
   constructor(options: LocalBackendOptions) {
     const { name = "local", maxLoaded = 2, maxQueued = 64, workerCommand } = options;
-    if (workerCommand.length === 0) throw new TypeError("workerCommand must name a program");
+    if (Array.isArray(workerCommand) && workerCommand.length === 0) {
+      throw new TypeError("workerCommand must name a program");
+    }
     if (maxLoaded < 1 || maxQueued < 1) throw new RangeError("maxLoaded and maxQueued must be at least 1");
     this.name = name;
     this.#options = options;
     this.#maxLoaded = maxLoaded;
     this.#line = new WaitingLine(maxQueued);
+  }
+
+  /** Looks which engine works here before the first request wants it, where that takes a process of its own. */
+  warmUp(): void {
+    const { workerCommand } = this.#options;
+    if ("probe" in workerCommand) this.#probe(workerCommand).catch(() => {});
   }
 
   /** Requests that run now. */
@@ -188,8 +202,10 @@ export class LocalBackend implements Backend, AsyncDisposable {
     const error = new ArkError("cancelled", "The node is stopping");
     for (const job of this.#line.list()) this.#drop(job, error);
     for (const { job } of this.#residents) if (job !== null) this.#drop(job, error);
+    this.#ending.abort();
     for (const { stop } of this.#residents) stop.abort();
     await Promise.all([...this.#residents].map(({ done }) => done));
+    await this.#probed?.catch(() => {});
   }
 
   #enter(
@@ -286,19 +302,10 @@ export class LocalBackend implements Backend, AsyncDisposable {
       const { code, message } = failure.error;
       return this.#drop(job, new ArkError(code, message, { cause: failure.error, retryAfterSeconds }));
     }
-    const { threads = null, gpu = "auto", vramReserve = null, contextSize = 8_192, logger, workerTimes } =
-      this.#options;
+    const { logger, workerTimes } = this.#options;
     const worker = new WorkerProcess({
-      command: this.#options.workerCommand,
-      environment: workerEnvironment(ownEnvironment(), this.#options.workerEnvironment),
-      load: {
-        path: job.model.path,
-        parameters: job.model.parameterCount,
-        context_size: contextSize,
-        threads,
-        gpu,
-        vram_reserve: vramReserve,
-      },
+      prepare: () => this.#prepare(job.model),
+      environment: this.#environment(),
       logger,
       times: workerTimes ?? {},
     });
@@ -320,6 +327,41 @@ export class LocalBackend implements Backend, AsyncDisposable {
     resident.done = this.#live(resident);
   }
 
+  /** How the worker of a model is started. */
+  async #prepare({ path, parameterCount }: LocalModel): Promise<WorkerStart> {
+    const { workerCommand, threads = null, gpu = "auto", vramReserve = null, contextSize = 8_192 } = this.#options;
+    const { binding, barrier } = "probe" in workerCommand
+      ? await this.#probe(workerCommand)
+      : { binding: null, barrier: false };
+    return {
+      command: "probe" in workerCommand ? workerCommand.worker({ model: path, barrier }) : workerCommand,
+      load: {
+        binding,
+        path,
+        parameters: parameterCount,
+        context_size: contextSize,
+        threads,
+        gpu,
+        vram_reserve: vramReserve,
+      },
+    };
+  }
+
+  /** Looks which engine works here: once for all workers, and again where it failed. */
+  #probe(program: WorkerProgram): Promise<ProbedEngine> {
+    if (this.#probed === undefined) {
+      const { gpu = "auto", logger } = this.#options;
+      const options = { program, gpu, environment: this.#environment(), logger, signal: this.#ending.signal };
+      this.#probed = probeEngine(options);
+      this.#probed.catch(() => this.#probed = undefined);
+    }
+    return this.#probed;
+  }
+
+  #environment(): Record<string, string> {
+    return workerEnvironment(ownEnvironment(), this.#options.workerEnvironment);
+  }
+
   /** The life of one worker, from its start to its end. */
   async #live(resident: Resident): Promise<void> {
     const { worker, stop, model, key } = resident;
@@ -330,7 +372,8 @@ export class LocalBackend implements Backend, AsyncDisposable {
       if (loaded !== undefined) {
         const ms = performance.now() - began;
         const { context_size, gpu, engine, threads } = loaded;
-        resident.loaded = { id: model.id, pid: worker.pid, since: Date.now(), contextSize: context_size, gpu };
+        const { pid, barrier } = worker;
+        resident.loaded = { id: model.id, pid, since: Date.now(), contextSize: context_size, gpu, barrier };
         const fields = { model: model.id, pid: worker.pid, ms, version: engine, count: threads };
         this.#options.logger?.info("Loaded a model", fields);
         this.#loadedNow(resident, ms);

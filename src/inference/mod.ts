@@ -40,6 +40,9 @@
  */
 export * from "./backend.ts";
 export * from "./local_backend.ts";
+export { type ProbedEngine, probeEngine, type ProbeOptions } from "./engine_probe.ts";
+export type { WorkerProgram } from "./worker_program.ts";
+export { runProbe } from "./worker/probe.ts";
 export type { WorkerTimes } from "./worker_process.ts";
 export * from "./worker/engine.ts";
 export type { GpuChoice } from "./worker/messages.ts";

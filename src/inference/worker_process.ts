@@ -19,14 +19,20 @@ export interface AnswerListener {
   fail(error: ArkError): void;
 }
 
-/** Options of {@linkcode WorkerProcess}. */
-export interface WorkerProcessOptions {
+/** How a worker is started. */
+export interface WorkerStart {
   /** The program and its arguments. */
   command: readonly string[];
-  /** The whole environment of the process. */
-  environment: Readonly<Record<string, string>>;
   /** The model. */
   load: EngineLoad;
+}
+
+/** Options of {@linkcode WorkerProcess}. */
+export interface WorkerProcessOptions {
+  /** Says how to start it, once that is known. */
+  prepare(): Promise<WorkerStart>;
+  /** The whole environment of the process. */
+  environment: Readonly<Record<string, string>>;
   /** Hears what the process writes to its standard error, at level debug. */
   logger?: Pick<Logger, "debug"> | undefined;
   /** Times in milliseconds. */
@@ -72,6 +78,7 @@ export class WorkerProcess {
   #input: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #answer: { id: number; listener: AnswerListener } | undefined;
   #requests = 0;
+  #barrier: readonly string[] = [];
   #failure: ArkError | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -93,6 +100,14 @@ export class WorkerProcess {
     return this.#child?.pid ?? 0;
   }
 
+  /**
+   * What the system shuts the process in with, beside Deno's permissions: `network`, `data` and `readonly` where it has
+   * no network, no data directory and no place to write. As it said before it had a model.
+   */
+  get barrier(): readonly string[] {
+    return this.#barrier;
+  }
+
   /** Fulfilled when the model is in memory, rejected with an ArkError when it will not be. */
   get ready(): Promise<EngineModel> {
     return this.#ready.promise;
@@ -106,12 +121,17 @@ export class WorkerProcess {
   async run(signal: AbortSignal): Promise<void> {
     const stop = () => void this.#stop();
     try {
-      const child = this.#start();
-      signal.addEventListener("abort", stop);
-      if (signal.aborted) stop();
-      this.#send({ type: "load", ...this.#options.load });
-      await Promise.all([this.#read(child), this.#log(child)]);
-      await this.#end(child);
+      this.#state = "starting";
+      const start = await this.#prepared(signal);
+      if (start === null) this.#state = "stopping";
+      else {
+        const child = this.#start(start.command);
+        signal.addEventListener("abort", stop);
+        if (signal.aborted) stop();
+        this.#send({ type: "load", ...start.load });
+        await Promise.all([this.#read(child), this.#log(child)]);
+        await this.#end(child);
+      }
     } catch (error) {
       this.#fail(error instanceof ArkError ? error : broken("The engine's process could not be run", error));
     } finally {
@@ -142,8 +162,20 @@ export class WorkerProcess {
     this.#within(this.#times.cancel, "The engine did not end a request that was cancelled");
   }
 
-  #start(): Deno.ChildProcess {
-    const [program = "", ...args] = this.#options.command;
+  /** Waits for what it takes to start, or for the order to stop: then null. */
+  async #prepared(signal: AbortSignal): Promise<WorkerStart | null> {
+    const aborted = Promise.withResolvers<null>();
+    const abort = () => aborted.resolve(null);
+    signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
+    try {
+      return await Promise.race([aborted.promise, this.#options.prepare()]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  #start([program = "", ...args]: readonly string[]): Deno.ChildProcess {
     const child = new Deno.Command(program, {
       args,
       clearEnv: true,
@@ -156,7 +188,6 @@ export class WorkerProcess {
     this.#input = child.stdin.getWriter();
     // A broken pipe is no news: the end of the process is noticed by its output.
     this.#input.closed.catch(() => {});
-    this.#state = "starting";
     this.#within(this.#times.hello, "The engine's process did not answer");
     return child;
   }
@@ -180,6 +211,7 @@ export class WorkerProcess {
     switch (message.type) {
       case "hello":
         if (expected !== "starting hello" || message.protocol !== WORKER_PROTOCOL) throw unexpected();
+        this.#barrier = message.barrier;
         this.#state = "loading";
         return this.#within(this.#times.load, "The engine took too long to load the model");
       case "loaded":

@@ -28,6 +28,7 @@ Deno.test("LocalBackend tells its worker the request and nothing about who asks"
   const [start, load, generate] = logged.log();
   assert.deepEqual(load, {
     type: "load",
+    binding: null,
     path: "/models/fake.gguf",
     parameters: 1_000,
     context_size: 77,

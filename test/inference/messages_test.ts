@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { decodeWorkerMessage, type WorkerMessage } from "../../src/inference/worker/messages.ts";
 
 const MESSAGES: WorkerMessage[] = [
-  { type: "hello", protocol: 1 },
+  { type: "hello", protocol: 1, barrier: ["network", "data"] },
   { type: "loaded", context_size: 1024, threads: 1, gpu: null, engine: "llama.cpp v1" },
   { type: "loaded", context_size: 1024, threads: 8, gpu: "cuda", engine: "llama.cpp v1" },
   { type: "failed", message: "No memory" },

@@ -14,10 +14,18 @@ interface Run extends AsyncDisposable {
 }
 
 function run(name: string, path = FIXTURE): Run {
+  const load = {
+    binding: null,
+    path,
+    parameters: 9e6,
+    context_size: 512,
+    threads: 1,
+    gpu: "off",
+    vram_reserve: null,
+  } as const;
   const worker = new WorkerProcess({
-    command: workerCommand(name),
+    prepare: () => Promise.resolve({ command: workerCommand(name), load }),
     environment: workerEnvironment(Deno.env.toObject()),
-    load: { path, parameters: 9e6, context_size: 512, threads: 1, gpu: "off", vram_reserve: null },
   });
   const stop = new AbortController();
   const ended = worker.run(stop.signal).then(() => null, toArkError);

@@ -1,4 +1,4 @@
-import { runWorker } from "@ark/node/inference";
+import { runProbe, runWorker } from "@ark/node/inference";
 import { type Command, EXIT } from "../command.ts";
 
 /** The child process that holds a model; the node starts it. */
@@ -8,8 +8,9 @@ export const WORKER: Command = {
   usage: "",
   flags: {},
   hidden: true,
-  async run() {
-    await runWorker();
+  async run({ words: [what, options] }) {
+    if (what === "probe") await runProbe(JSON.parse(options ?? "{}"));
+    else await runWorker();
     return EXIT.ok;
   },
 };

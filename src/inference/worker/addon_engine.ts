@@ -9,10 +9,10 @@ import type {
 } from "node-llama-cpp";
 import { detokenizeFor, promptModel } from "./addon_vocabulary.ts";
 import { AnswerWriter, PENALTY_TOKENS } from "./answer_writer.ts";
+import { type LlamaSettings, openBinding, searchLlama } from "./binding.ts";
 import type { Detokenize } from "./detokenizer.ts";
 import type { Engine, EngineGenerateOptions, EngineLoad, EngineModel, EngineRequest, EngineResult } from "./engine.ts";
 import { logError, logLine } from "./log.ts";
-import type { GpuChoice } from "./messages.ts";
 import { PromptBuilder } from "./prompt.ts";
 import { threadsFor } from "./threads.ts";
 
@@ -65,19 +65,15 @@ export class AddonEngine implements Engine {
   }
 
   async #load(options: EngineLoad, logger: Complaints): Promise<EngineModel> {
-    const { path, parameters, context_size, threads, gpu, vram_reserve } = options;
+    const { binding, path, parameters, context_size, threads, gpu, vram_reserve } = options;
     const addon = await import("node-llama-cpp");
     const { size } = await Deno.stat(path);
-    const llama = await addon.getLlama({
-      gpu: gpuOption(gpu),
-      build: "never",
-      skipDownload: true,
-      progressLogs: false,
-      maxThreads: 1,
+    const settings: LlamaSettings = {
       ...(vram_reserve === null ? {} : { vramPadding: vram_reserve }),
       logLevel: addon.LlamaLogLevel.warn,
       logger: (level, message) => logger.hear(level, message),
-    });
+    };
+    const llama = await (binding === null ? searchLlama(gpu, settings) : openBinding(binding, settings));
     const count = threads ?? threadsFor({ parameters, bytes: size, cores: llama.cpuMathCores });
     llama.maxThreads = count;
     const model = await loadModel(llama, path);
@@ -252,10 +248,6 @@ function seedOf(seed: number | undefined): number {
 function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
-}
-
-function gpuOption(gpu: GpuChoice): "auto" | "cuda" | "vulkan" | "metal" | false {
-  return gpu === "off" ? false : gpu;
 }
 
 async function loadModel(llama: Llama, path: string): Promise<LlamaModel> {

@@ -1,8 +1,24 @@
 import type { FinishReason, GenerationParameters, InferenceInput, Usage } from "@ark/node/protocol";
 import type { GpuChoice } from "./messages.ts";
 
+/** A build of llama.cpp that was found to work on this machine. */
+export interface EngineBinding {
+  /** Absolute path of the library that Deno loads. */
+  path: string;
+  /** Folder with builds for more processors, or null. */
+  extensions: string | null;
+  /** Compute layer that it was built for; false is the CPU. */
+  build: "cuda" | "vulkan" | "metal" | false;
+  /** Compute layer that it found here. */
+  gpu: "cuda" | "vulkan" | "metal" | false;
+  /** Which llama.cpp it is. */
+  release: { repo: string; release: string };
+}
+
 /** Which model to load, and how. */
 export interface EngineLoad {
+  /** The build to use, or null to look for one, which needs the permission to run programs. */
+  binding: EngineBinding | null;
   /** Absolute path of the GGUF file. */
   path: string;
   /** Number of parameters. */

@@ -51,7 +51,7 @@ export type NodeMessage =
  * | `error` | the request ended otherwise |
  */
 export type WorkerMessage =
-  | { type: "hello"; protocol: number }
+  | { type: "hello"; protocol: number; barrier: string[] }
   | ({ type: "loaded" } & EngineModel)
   | { type: "failed"; message: string }
   | { type: "start"; id: number; prompt_tokens: number }
@@ -84,7 +84,10 @@ export function decodeWorkerMessage(value: unknown): WorkerMessage {
     const { id } = message;
     switch (message.type) {
       case "hello":
-        if (count(message.protocol)) return { type: "hello", protocol: message.protocol };
+        if (count(message.protocol) && Array.isArray(message.barrier)) {
+          const barrier = message.barrier.slice(0, 8).map(sentence);
+          return { type: "hello", protocol: message.protocol, barrier };
+        }
         break;
       case "loaded":
         return decodeLoaded(message);

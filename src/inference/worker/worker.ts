@@ -1,4 +1,5 @@
 import { ArkError, reasonOf, toArkError } from "@ark/node/protocol";
+import { confineBeforeLoading, confineOnceLoaded } from "./confine.ts";
 import type { Engine } from "./engine.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import { consoleToStandardError } from "./log.ts";
@@ -19,9 +20,10 @@ export interface WorkerOptions {
  */
 export async function runWorker({ engine, observe }: WorkerOptions = {}): Promise<void> {
   consoleToStandardError();
+  const barrier = barriers();
   const worker = new Worker(engine);
   const reader = new FrameReader();
-  send({ type: "hello", protocol: WORKER_PROTOCOL });
+  send({ type: "hello", protocol: WORKER_PROTOCOL, barrier });
   for await (const chunk of Deno.stdin.readable) {
     for (const message of reader.push(chunk)) {
       observe?.(message);
@@ -31,13 +33,21 @@ export async function runWorker({ engine, observe }: WorkerOptions = {}): Promis
   exit();
 }
 
+/** What the system shuts this process in with, as the script that started it says. */
+function barriers(): string[] {
+  return Deno.env.get("ARK_BARRIER")?.split(",") ?? [];
+}
+
 /** One model, one request at a time. */
 class Worker {
   #engine: Engine | undefined;
   #running: { id: number; controller: AbortController } | undefined;
 
+  readonly #confined: boolean;
+
   constructor(engine: Engine | undefined) {
     this.#engine = engine;
+    this.#confined = engine === undefined;
   }
 
   /** Does what a message asks for, without waiting for it: a cancel must be read while a request runs. */
@@ -49,8 +59,11 @@ class Worker {
 
   async #load(message: Extract<NodeMessage, { type: "load" }>): Promise<void> {
     try {
-      this.#engine ??= new (await import("./addon_engine.ts")).AddonEngine();
-      send({ type: "loaded", ...await this.#engine.load(message) });
+      const engine = this.#engine ??= new (await import("./addon_engine.ts")).AddonEngine();
+      if (this.#confined && message.binding !== null) await confineBeforeLoading();
+      const model = await engine.load(message);
+      if (this.#confined) await confineOnceLoaded();
+      send({ type: "loaded", ...model });
     } catch (error) {
       send({ type: "failed", message: reasonOf(error) });
     }
