@@ -18,6 +18,7 @@
  *
  * @module
  */
+export * from "./core_files.ts";
 export * from "./daemon.ts";
 export { type NodeAddress, runningNode } from "./data_lock.ts";
 export * from "./role.ts";

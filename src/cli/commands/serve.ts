@@ -1,5 +1,5 @@
 import { type Config, loadConfig, SERVE_FLAGS } from "@ark/node/config";
-import { type Daemon, startDaemon } from "@ark/node/daemon";
+import { type Daemon, forbidCoreFiles, startDaemon } from "@ark/node/daemon";
 import { formatNodeId, formatPublicKey, publicKeyOf } from "@ark/node/identity";
 import { ROLES } from "@ark/node/roles";
 import { formatAddress } from "@ark/node/transport";
@@ -22,11 +22,13 @@ With --json, one line of JSON on standard output tells when the node is ready. L
     const config = await loadConfig({ flags, env });
     // From here on a signal stops the node in an orderly way, also while it starts.
     const told = stopSignal(out);
+    const limited = forbidCoreFiles();
     await using daemon = await startDaemon(config, {
       version,
       roles: ROLES.filter(({ name }) => config.roles.includes(name)),
       env,
     });
+    await limited;
     if (json) out.line(JSON.stringify(ready(daemon, config)));
     else banner(daemon, { config, out, version });
     await told;
