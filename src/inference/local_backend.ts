@@ -21,8 +21,8 @@ import type { WorkerProgram } from "./worker_program.ts";
 
 /** Options of {@linkcode LocalBackend}. */
 export interface LocalBackendOptions {
-  /** Finds models by what people call them. */
-  catalogue: { find(ref: ModelRef): LocalModel | undefined };
+  /** Finds models by what people call them, and looks at one again before it is loaded. */
+  catalogue: { find(ref: ModelRef): LocalModel | undefined; check?(model: LocalModel): Promise<void> };
   /** The program and its arguments that end up in `runWorker()`, or how to start it with as little as it needs. */
   workerCommand: readonly string[] | WorkerProgram;
   /** Added to the worker's environment, which is otherwise a few variables of the node's own. */
@@ -328,7 +328,9 @@ export class LocalBackend implements Backend, AsyncDisposable {
   }
 
   /** How the worker of a model is started. */
-  async #prepare({ path, parameterCount }: LocalModel): Promise<WorkerStart> {
+  async #prepare(model: LocalModel): Promise<WorkerStart> {
+    const { path, parameterCount } = model;
+    await this.#options.catalogue.check?.(model);
     const { workerCommand, threads = null, gpu = "auto", vramReserve = null, contextSize = 8_192 } = this.#options;
     const { binding, barrier } = "probe" in workerCommand
       ? await this.#probe(workerCommand)

@@ -82,7 +82,7 @@ export async function parseGgufHeader(source: ByteSource, size: number): Promise
   const pairCount = atMost(reader.count(), GGUF_LIMITS.pairs, "key-value pairs");
   const metadata = await readMetadata(reader, pairCount);
   const alignment = alignmentOf(metadata);
-  const { elementsByType, end } = await readTensors(reader, tensorCount, alignment);
+  const { elementsByType, end } = await readTensors(reader, tensorCount, { alignment, size });
   const dataOffset = Math.ceil(reader.position / alignment) * alignment;
   if (tensorCount > 0 && dataOffset + end > size) {
     throw new SyntaxError(
@@ -121,7 +121,7 @@ async function readMetadata(reader: GgufReader, count: number): Promise<Map<stri
     await reader.need(8);
     const length = atMost(reader.count(), GGUF_LIMITS.keyBytes, "bytes in a key");
     await reader.need(length + 4);
-    const key = reader.text(length);
+    const key = named(reader.text(length), "a key");
     if (seen.has(key)) throw new SyntaxError("The file's metadata has the same key twice");
     seen.add(key);
     const value = await readValue(reader, reader.u32());
@@ -192,16 +192,17 @@ function alignmentOf(metadata: ReadonlyMap<string, GgufScalar>): number {
 async function readTensors(
   reader: GgufReader,
   count: number,
-  alignment: number,
+  { alignment, size }: { alignment: number; size: number },
 ): Promise<{ elementsByType: Map<string, number>; end: number }> {
   const elementsByType = new Map<string, number>();
   const names = new Set<string>();
   let end = 0;
+  let total = 0;
   for (let i = 0; i < count; i++) {
     if (!reader.has(8)) await reader.need(8);
     const length = atMost(reader.count(), GGUF_LIMITS.tensorNameBytes, "bytes in a tensor's name");
     await reader.need(length + 4);
-    const name = reader.text(length);
+    const name = named(reader.text(length), "a tensor");
     if (names.has(name)) throw new SyntaxError("The file has two tensors of the same name");
     names.add(name);
     const dimensions = atMost(reader.u32(), GGUF_LIMITS.dimensions, "dimensions in a tensor");
@@ -210,6 +211,9 @@ async function readTensors(
     const offset = reader.count();
     if (offset % alignment !== 0) throw new SyntaxError("The file has a tensor that is not aligned");
     end = Math.max(end, safe(offset + bytes));
+    // Data that tensors share would let the loader add up far more bytes than there are.
+    total = safe(total + bytes);
+    if (total > size) throw new SyntaxError("The file has tensors that lie over each other, or beyond its end");
     elementsByType.set(type, safe((elementsByType.get(type) ?? 0) + elements));
   }
   return { elementsByType, end };
@@ -235,6 +239,12 @@ function takeShape(reader: GgufReader, dimensions: number): { type: string; elem
 function safe(value: number): number {
   if (!Number.isSafeInteger(value)) throw new SyntaxError("The file has a tensor that is too large for any file");
   return value;
+}
+
+/** A name as the loader sees it, too: in C it ends at a zero, and so might be another one's. */
+function named(name: string, what: string): string {
+  if (name === "" || name.includes("\0")) throw new SyntaxError(`The file has ${what} without a proper name`);
+  return name;
 }
 
 function atMost(value: number, limit: number, what: string): number {

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { ModelRef } from "@ark/node/protocol";
+import { ArkError, type ModelRef } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
 import { type DigestCache, MemoryDigestCache, storeDigestCache } from "./digest_cache.ts";
@@ -71,6 +71,27 @@ export class ModelCatalogue {
     const name = wanted.replace(/:latest$/, "");
     const byName = this.#models.filter((model) => model.name === name);
     return byName.length === 1 ? byName[0] : undefined;
+  }
+
+  /**
+   * Reads a model's header once more, right before it is handed to the engine: what was written since the last scan has
+   * not met the parser yet.
+   *
+   * @throws {ArkError} `model_not_found` where the file is gone, changed or is no model any more.
+   */
+  async check({ id, path, size, mtimeMs }: LocalModel): Promise<void> {
+    try {
+      const now = await Deno.stat(path);
+      if (now.size === size && Math.trunc(now.mtime?.getTime() ?? 0) === mtimeMs) {
+        await readGgufHeader(path);
+        return;
+      }
+    } catch (error) {
+      if (error instanceof SyntaxError) {
+        throw new ArkError("model_not_found", `The file of ${id} is no model any more: ${error.message}`);
+      }
+    }
+    throw new ArkError("model_not_found", `The file of ${id} was changed or removed just now; ask again in a while`);
   }
 
   /** Files and folders that cannot be used, each with one sentence. */
