@@ -12,7 +12,7 @@ NODE_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostnam
 # nor a place to write; the same as from source, see src/daemon/worker_command.ts. Its environment was chosen by the node.
 # On load node-llama-cpp asks where home is and who runs it. Which libraries it loads was found out before, in a process
 # that may do more and sees no model: that package tries them by running itself.
-WORKER_MAY='--allow-env --allow-sys=homedir,uid'
+WORKER_MAY='--allow-env --allow-sys=homedir,uid --v8-flags=--max-old-space-size=2048'
 
 # What depends on where the program lies stands in the two launchers of the portable executable: node_launcher() and
 # worker_launcher(). The node may run the worker's launcher and nothing else, and may not write the program it is made

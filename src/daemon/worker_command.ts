@@ -79,13 +79,15 @@ export function workerProgram(data: string, runtime: Runtime = RUNTIME): WorkerP
   };
 }
 
-/** Deno's permissions of a worker. The same stand in the launcher that `compile.sh` makes, and a test compares them. */
+/** Deno's permissions of a worker, and a bound on its memory outside of the engine. The same stand in the launcher that `compile.sh` makes, and a test compares them. */
 export function workerPermissions(libraries: string, model: string): string[] {
   return [
     `--allow-read=${commaFree(libraries)},${commaFree(model)}`,
     `--allow-ffi=${commaFree(libraries)}`,
     "--allow-env",
     "--allow-sys=homedir,uid",
+    // A chat template can ask for any amount of memory.
+    "--v8-flags=--max-old-space-size=2048",
   ];
 }
 

@@ -45,6 +45,8 @@ export interface WorkerTimes {
   hello: number;
   /** To load the model. @default {900000} */
   load: number;
+  /** To turn a request into tokens: a chat template is a program in the model's file, and may not end. @default {60000} */
+  tokens: number;
   /** To end a request that was cancelled: a batch of a large model on a slow CPU. @default {30000} */
   cancel: number;
   /** To exit when told to. @default {5000} */
@@ -78,6 +80,7 @@ export class WorkerProcess {
   #input: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #answer: { id: number; listener: AnswerListener } | undefined;
   #requests = 0;
+  #cancelled = false;
   #barrier: readonly string[] = [];
   #failure: ArkError | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -85,7 +88,7 @@ export class WorkerProcess {
   /** Makes a worker that is not run yet. */
   constructor(options: WorkerProcessOptions) {
     this.#options = options;
-    this.#times = { hello: 60_000, load: 900_000, cancel: 30_000, exit: 5_000, ...options.times };
+    this.#times = { hello: 60_000, load: 900_000, tokens: 60_000, cancel: 30_000, exit: 5_000, ...options.times };
     // Whoever waits for it hears of a failure; where nobody does, `run()` tells it.
     this.#ready.promise.catch(() => {});
   }
@@ -150,8 +153,13 @@ export class WorkerProcess {
   answer(request: EngineRequest, listener: AnswerListener): void {
     if (this.#state !== "ready" || this.#answer !== undefined) throw new TypeError("The worker cannot take a request");
     const id = ++this.#requests;
+    this.#cancelled = false;
     this.#answer = { id, listener };
     this.#send({ type: "generate", id, ...request });
+    this.#within(
+      this.#times.tokens,
+      "The engine could not read the prompt in time: the model's chat template may not end",
+    );
   }
 
   /** Ends the request that runs. Its listener hears of it; where it takes too long, the process is ended. */
@@ -159,6 +167,7 @@ export class WorkerProcess {
     const answer = this.#answer;
     if (answer === undefined || this.#state !== "ready") return;
     this.#send({ type: "cancel", id: answer.id });
+    this.#cancelled = true;
     this.#within(this.#times.cancel, "The engine did not end a request that was cancelled");
   }
 
@@ -226,6 +235,8 @@ export class WorkerProcess {
     const { listener } = this.#answer;
     switch (message.type) {
       case "start":
+        // A cancel has a time of its own.
+        if (!this.#cancelled) clearTimeout(this.#timer);
         return listener.start(message.prompt_tokens);
       case "text":
         return listener.text(message.text, message.tokens);

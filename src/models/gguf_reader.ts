@@ -15,8 +15,8 @@ const DECODER = new TextDecoder();
 export class GgufReader {
   readonly #source: ByteSource;
   readonly #limit: number;
-  readonly #buffer = new Uint8Array(CHUNK_BYTES);
-  readonly #view = new DataView(this.#buffer.buffer);
+  readonly #buffer: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
   #start = 0;
   #end = 0;
   #consumed = 0;
@@ -25,6 +25,8 @@ export class GgufReader {
   constructor(source: ByteSource, limit: number) {
     this.#source = source;
     this.#limit = limit;
+    this.#buffer = new Uint8Array(Math.min(CHUNK_BYTES, limit));
+    this.#view = new DataView(this.#buffer.buffer);
   }
 
   /** Bytes taken so far. */

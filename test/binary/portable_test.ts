@@ -172,7 +172,7 @@ test("Two nodes of it answer one question: asked at one, answered by the other's
   // The launcher's text in compile.sh and the command from source allow the same.
   const model = `${FIXTURES}/arkling-9m-q4_0.gguf`;
   assert.deepEqual(
-    worker.filter((word) => word.startsWith("--allow")).sort(),
+    worker.filter((word) => /^--(allow|v8)/.test(word)).sort(),
     workerPermissions(`${home}/app/node_modules`, await Deno.realPath(model)).sort(),
   );
   const node = await commandLine(b.ready.pid);

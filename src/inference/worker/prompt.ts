@@ -23,6 +23,8 @@ export interface PromptModel {
 /** Characters that Unicode keeps out of all texts; the numbers between them name a control text. */
 const OPEN = "\uFDD0";
 const CLOSE = "\uFDD1";
+/** Longest text that a template may make, in characters: several times what a request may hold. */
+const MOST_TEXT = 8 << 20;
 const MARK_REGEXP = /\uFDD0(\d+)\uFDD1/;
 
 /**
@@ -92,6 +94,12 @@ export class PromptBuilder {
         "bad_request",
         "The model's chat template refuses these messages: it may not know the system role, or want user and assistant " +
           "to take turns",
+      );
+    }
+    if (text.length > MOST_TEXT) {
+      throw new ArkError(
+        "bad_request",
+        "The model's chat template makes a text of these messages that is far too long",
       );
     }
     return continues ? upTo(text, last.content) : text;
