@@ -25,8 +25,8 @@ export interface TestNodeOptions {
   data?: string;
   /** Roles. @default {"compute,gateway"} */
   role?: string;
-  /** `worker_main` for the real engine. @default {"fake_worker"} */
-  worker?: "fake_worker" | "worker_main";
+  /** `worker_main` for the real engine, `observed_worker` for one that writes down what it reused. @default {"fake_worker"} */
+  worker?: "fake_worker" | "worker_main" | "observed_worker";
 }
 
 /** What an admin call answered. */

@@ -1,6 +1,6 @@
 /**
  * A worker with the real engine that writes down what it was asked and what it took from the request before: a line of
- * JSON per request, `{ prompt, reuse, reused }`, in the file that `OBSERVED_LOG` names.
+ * JSON per request, `{ prompt, reuse, reused }`, in the file that `FAKE_WORKER_LOG` names.
  */
 import { type Engine, type EngineGenerateOptions, type EngineRequest, runWorker } from "@ark/node/inference";
 import { AddonEngine } from "../../src/inference/worker/addon_engine.ts";
@@ -17,7 +17,7 @@ class ObservedEngine implements Engine {
     const { input, reuse } = request;
     const prompt = input.kind === "chat" ? input.messages.map(({ content }) => content).join("\n") : input.prompt;
     const line = JSON.stringify({ prompt, reuse, reused: result.reused_tokens });
-    Deno.writeTextFileSync(Deno.env.get("OBSERVED_LOG") ?? "", line + "\n", { append: true });
+    Deno.writeTextFileSync(Deno.env.get("FAKE_WORKER_LOG") ?? "", line + "\n", { append: true });
     return result;
   }
 }
