@@ -6,6 +6,9 @@
  * - A part that works in the background and fails is started again; the others go on.
  * - {@linkcode Daemon.drain} lets running answers end; disposing closes everything in the reverse order.
  *
+ * - The engine's process is held by Deno's permissions ({@linkcode workerProgram} has the table), and on Linux by the
+ *   system as well ({@linkcode WORKER_BARRIER}). No crash leaves a core file ({@linkcode forbidCoreFiles}).
+ *
  * What a node is beside that is decided by its {@linkcode Role}s.
  *
  * @example

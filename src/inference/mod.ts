@@ -17,6 +17,11 @@
  * - The text of a chat message cannot become a control token of the model; a raw prompt can hold them.
  * - Text of prompts and answers is in no log and in no error.
  *
+ * - A worker that is started by a {@linkcode WorkerProgram} has as few permissions as its work needs, and gives up the
+ *   rest once its model is loaded. Which build of the engine fits is found out before, by a process that sees no model.
+ * - A chat template is a program from the model's file. It can call nothing, and one that does not end costs its worker.
+ * - The header of a file is read again right before the engine gets it, so that it never gets one which was refused.
+ *
  * Not promised: more than one request at a time per model (the pinned binding mixes up sequences of one context);
  * that an engine stays within its memory.
  *

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { WORKER_BARRIER, workerProgram } from "@ark/node/daemon";
+import { WORKER_BARRIER, workerPermissions, workerProgram } from "@ark/node/daemon";
 import { workerEnvironment } from "../../src/inference/worker_environment.ts";
-import { finished } from "../support/node_process.ts";
+import { FIXTURES, MODEL } from "../mesh/test_node.ts";
+import { cleanEnvironment, finished, NodeProcess } from "../support/node_process.ts";
 import { withDirectory } from "../support/temporary.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -49,7 +50,7 @@ async function attempts(command: readonly string[], place: Place): Promise<{ tri
 }
 
 /** The worker's command from source with the list of forbidden actions in the place of the program. */
-function probing({ data, model }: Place, barrier: boolean): string[] {
+function probing({ data, model }: Place): string[] {
   const runtime = {
     standalone: false,
     execPath: Deno.execPath(),
@@ -57,7 +58,7 @@ function probing({ data, model }: Place, barrier: boolean): string[] {
     shell: true,
     isFile: () => false,
   };
-  const command = workerProgram(data, runtime).worker({ model, barrier });
+  const command = workerProgram(data, runtime).worker({ model, barrier: false });
   assert.deepEqual(command.slice(-2), [`${ROOT}main.ts`, "worker"]);
   return [...command.slice(0, -2), PROBE];
 }
@@ -75,7 +76,7 @@ async function hasBarrier(): Promise<boolean> {
 
 Deno.test("T58: Of forty forbidden actions a worker can do none, by Deno's permissions alone", async () => {
   await withPlace(async (place) => {
-    const { tried, cameOff } = await attempts(probing(place, false), place);
+    const { tried, cameOff } = await attempts(probing(place), place);
     assert.deepEqual(cameOff, []);
     assert.ok(tried.length >= 40, `Only ${tried.length} were tried`);
     // The list says something only where the actions come off without the permissions.
@@ -148,4 +149,35 @@ Deno.test("WORKER_BARRIER runs the worker where the system has nothing to hold i
     env,
   });
   assert.deepEqual([code, stdout], [0, ".\n0\n"]);
+});
+
+Deno.test("T58: The worker of a running node is held by Deno and, where it can, by the system; and it answers", async () => {
+  const env = { ...cleanEnvironment(), ARK_SECRET: "secret" };
+  await using node = await NodeProcess.start({ name: "N", args: ["--no-mdns", "--models", FIXTURES], env });
+  const asked = await fetch(`${node.ready.api}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: MODEL, prompt: "The node is", max_tokens: 4 }),
+  });
+  assert.equal(asked.status, 200, await asked.text());
+  const { models } = await node.json<{ models: { loaded: { pid: number; barrier: string[] }[] } }>("status");
+  const [worker, ...more] = models.loaded;
+  assert.ok(worker !== undefined && more.length === 0);
+  assert.match((await node.cli("status")).stdout, /^ {2}held {4}arkling:9m-q4_0: by Deno's permissions/m);
+  if (Deno.build.os !== "linux") return;
+
+  const read = (name: string) => Deno.readTextFileSync(`/proc/${worker.pid}/${name}`);
+  const command = read("cmdline").split("\0").slice(0, -1);
+  const allowed = command.filter((word) => /^(-A|--allow|--v8)/.test(word));
+  const model = await Deno.realPath(`${FIXTURES}/arkling-9m-q4_0.gguf`);
+  assert.deepEqual(allowed, workerPermissions(`${ROOT}node_modules`, model));
+  assert.match(read("limits"), /^Max core file size\s+0\s+0\s/m);
+  if (!await hasBarrier()) return assert.deepEqual(worker.barrier, []);
+  assert.deepEqual(worker.barrier, ["network", "data", "readonly"]);
+  assert.match(read("status"), /^CapEff:\t0000000000000000$/m);
+  assert.match(read("status"), /^NoNewPrivs:\t1$/m);
+  for (const kind of ["net", "mnt", "ipc", "user"]) {
+    const [own, its] = [Deno.pid, worker.pid].map((pid) => Deno.readLinkSync(`/proc/${pid}/ns/${kind}`));
+    assert.notEqual(its, own, kind);
+  }
 });

@@ -7,6 +7,7 @@ import { answerOf, asking } from "./backend_contract.ts";
 import { alive, realBackend } from "./local_fixture.ts";
 
 const FIXTURE = "test/fixtures/arkling-9m-q4_0.gguf";
+const LITTLE_ENDIAN = true;
 const MESSAGES = [{ role: "user" as const, content: "Hello" }];
 
 /** What a template gives, as plain text. */
@@ -78,7 +79,7 @@ async function withTemplate(directory: string, template: string): Promise<void> 
   const text = new TextDecoder("latin1").decode(bytes);
   const key = "tokenizer.chat_template";
   const at = text.indexOf(key) + key.length + 4;
-  const length = new DataView(bytes.buffer).getUint32(at, true);
+  const length = new DataView(bytes.buffer).getUint32(at, LITTLE_ENDIAN);
   assert.ok(template.length <= length, `Only ${length} characters fit`);
   bytes.set(new TextEncoder().encode(template.padEnd(length)), at + 8);
   await Deno.writeFile(`${directory}/hostile.gguf`, bytes);

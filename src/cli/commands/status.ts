@@ -45,11 +45,25 @@ export const STATUS: Command = {
         loaded ? `; in memory: ${loaded}` : ""
       }${waiting}`,
     );
+    for (const { id, barrier } of models.loaded) out.line(`  held    ${id}: ${heldBy(barrier)}`);
     out.line(`  peers   ${peers.approved} approved, ${peers.ready} ready; ${peers.pending} waiting for your approval`);
     for (const fault of status.faults) out.line(`  fault   ${fault}`);
     return EXIT.ok;
   },
 };
+
+/** What keeps an engine from doing harm, in words. */
+function heldBy(barrier: readonly string[]): string {
+  const names: Record<string, string> = {
+    network: "no network",
+    data: "no data directory",
+    readonly: "nothing to write",
+  };
+  const kept = barrier.flatMap((name) => names[name] ?? []);
+  return kept.length === 0
+    ? "by Deno's permissions alone; this system has no namespaces for it"
+    : `by Deno's permissions and the system (${kept.join(", ")})`;
+}
 
 function duration(seconds: number): string {
   if (seconds < 120) return `${seconds} s`;
