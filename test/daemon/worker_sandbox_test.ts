@@ -41,7 +41,10 @@ async function withPlace(test: (place: Place) => Promise<void>): Promise<void> {
 }
 
 /** Runs the list of forbidden actions with a command in which it stands in the program's place. */
-async function attempts(command: readonly string[], place: Place): Promise<{ tried: string[]; cameOff: string[] }> {
+async function attempts(
+  command: readonly string[],
+  place: Place & { confine?: boolean },
+): Promise<{ tried: string[]; cameOff: string[] }> {
   const [program = "", ...args] = command;
   const env = workerEnvironment({ ...Deno.env.toObject(), ARK_SECRET: "secret" });
   const { stdout, stderr } = await finished(program, { args: [...args, JSON.stringify(place)], env });
@@ -88,6 +91,13 @@ Deno.test("T58: Of forty forbidden actions a worker can do none, by Deno's permi
         .filter((name) => !/WebSocket|run: signal/.test(name)),
       [],
     );
+  });
+});
+
+Deno.test("T58: A worker that was started with every permission has none left once its model is loaded", async () => {
+  await withPlace(async (place) => {
+    const command = [Deno.execPath(), "run", "-A", "--no-prompt", "--no-lock", PROBE];
+    assert.deepEqual((await attempts(command, { ...place, confine: true })).cameOff, []);
   });
 });
 

@@ -1,7 +1,8 @@
 /**
  * Tries what a worker must not be able to do, and prints as JSON which came off. Started in the place of the program, with
  * the worker's own permissions. Its argument is JSON: `{ data, model, port }`, the node's data directory, the worker's
- * model, and a port of the loopback where somebody listens.
+ * model, and a port of the loopback where somebody listens; with `confine` it first gives up what a worker gives up that
+ * has loaded its model.
  */
 import * as childProcess from "node:child_process";
 import dns from "node:dns/promises";
@@ -9,8 +10,14 @@ import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import process from "node:process";
+import { confineOnceLoaded } from "../../src/inference/worker/confine.ts";
 
-const { data, model, port } = JSON.parse(Deno.args[0] ?? "{}") as { data: string; model: string; port: number };
+const { data, model, port, confine = false } = JSON.parse(Deno.args[0] ?? "{}") as {
+  data: string;
+  model: string;
+  port: number;
+  confine?: boolean;
+};
 const LIBC = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/usr/lib/libSystem.B.dylib"];
 const folder = model.slice(0, model.lastIndexOf("/"));
 
@@ -85,6 +92,7 @@ const ACTIONS: Record<string, () => unknown> = {
   "write: remove the model": () => Deno.removeSync(model),
 };
 
+if (confine) await confineOnceLoaded();
 const cameOff: string[] = [];
 for (const [name, act] of Object.entries(ACTIONS)) {
   try {
@@ -95,6 +103,6 @@ for (const [name, act] of Object.entries(ACTIONS)) {
   }
 }
 // What a worker is for: it still reads its model.
-if (!cameOff.includes("write: remove the model")) Deno.readFileSync(model);
+if (!confine && !cameOff.includes("write: remove the model")) Deno.readFileSync(model);
 await Deno.stdout.write(new TextEncoder().encode(JSON.stringify({ tried: Object.keys(ACTIONS), cameOff }) + "\n"));
 Deno.exit(0);
