@@ -36,6 +36,8 @@ export interface Config {
   readonly peers: readonly PeerAddress[];
   /** Whether mDNS announces and browses. */
   readonly mdns: boolean;
+  /** Whether an approved peer may go on under a new key without the owner's word. */
+  readonly autoRotate: boolean;
   /** Which GPU backend the engine may use. */
   readonly gpu: GpuChoice;
   /** Engine threads; null lets the engine fit them to model and machine. */
@@ -68,6 +70,7 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     help: "neighbour to look for where multicast does not pass; may be repeated",
   },
   "no-mdns": { help: "neither announce nor look for neighbours by mDNS" },
+  "auto-rotate": { help: "let approved peers go on under a new key that their old one signed, without asking" },
   gpu: { value: "WHICH", help: "auto, off, cuda, vulkan or metal (default: auto)" },
   threads: { value: "N", help: "engine threads (default: fits the model and the machine)" },
   context: { value: "TOKENS", help: "most tokens of context per stream (default: 8192)" },
@@ -114,6 +117,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     modelDirectories: [paths.models, ...list("models")],
     peers: list("peer").map(neighbour),
     mdns: flags["no-mdns"] !== true && !switchedOn("no-mdns", env("ARK_NO_MDNS") ?? ""),
+    autoRotate: flags["auto-rotate"] === true || switchedOn("auto-rotate", env("ARK_AUTO_ROTATE") ?? ""),
     gpu: choice("gpu", text("gpu") ?? "auto", ["auto", "off", "cuda", "vulkan", "metal"]),
     threads: threads === undefined ? null : natural("threads", threads, { least: 1, most: availableParallelism() * 2 }),
     contextSize: natural("context", text("context") ?? "8192", { least: 64, most: 1 << 24 }),

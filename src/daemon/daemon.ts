@@ -3,11 +3,21 @@ import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
-import { Denials, introductions, loadAdminToken, localApp, type MeshApp, meshApp, toldAddress } from "@ark/node/http";
-import { type Identity, IdentityError, loadIdentity, type NodeId, unsafeEnvironment } from "@ark/node/identity";
+import {
+  Denials,
+  introductions,
+  loadAdminToken,
+  localApp,
+  type MeshApp,
+  meshApp,
+  ROTATE_PATH,
+  rotateRoute,
+  toldAddress,
+} from "@ark/node/http";
+import { type Identity, type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
 import { Gate, Neighbourhood, PeerBook, Usage } from "@ark/node/peers";
-import { PeerTable, RemoteBackend, Router } from "@ark/node/routing";
+import { PeerTable, RemoteBackend, RotationAnnouncer, Router } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
 import {
@@ -22,6 +32,7 @@ import { lockDataDirectory } from "./data_lock.ts";
 import { LocalServer } from "./local_server.ts";
 import { meteredEvents } from "./metered_events.ts";
 import { observedAnswers } from "./observed_answers.ts";
+import { identityOf, refuseBrokenPin, rotationsOf } from "./own_identity.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { StartError } from "./start_error.ts";
@@ -73,7 +84,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await using opened = new AsyncDisposableStack();
 
   const lock = opened.use(await lockDataDirectory(config.paths));
-  const identity = await identityOf(config.paths.key);
+  const { identity, chain } = await identityOf(config.paths.key, logger);
+  const pinned = refuseBrokenPin(identity, logger);
   const token = await attempt("read the admin token", () => loadAdminToken(config.paths.adminToken));
   const store = opened.use(await attempt("open the database", () => openStore(config.paths.database)));
   const metrics = new Metrics();
@@ -106,6 +118,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       },
       changed: () => table.refresh(),
     }));
+  const rotations = await rotationsOf({ store, book, identity, chain, audit, events, logger, config });
   const neighbourhood = new Neighbourhood({
     self: identity.id,
     probe: (address, { signal }) => presentedKey(address, { signal }),
@@ -123,6 +136,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ownPort: () => mesh?.port ?? 0,
     logger,
   });
+  const ownPort = () => mesh?.port ?? 0;
+  const announcer = new RotationAnnouncer({ self: identity.id, chain, table, client, ownPort, logger });
   const router = new Router({
     name: config.name,
     local: engine,
@@ -161,7 +176,9 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
         identity,
         standing: (id) => book.standing(id),
         handler: (request, caller) => peersApp.fetch(request, caller),
-        introductions: introductions({}),
+        introductions: introductions({
+          [ROTATE_PATH]: rotateRoute({ rotations, asked: (id, address) => neighbourhood.asked(id, address) }),
+        }),
         knock: (caller, url) => {
           neighbourhood.asked(caller.nodeId, toldAddress(url, caller.remote));
           events.emit({ type: "peer", change: "knocked", peer: caller.nodeId });
@@ -188,6 +205,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             accepting: () => accepting,
             neighbourhood,
             table,
+            rotations,
+            rotate: () => prepareRotation(config.paths.key),
             audit,
             events,
             router,
@@ -201,6 +220,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   );
   // A node that is ready knows its models, unless their disk is slow: then it learns of them a little later.
   await within(SCAN_MS, scanned);
+  await pinned;
   await lock.announce({ pid: Deno.pid, api: `http://${formatAddress(local.address)}` });
 
   if (engine !== null && engine.catalogue.list().length > 0) engine.backend.warmUp();
@@ -208,6 +228,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     { name: "peers", run: (signal) => book.run(signal) },
     { name: "usage", run: (signal) => usage.run(signal) },
     { name: "offers", run: (signal) => table.run(signal) },
+    { name: "rotation", run: (signal) => announcer.run(signal) },
     {
       name: "discovery",
       run: (signal) => neighbourhood.run(discoveryOf(config, { identity, logger, port: meshAddress.port }), signal),
@@ -242,15 +263,6 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 function refuseUnsafeEnvironment(env: (name: string) => string | undefined): void {
   const sentence = unsafeEnvironment(env);
   if (sentence !== null) throw new StartError(sentence, { exitCode: 78 });
-}
-
-async function identityOf(path: string): Promise<Identity> {
-  try {
-    return await loadIdentity(path);
-  } catch (error) {
-    if (error instanceof IdentityError) throw new StartError(error.message, { exitCode: 78, cause: error });
-    throw new StartError(`Cannot read or make the key ${path}: ${reasonOf(error)}`, { cause: error });
-  }
 }
 
 function engineOf(roles: readonly Role[], context: Parameters<NonNullable<Role["engine"]>>[0]): OwnEngine | null {

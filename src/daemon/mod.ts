@@ -25,6 +25,7 @@ export * from "./core_files.ts";
 export * from "./daemon.ts";
 export { type NodeAddress, runningNode } from "./data_lock.ts";
 export * from "./role.ts";
+export * from "./rotate_key.ts";
 export * from "./start_error.ts";
 export * from "./worker_barrier.ts";
 export * from "./worker_command.ts";

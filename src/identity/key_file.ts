@@ -40,7 +40,8 @@ async function makeDirectory(directory: string): Promise<void> {
   }
 }
 
-async function readKeyFile(path: string): Promise<Identity | null> {
+/** Reads a key file; null where there is none. Refuses what {@linkcode loadIdentity} refuses. */
+export async function readKeyFile(path: string): Promise<Identity | null> {
   let file: Deno.FsFile;
   try {
     file = await Deno.open(path, { read: true });
@@ -62,16 +63,10 @@ async function readKeyFile(path: string): Promise<Identity | null> {
 }
 
 /** Writes a new key; null when somebody else was faster. */
-async function createKeyFile(path: string): Promise<Identity | null> {
+export async function createKeyFile(path: string): Promise<Identity | null> {
   const identity = generateIdentity();
-  const temporary = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}`);
+  const temporary = await writeBeside(path, identity.privateKeyPem());
   try {
-    {
-      using file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
-      const bytes = new TextEncoder().encode(identity.privateKeyPem());
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-      await file.sync();
-    }
     // A link, unlike a rename, fails when the name exists: a key is never replaced.
     await Deno.link(temporary, path);
     await syncDirectory(dirname(path));
@@ -84,7 +79,34 @@ async function createKeyFile(path: string): Promise<Identity | null> {
   }
 }
 
-async function syncDirectory(directory: string): Promise<void> {
+/** Replaces a file of mode 0600 so that after a power cut there is the old text or the new one, never a part. */
+export async function writeSecret(path: string, text: string): Promise<void> {
+  const temporary = await writeBeside(path, text);
+  try {
+    await Deno.rename(temporary, path);
+    await syncDirectory(dirname(path));
+  } finally {
+    await Deno.remove(temporary).catch(() => {});
+  }
+}
+
+/** Writes a file of mode 0600 durably under a name of its own beside `path`, and returns that name. */
+async function writeBeside(path: string, text: string): Promise<string> {
+  const temporary = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}`);
+  try {
+    using file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
+    const bytes = new TextEncoder().encode(text);
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    await file.sync();
+    return temporary;
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+/** Makes names in a directory durable. */
+export async function syncDirectory(directory: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   using handle = await Deno.open(directory, { read: true });
   await handle.sync();

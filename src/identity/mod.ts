@@ -6,6 +6,8 @@
  * - {@linkcode verify} is strict: weak keys (small order), non-canonical spellings and malleable signatures are refused,
  *   which the runtime alone does not do.
  * - {@linkcode loadIdentity} never starts with a key that other users can read, and never replaces a key file.
+ * - {@linkcode prepareRotation} and {@linkcode finishRotation} give a node another key, with a statement that the old and
+ *   the new one sign. A crash at any point loses neither; whether peers believe the statement is theirs to say (`peers`).
  *
  * Not here: who is trusted (`peers`), and how requests are signed (`transport`).
  *
@@ -25,7 +27,9 @@
  */
 export * from "./environment.ts";
 export * from "./identity.ts";
-export * from "./key_file.ts";
+export { IdentityError, loadIdentity } from "./key_file.ts";
+export * from "./key_rotation.ts";
 export * from "./node_id.ts";
 export { formatPublicKey, isAcceptableKey, parsePublicKey } from "./public_key.ts";
+export * from "./rotation.ts";
 export * from "./verify.ts";

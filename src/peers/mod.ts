@@ -11,6 +11,8 @@
  *   promised when a request is admitted, charged as they are read and written, and kept over a restart.
  * - {@linkcode Neighbourhood}: nodes that were seen. A sighting is a hint to dial; only a node that proved its key is
  *   shown, and being shown gives it nothing.
+ * - {@linkcode Rotations}: peers that go on under another key, as a statement of both keys proves. The owner lets each of
+ *   them, or all of them at once; a change without such a statement is a stranger.
  *
  * Approval is one-way: it says what *that* node may do *here*, and that prompts may be sent to it. Nothing is transitive.
  *
@@ -34,6 +36,7 @@ export * from "./describe_permissions.ts";
 export * from "./gate.ts";
 export * from "./neighbourhood.ts";
 export * from "./peer_book.ts";
+export * from "./rotations.ts";
 export type { TokenSlot } from "./token_window.ts";
 export * from "./usage.ts";
 export * from "./wireguard_key.ts";

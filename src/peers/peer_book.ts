@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { NodeId } from "@ark/node/identity";
+import { formatPublicKey, type NodeId, publicKeyOf } from "@ark/node/identity";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
@@ -159,6 +159,36 @@ export class PeerBook {
       if (this.#fault !== null) throw new ArkError("internal", `This could not be written: ${this.#fault}`);
       await this.#write(peers);
       if (paused === "resumed") this.#replace(peers);
+      return peer;
+    });
+  }
+
+  /**
+   * Puts a peer's new key in the place of its old one, with all that it may do. The old key counts as revoked from then on.
+   *
+   * @throws {ArkError} `bad_request` when the old key is not approved, the new one is known, or the file is malformed;
+   * `internal` when it cannot be written. Nothing has changed then.
+   */
+  succeed(old: NodeId, next: NodeId): Promise<ApprovedPeer> {
+    return this.#exclusive(async () => {
+      await this.#read();
+      if (this.#fault !== null) throw new ArkError("bad_request", `Nothing was changed: ${this.#fault}`);
+      const before = this.get(old);
+      if (before === undefined) throw new ArkError("bad_request", "The old key is not approved any more");
+      if (this.#peers.has(next) || this.standing(next) !== "unknown") {
+        throw new ArkError("bad_request", "The new key is one that this node knows already");
+      }
+      const now = new Date().toISOString();
+      const peer = { ...before, node_id: next, public_key: formatPublicKey(publicKeyOf(next)), approved_at: now };
+      const entries = [...this.#peers].map(([id, entry]): [NodeId, ApprovedPeer] =>
+        id === old ? [next, peer] : [id, entry]
+      );
+      const peers = new Map(entries);
+      // The file first: a crash in between leaves an old key that nobody approved.
+      await this.#write(peers);
+      this.#revoked.set(old, now);
+      this.#replace(peers);
+      await this.#remember({ node_id: old, public_key: before.public_key, name: before.name, revoked_at: now });
       return peer;
     });
   }

@@ -27,4 +27,5 @@
 export * from "./peer_table.ts";
 export * from "./rank.ts";
 export * from "./remote_backend.ts";
+export * from "./rotation_announcer.ts";
 export * from "./router.ts";

@@ -8,6 +8,8 @@ export interface Database {
   model_digests: ModelDigestsTable;
   /** Peers that were approved once and are no more. */
   revoked_peers: RevokedPeersTable;
+  /** Keys that followed others. */
+  rotations: RotationsTable;
   /** What peers used up in the last 24 hours. */
   peer_usage: PeerUsageTable;
 }
@@ -80,4 +82,22 @@ export interface PeerUsageTable {
   saved_at: number;
   /** JSON: a list of `{age_ms, tokens}`, each ten minutes, with the time since they ended. */
   slots: string;
+}
+
+/** A key that says it follows another one. Only the peers module writes here. */
+export interface RotationsTable {
+  /** Node id of the key that was approved here, or that this node had. */
+  old_id: string;
+  /** Node id of the key that follows it. */
+  new_id: string;
+  /** Number of the last rotation on the way. */
+  seq: number;
+  /** `pending`, `contested`, `accepted`, or `own` for this node's own. */
+  state: string;
+  /** The signed statements, as JSON: the evidence. */
+  chain: string;
+  /** When they came, RFC 3339 in UTC. */
+  heard_at: string;
+  /** When the owner decided, RFC 3339 in UTC. */
+  decided_at: string | null;
 }

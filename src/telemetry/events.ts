@@ -3,14 +3,14 @@
  *
  * | type | when |
  * |---|---|
- * | `peer` | a node was seen, is gone, asked without being approved, was approved or revoked |
+ * | `peer` | a node was seen, is gone, asked without being approved, was approved or revoked, has a new key |
  * | `request` | a request began or ended, here or at a peer |
  * | `models` | the catalogue changed |
  * | `audit` | the audit log cannot be written, or can again |
  * | `lost` | this subscriber was too slow: so many events before the next one are missing, so read the state anew |
  */
 export type ArkEvent =
-  | { type: "peer"; change: "seen" | "gone" | "knocked" | "approved" | "revoked"; peer: string }
+  | { type: "peer"; change: "seen" | "gone" | "knocked" | "approved" | "revoked" | "rotated"; peer: string }
   | RequestEvent
   | { type: "models"; count: number }
   | { type: "audit"; available: boolean }

@@ -43,5 +43,6 @@ export * from "./mesh_client.ts";
 export * from "./mesh_limits.ts";
 export * from "./mesh_listener.ts";
 export * from "./peer_address.ts";
+export * from "./pin_check.ts";
 export { DIAL_TIMES, type DialTimes } from "./pinned_connection.ts";
 export * from "./presented_key.ts";

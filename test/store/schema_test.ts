@@ -7,6 +7,7 @@ import {
   openStore,
   type PeerUsageTable,
   type RevokedPeersTable,
+  type RotationsTable,
 } from "@ark/node/store";
 
 type Column = "text" | "text?" | "integer" | "integer?" | "real" | "real?";
@@ -37,6 +38,15 @@ const SCHEMA = {
   revoked_peers: { node_id: "text", public_key: "text", name: "text", revoked_at: "text" } satisfies Columns<
     RevokedPeersTable
   >,
+  rotations: {
+    old_id: "text",
+    new_id: "text",
+    seq: "integer",
+    state: "text",
+    chain: "text",
+    heard_at: "text",
+    decided_at: "text?",
+  } satisfies Columns<RotationsTable>,
   peer_usage: { node_id: "text", saved_at: "integer", slots: "text" } satisfies Columns<PeerUsageTable>,
 } satisfies Record<keyof Database, Record<string, Column>>;
 
@@ -51,6 +61,7 @@ type Columns<Table> = {
 /** Fingerprints of released migrations. A line here is added with its migration and never changes again. */
 const RELEASED: Record<string, string> = {
   "0001_initial": "154c7c49f6049e7c08a7db44d8700944ad9511bf89dfd18d4478af89c857c23c",
+  "0005_rotations": "f52499a1c031835c07e1d24dc325bb4f3d72cac9a06c84bbc8f8b8d4a4a2e106",
   "0006_usage": "3a471c1a430f446a547be22d1e13818cd4ad45815cdd4d183b3f63fe5528b740",
 };
 

@@ -1,7 +1,8 @@
 import type { DiscoveredPeer, PeerStatus } from "@ark/node/http";
-import { describePermissions } from "@ark/node/peers";
+import { describePermissions, type PeerRotation } from "@ark/node/peers";
 import { type Command, EXIT } from "../command.ts";
 import { NodeClient } from "../node_client.ts";
+import type { Output } from "../output.ts";
 
 /** Shows the approved peers. */
 export const PEERS_LIST: Command = {
@@ -13,8 +14,9 @@ export const PEERS_LIST: Command = {
     const { out } = context;
     const node = await NodeClient.find(context);
     const { peers, fault } = await node.call<{ peers: PeerStatus[]; fault: string | null }>("/peers/status");
+    const { rotations } = await node.call<{ rotations: PeerRotation[] }>("/peers/rotations");
     if (context.json) {
-      out.json({ peers, fault });
+      out.json({ peers, rotations, fault });
       return EXIT.ok;
     }
     if (fault !== null) out.note(`ark-node: ${fault}`);
@@ -37,6 +39,7 @@ export const PEERS_LIST: Command = {
       out.line(describePermissions(name, permissions, expires_at ?? null));
       if (reason !== null) out.line(`  ${name} is ${state.replace("_", " ")}: ${reason}.`);
     }
+    showRotations(out, rotations);
     return EXIT.ok;
   },
 };
@@ -52,8 +55,9 @@ export const PEERS_DISCOVERED: Command = {
     const { out } = context;
     const node = await NodeClient.find(context);
     const { peers } = await node.call<{ peers: DiscoveredPeer[] }>("/peers/discovered");
+    const { rotations } = await node.call<{ rotations: PeerRotation[] }>("/peers/rotations");
     if (context.json) {
-      out.json({ peers });
+      out.json({ peers, rotations });
       return EXIT.ok;
     }
     if (peers.length === 0) {
@@ -69,9 +73,15 @@ export const PEERS_DISCOVERED: Command = {
     if (peers.some(({ state }) => state === "pending")) {
       out.line("\nCompare the id with what 'ark-node id' shows on that machine, then: ark-node peers approve ID");
     }
+    showRotations(out, rotations);
     return EXIT.ok;
   },
 };
+
+/** Peers that go on under a new key, each with what to do. */
+function showRotations(out: Output, rotations: readonly PeerRotation[]): void {
+  for (const { sentence } of rotations) out.line(`\n${sentence}.`);
+}
 
 function short(id: string): string {
   return id.slice(0, 8);

@@ -12,10 +12,12 @@ import { arkErrorResponse } from "../ark_error.ts";
 import { adminGuard } from "./admin_guard.ts";
 import { pauseRoutes } from "./pause_routes.ts";
 import { peerRoutes, type PeerRoutesOptions } from "./peer_routes.ts";
+import { rotationRoutes, type RotationRoutesOptions } from "./rotation_routes.ts";
 import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 
 /** What the admin API needs. */
-export interface AdminOptions extends PeerRoutesOptions, Pick<WhyRoutesOptions, "gate" | "accepting"> {
+export interface AdminOptions
+  extends PeerRoutesOptions, RotationRoutesOptions, Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The admin token. */
   token: string;
   /** This node. */
@@ -53,6 +55,7 @@ const STARTED = performance.now();
  * | `GET /status` | who this node is, where it listens, how it stands |
  * | `GET /peers/discovered`, `GET /peers/status`, `POST /peers/approve`, `POST /peers/revoke` | see {@linkcode peerRoutes} |
  * | `POST /peers/pause`, `POST /peers/resume`, `GET /peers/why?peer=…&model=…` | see {@linkcode pauseRoutes}, {@linkcode whyRoutes} |
+ * | `GET /peers/rotations`, `POST /peers/rotations/accept`, `POST /identity/rotate` | see {@linkcode rotationRoutes} |
  * | `GET /models` | models within reach, and files that cannot be used |
  * | `GET /audit?count=N`, `GET /audit/verify`, `GET /audit/export` | the audit log |
  */
@@ -60,12 +63,13 @@ export function adminRoutes(options: AdminOptions): Hono {
   const { audit, engine, router } = options;
   const app = new Hono();
   const guard = adminGuard(options.token);
-  for (const path of ["/status", "/models", "/peers/*", "/audit", "/audit/*"]) app.use(path, guard);
+  for (const path of ["/status", "/models", "/peers/*", "/identity/*", "/audit", "/audit/*"]) app.use(path, guard);
   app.get("/status", ({ json }) => json(status(options)));
   app.get("/models", ({ json }) => json({ models: router.models(), faults: engine?.catalogue.faults() ?? [] }));
   app.route("/peers", peerRoutes(options));
   app.route("/peers", pauseRoutes(options));
   app.route("/peers", whyRoutes(options));
+  app.route("/", rotationRoutes(options));
   app.get("/audit", async ({ req, json }) => {
     const count = Number(req.query("count") ?? 20);
     if (!Number.isInteger(count) || count < 1 || count > 10_000) {
