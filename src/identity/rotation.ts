@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Identity } from "./identity.ts";
+import type { Identity } from "./identity.ts";
 import { type NodeId, publicKeyOf } from "./node_id.ts";
 import { verify } from "./verify.ts";
 

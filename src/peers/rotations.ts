@@ -172,14 +172,11 @@ export class Rotations {
     return { ...before, state: "contested", chain: JSON.stringify([...chainOf(before), ...chain]) };
   }
 
-  /** What the owner has not decided on yet. An approval that came later is a decision, too. */
+  /** What the owner has not decided on yet. That two keys claim the same is never forgotten, however often it is approved. */
   #waiting(old: NodeId): RotationsTable | undefined {
     const row = this.#rows.get(old);
-    const peer = this.#options.book.get(old);
-    if (row === undefined || peer === undefined || (row.state !== "pending" && row.state !== "contested")) {
-      return undefined;
-    }
-    return Date.parse(row.heard_at) >= Date.parse(peer.approved_at) ? row : undefined;
+    if (row === undefined || this.#options.book.get(old) === undefined) return undefined;
+    return row.state === "pending" || row.state === "contested" ? row : undefined;
   }
 
   async #accept(row: RotationsTable): Promise<AcceptedRotation> {
@@ -209,7 +206,8 @@ export class Rotations {
   /** A new key has not spent what its peer may spend in a day, so a peer must not get one whenever it likes. */
   #mayFollowAlone(old: NodeId): boolean {
     const came = [...this.#rows.values()].find(({ new_id, state }) => new_id === old && state === "accepted");
-    return came?.decided_at == null || Date.now() - Date.parse(came.decided_at) >= DAY_MS;
+    const at = came?.decided_at ?? null;
+    return at === null || Date.now() - Date.parse(at) >= DAY_MS;
   }
 
   async #save(row: RotationsTable): Promise<void> {

@@ -27,6 +27,8 @@ export interface TestNodeOptions {
   role?: string;
   /** `worker_main` for the real engine, `observed_worker` for one that writes down what it reused. @default {"fake_worker"} */
   worker?: "fake_worker" | "worker_main" | "observed_worker";
+  /** Further flags of `serve`. */
+  flags?: Record<string, string | boolean>;
 }
 
 /** What an admin call answered. */
@@ -67,6 +69,7 @@ export class TestNode implements AsyncDisposable {
       listen: "127.0.0.1:0",
       "mesh-listen": "127.0.0.1:0",
       "no-mdns": true,
+      ...options.flags,
     };
     const config = await loadConfig({ flags, env: () => undefined });
     const log: string[] = [];
