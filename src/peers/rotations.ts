@@ -161,13 +161,14 @@ export class Rotations {
       decided_at: null,
     };
     const before = this.#waiting(first.old);
+    if (before?.state === "contested") return before;
     const late = before !== undefined && before.new_id !== last.new &&
       chainOf(before).some(({ new: k }) => k === last.new);
     if (late || first.seq <= this.#lastSeq(first.old)) {
       throw refused("This change of keys is older than one that this node has heard of");
     }
     if (before === undefined) return row;
-    if (before.state === "contested" || before.chain === row.chain) return before;
+    if (before.chain === row.chain) return before;
     if (chain.some(({ new: key }) => key === before.new_id)) return row;
     return { ...before, state: "contested", chain: JSON.stringify([...chainOf(before), ...chain]) };
   }
