@@ -205,7 +205,8 @@ class HttpsMeshListener implements MeshListener {
     if (this.#isOccupied(socket)) return void socket.destroy();
     this.#latest.set(socket, outgoing);
     const method = incoming.method ?? "";
-    if (method !== "GET" && method !== "POST") return this.#notAllowed(socket);
+    // The version is not signed, so there is only one.
+    if ((method !== "GET" && method !== "POST") || incoming.httpVersion !== "1.1") return this.#notAllowed(socket);
     const target = incoming.url ?? "";
     const verdict = this.#authenticator.check({ method, target, rawHeaders: incoming.rawHeaders });
     if (verdict.head !== null && verdict.outcome === "refused" && verdict.standing === "unknown") {

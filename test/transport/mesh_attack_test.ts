@@ -267,7 +267,7 @@ Deno.test("listenMesh() serves no request whose end could be seen in two places,
   await serves(mesh);
 });
 
-Deno.test("listenMesh() speaks TLS 1.3 and HTTP/1.1 only", async () => {
+Deno.test("T50: listenMesh() speaks TLS 1.3 and HTTP/1.1 only", async () => {
   await using mesh = await TestMesh.start();
   const { connect } = await import("node:tls");
   for (const options of [{ maxVersion: "TLSv1.2" as const }, { ALPNProtocols: ["h2"] }]) {

@@ -222,6 +222,10 @@ export interface TestMeshOptions {
   young?: boolean;
   /** Where strangers are heard, too. */
   introductions?: Introductions;
+  /** Takes keys and clock of this one: as it would start again, or as another node beside it with the same friends. */
+  like?: TestMesh;
+  /** Whether it is another node, with a key of its own. */
+  other?: boolean;
   /** Called after the refusal was noted. */
   refused?: (refusal: Refusal) => void;
   /** Called after the knock was noted. */
@@ -230,21 +234,26 @@ export interface TestMeshOptions {
 
 /** Bob's listener on loopback, and everything that it said and was told. */
 export class TestMesh implements AsyncDisposable {
-  readonly bob: Identity = generateIdentity();
-  readonly alice: Identity = generateIdentity();
-  readonly rita: Identity = generateIdentity();
-  readonly clock: FakeClock = new FakeClock();
+  readonly bob: Identity;
+  readonly alice: Identity;
+  readonly rita: Identity;
+  readonly clock: FakeClock;
   /** Requests that reached the handler. */
   readonly handled: { path: string; caller: Caller; signal: AbortSignal }[] = [];
   readonly refusals: Refusal[] = [];
   readonly knocks: { caller: Caller; url: URL }[] = [];
   #listener: MeshListener | null = null;
 
-  private constructor() {}
+  private constructor({ like, other = false }: TestMeshOptions) {
+    this.bob = like === undefined || other ? generateIdentity() : like.bob;
+    this.alice = like?.alice ?? generateIdentity();
+    this.rita = like?.rita ?? generateIdentity();
+    this.clock = like?.clock ?? new FakeClock();
+  }
 
   static async start(options: TestMeshOptions = {}): Promise<TestMesh> {
     const { handler = echo, hostname = "127.0.0.1", limits = {}, young = false } = options;
-    const mesh = new TestMesh();
+    const mesh = new TestMesh(options);
     const standing = options.standing ??
       ((id) => id === mesh.alice.id ? "approved" : id === mesh.rita.id ? "revoked" : "unknown");
     mesh.#listener = await listenMesh({
