@@ -1,9 +1,12 @@
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
-const VALUES: ReadonlyMap<string, number> = new Map([...ALPHABET].map((character, value) => [character, value]));
+const NONE = 255;
+/** Value of each character by its code: ids are read for every request of a peer. */
+const VALUES = new Uint8Array(128).fill(NONE);
+for (let value = 0; value < ALPHABET.length; value++) VALUES[ALPHABET.charCodeAt(value)] = value;
 
 /** Whether a character belongs to the lower-case base32 alphabet of RFC 4648. */
 export function isBase32(character: string): boolean {
-  return VALUES.has(character);
+  return valueAt(character, 0) !== NONE;
 }
 
 /** Encodes bytes as lower-case base32 without padding (RFC 4648 section 6). */
@@ -29,9 +32,9 @@ export function decodeBase32(text: string): Uint8Array<ArrayBuffer> | null {
   let at = 0;
   let held = 0;
   let bits = 0;
-  for (const character of text) {
-    const value = VALUES.get(character);
-    if (value === undefined) return null;
+  for (let index = 0; index < text.length; index++) {
+    const value = valueAt(text, index);
+    if (value === NONE) return null;
     held = (held << 5) | value;
     bits += 5;
     if (bits >= 8) {
@@ -41,4 +44,8 @@ export function decodeBase32(text: string): Uint8Array<ArrayBuffer> | null {
     }
   }
   return held === 0 && bits < 5 ? bytes : null;
+}
+
+function valueAt(text: string, index: number): number {
+  return VALUES[text.charCodeAt(index)] ?? NONE;
 }

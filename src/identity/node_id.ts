@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { decodeBase32, encodeBase32, isBase32 } from "./base32.ts";
 import { isAcceptableKey } from "./public_key.ts";
 
@@ -10,7 +10,8 @@ export type NodeId = string;
 
 const KEY_CHARACTERS = 52;
 const LENGTH = 56;
-const CHECK_DOMAIN = "ark-node-id/1";
+const CHECK_DOMAIN = new TextEncoder().encode("ark-node-id/1");
+const PLAIN = /^[a-z2-7]*$/;
 
 /**
  * The id of a public key.
@@ -31,13 +32,12 @@ export function publicKeyOf(id: NodeId): Uint8Array<ArrayBuffer> {
   if (id.length !== LENGTH) {
     throw new SyntaxError(`Cannot read a node id: it must have ${LENGTH} characters, and there are ${id.length}`);
   }
-  for (const character of id) {
-    if (!isBase32(character)) {
-      throw new SyntaxError(
-        `Cannot read a node id: ${JSON.stringify(character)} does not occur in ids, which use the letters a to z ` +
-          "and the digits 2 to 7",
-      );
-    }
+  if (!PLAIN.test(id)) {
+    const character = [...id].find((one) => !isBase32(one));
+    throw new SyntaxError(
+      `Cannot read a node id: ${JSON.stringify(character)} does not occur in ids, which use the letters a to z ` +
+        "and the digits 2 to 7",
+    );
   }
   const key = decodeBase32(id.slice(0, KEY_CHARACTERS));
   if (key === null || checkOf(key) !== id.slice(KEY_CHARACTERS)) {
@@ -71,6 +71,9 @@ export function shortId(id: NodeId): string {
 }
 
 function checkOf(key: Uint8Array): string {
-  const digest = createHash("sha256").update(CHECK_DOMAIN).update(key).digest();
-  return encodeBase32(digest.subarray(0, 5)).slice(0, LENGTH - KEY_CHARACTERS);
+  const message = new Uint8Array(CHECK_DOMAIN.length + key.length);
+  message.set(CHECK_DOMAIN);
+  message.set(key, CHECK_DOMAIN.length);
+  const digest = hash("sha256", message, "buffer");
+  return encodeBase32(digest.subarray(0, 3)).slice(0, LENGTH - KEY_CHARACTERS);
 }

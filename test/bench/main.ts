@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console
 /**
- * The benchmarks: `deno task bench [listener] [mesh] [throughput] [revocation] [owner]`, all of them without a name. A yardstick comes first.
+ * The benchmarks: `deno task bench [NAME…]`, all of them without a name. A yardstick comes first.
  *
  * Each measures a baseline in the same run, in turn with what it is compared to, so that a busy machine slows both. They
  * run one after the other: the engine's threads spin. Compare differences and ratios; absolute times are the machine's.
@@ -9,6 +9,7 @@ import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
 import { ownerBench } from "./owner_bench.ts";
 import { revocationBench } from "./revocation_bench.ts";
+import { signatureBench } from "./signature_bench.ts";
 import { throughputBench } from "./throughput_bench.ts";
 import { yardstick } from "./yardstick.ts";
 
@@ -18,6 +19,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   throughput: throughputBench,
   revocation: revocationBench,
   owner: ownerBench,
+  signature: signatureBench,
 };
 
 await yardstick();
