@@ -118,7 +118,6 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       },
       changed: () => table.refresh(),
     }));
-  const rotations = await rotationsOf({ store, book, identity, chain, audit, events, logger, config });
   const neighbourhood = new Neighbourhood({
     self: identity.id,
     probe: (address, { signal }) => presentedKey(address, { signal }),
@@ -151,6 +150,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const usage = opened.use(await attempt("read what peers have used up", () => Usage.open({ store, logger })));
   const gate = new Gate(book, usage);
+  const rotations = await rotationsOf({ store, book, identity, chain, usage, audit, events, logger, config });
   let accepting = true;
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });

@@ -10,7 +10,7 @@ import {
   shortId,
   type SignedRotation,
 } from "@ark/node/identity";
-import { type PeerBook, Rotations } from "@ark/node/peers";
+import { type PeerBook, Rotations, type Usage } from "@ark/node/peers";
 import { reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
@@ -79,6 +79,8 @@ export interface RotationsContext extends OwnIdentity {
   store: Store;
   /** The approved peers. */
   book: PeerBook;
+  /** What peers have used up, which follows them to their new key. */
+  usage: Pick<Usage, "inherit">;
   /** Records each new key. */
   audit: Pick<AuditLog, "append">;
   /** Told of each. */
@@ -91,7 +93,7 @@ export interface RotationsContext extends OwnIdentity {
 
 /** Opens the changes of peers' keys, and records those of this node that are new. */
 export async function rotationsOf(context: RotationsContext): Promise<Rotations> {
-  const { store, book, identity, chain, audit, events, logger, config } = context;
+  const { store, book, identity, chain, usage, audit, events, logger, config } = context;
   const record = async (entry: Parameters<AuditLog["append"]>[0]): Promise<void> => {
     try {
       await audit.append(entry);
@@ -106,6 +108,7 @@ export async function rotationsOf(context: RotationsContext): Promise<Rotations>
     self: identity.id,
     automatic: config.autoRotate,
     async accepted({ peer, old, statement }) {
+      usage.inherit(old, peer.node_id);
       logger.info("A peer goes on under a new key", { peer: peer.node_id, reason: `it was ${shortId(old)}` });
       await record({ kind: "revoke", direction: null, peer: old });
       await record({ kind: "rotate", direction: "in", peer: peer.node_id, request: statement });

@@ -204,7 +204,7 @@ export class Rotations {
     return Math.max(0, ...counted.map(({ seq }) => seq));
   }
 
-  /** A new key has not spent what its peer may spend in a day, so a peer must not get one whenever it likes. */
+  /** A peer that changes its key again and again is one to look at: only the first time in a day goes by itself. */
   #mayFollowAlone(old: NodeId): boolean {
     const came = [...this.#rows.values()].find(({ new_id, state }) => new_id === old && state === "accepted");
     const at = came?.decided_at ?? null;

@@ -65,6 +65,11 @@ export class Usage implements AsyncDisposable {
     return account;
   }
 
+  /** Lets a peer's new key go on with the account of its old one: what was used up stays used up. */
+  inherit(old: NodeId, next: NodeId): void {
+    this.#accounts.set(next, this.of(old));
+  }
+
   /** Writes what has changed, every three seconds until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {

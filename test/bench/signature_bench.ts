@@ -59,7 +59,7 @@ export function signatureBench(): Promise<void> {
     verified.add(verifiedMs);
     both.add(signedMs + verifiedMs);
   }
-  heading(`5. Signature of a request with a body of 1 KiB, ${ROUNDS} rounds`);
+  heading(`6. Signature of a request with a body of 1 KiB, ${ROUNDS} rounds`);
   row("baseline: bare Ed25519 and SHA-256, both ends", baseline);
   row("sign, as the client does", signed);
   row("verify, with grammar, standing and replay", verified);

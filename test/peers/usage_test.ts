@@ -106,3 +106,21 @@ Deno.test("Usage writes nothing while nothing changes, and says once that it can
   await usage.flush();
   assert.equal(warnings.length, 1);
 });
+
+Deno.test("Usage.inherit() lets a peer's new key go on with what its old one used up, also after a restart", async () => {
+  await using store = await openStore(":memory:");
+  const peer = dave(1_000);
+  const next = { ...peer, node_id: generateIdentity().id };
+  const book = new Map([peer, next].map((one) => [one.node_id, one]));
+  {
+    await using usage = await Usage.open({ store, logger: QUIET });
+    {
+      using lease = new Gate(book, usage).admit(peer.node_id, "infer", { model: "a:1b", promptTokens: 900 });
+      lease.charge.settle("broken_off");
+    }
+    usage.inherit(peer.node_id, next.node_id);
+    assert.equal(usage.of(next.node_id).tokens, 900);
+  }
+  await using usage = await Usage.open({ store, logger: QUIET });
+  assert.equal(usage.of(next.node_id).tokens, 900);
+});
