@@ -56,7 +56,7 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
 }
 
 Deno.test("loadConfig() knows every flag of the help", () => {
-  assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), "no-mdns"].sort());
+  assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), "auto-rotate", "no-mdns"].sort());
 });
 
 Deno.test("loadConfig() has these defaults", async () => {
@@ -70,6 +70,7 @@ Deno.test("loadConfig() has these defaults", async () => {
     modelDirectories: ["/srv/ark/models"],
     peers: [],
     mdns: true,
+    autoRotate: false,
     gpu: "auto",
     threads: null,
     contextSize: 8192,
@@ -89,6 +90,13 @@ Deno.test("loadConfig() switches mDNS off by flag or variable, and is told by no
     assert.ok((await load([], { ARK_NO_MDNS: off })).mdns, off);
   }
   await assert.rejects(load([], { ARK_NO_MDNS: "maybe" }), { name: "ConfigError", message: /--no-mdns/ });
+});
+
+Deno.test("loadConfig() lets peers change their keys by themselves only where the owner says so", async () => {
+  assert.ok((await load(["--auto-rotate"])).autoRotate);
+  assert.ok((await load([], { ARK_AUTO_ROTATE: "1" })).autoRotate);
+  assert.ok(!(await load([], { ARK_AUTO_ROTATE: "0" })).autoRotate);
+  await assert.rejects(load([], { ARK_AUTO_ROTATE: "sure" }), { name: "ConfigError", message: /--auto-rotate/ });
 });
 
 Deno.test("loadConfig() is frozen", async () => {

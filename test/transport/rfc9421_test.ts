@@ -149,8 +149,11 @@ Deno.test("T06: What we sign, another implementation of RFC 9421 verifies, and n
       if (spoilt === value) return;
       const changed = { ...raw, fields: raw.fields.with(index, [name, spoilt]) };
       assert.ok(!weAccept(changed), `${name}: ${spoilt}`);
-      // The other one does not hold the host against the address, and knows no profile.
-      if (name !== "Host" && name !== "Signature-Input") assert.ok(!await theyAccept(changed, head.created), name);
+      // The other one does not hold the host against the address, knows no profile, and forgives bits that are not used.
+      const same = name === "Signature" && spoilt.slice(0, -4) === value.slice(0, -4);
+      if (name !== "Host" && name !== "Signature-Input" && !same) {
+        assert.ok(!await theyAccept(changed, head.created), name);
+      }
     }),
     { numRuns: LONG ? 20_000 : 200 },
   );
