@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import type { AuditLog } from "@ark/node/audit";
 import { formatNodeId, type NodeId, nodeIdOf, parseNodeId, parsePublicKey } from "@ark/node/identity";
-import type { Gate, PeerBook } from "@ark/node/peers";
+import type { Gate, PeerBook, Rotations } from "@ark/node/peers";
 import { ArkError, decodeModelRef, reasonOf } from "@ark/node/protocol";
 import { findOffered, type PeerTable } from "@ark/node/routing";
 import { type Circumstances, explain } from "./explain.ts";
@@ -14,6 +14,8 @@ export interface WhyRoutesOptions {
   gate: Pick<Gate, "held" | "obstacle">;
   /** What they offer. */
   table: Pick<PeerTable, "list">;
+  /** Peers that go on under another key. */
+  rotations: Pick<Rotations, "list">;
   /** Knows whether requests can be recorded. */
   audit: Pick<AuditLog, "fault">;
   /** This node's own models, or null. */
@@ -40,7 +42,10 @@ export function whyRoutes(options: WhyRoutesOptions): Hono {
     const id = peerOf(req.query("peer") ?? "", options.book);
     const model = decodeModelRef(req.query("model") ?? "");
     const circumstances = circumstancesOf({ id, model }, options);
-    return json({ peer: formatNodeId(id), name: circumstances.name, model, ...explain(circumstances) });
+    const { details, ...explained } = explain(circumstances);
+    const rotation = options.rotations.list().find(({ old, new: next }) => old === id || next === id);
+    const all = rotation === undefined ? details : [...details, `${rotation.sentence}.`];
+    return json({ peer: formatNodeId(id), name: circumstances.name, model, ...explained, details: all });
   });
   return app;
 }
