@@ -24,7 +24,9 @@
  */
 export * from "./errors.ts";
 export * from "./inference.ts";
+export * from "./invitation.ts";
 export * from "./limits.ts";
 export * from "./mesh_stream.ts";
 export * from "./offer.ts";
+export * from "./pairing.ts";
 export * from "./receipt.ts";
