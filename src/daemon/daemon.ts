@@ -8,6 +8,7 @@ import {
   introductions,
   loadAdminToken,
   localApp,
+  meetingRoutes,
   type MeshApp,
   meshApp,
   ROTATE_PATH,
@@ -16,7 +17,7 @@ import {
 } from "@ark/node/http";
 import { type Identity, type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
-import { Gate, Neighbourhood, PeerBook, Usage } from "@ark/node/peers";
+import { AddressMemory, Gate, IgnoredNodes, Invitations, Neighbourhood, PeerBook, Usage } from "@ark/node/peers";
 import { PeerTable, RemoteBackend, RotationAnnouncer, Router } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
@@ -33,6 +34,7 @@ import { LocalServer } from "./local_server.ts";
 import { meteredEvents } from "./metered_events.ts";
 import { observedAnswers } from "./observed_answers.ts";
 import { identityOf, refuseBrokenPin, rotationsOf } from "./own_identity.ts";
+import { pairingsOf } from "./pairings_of.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { StartError } from "./start_error.ts";
@@ -118,10 +120,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       },
       changed: () => table.refresh(),
     }));
+  const ignored = await attempt("read which nodes are ignored", () => IgnoredNodes.open(store));
   const neighbourhood = new Neighbourhood({
     self: identity.id,
     probe: (address, { signal }) => presentedKey(address, { signal }),
     approved: (id) => book.get(id) !== undefined,
+    ignored: (id) => ignored.get(id) !== undefined,
     logger,
     found: (id) => {
       events.emit({ type: "peer", change: "seen", peer: id });
@@ -137,6 +141,22 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
   const ownPort = () => mesh?.port ?? 0;
   const announcer = new RotationAnnouncer({ self: identity.id, chain, table, client, ownPort, logger });
+  const memory = new AddressMemory(store);
+  for (const { id, address } of await attempt("read where peers are", () => memory.all())) {
+    if (book.get(id) !== undefined) neighbourhood.paired(id, address);
+  }
+  const pairings = opened.use(pairingsOf({
+    identity,
+    name: config.name,
+    client,
+    neighbourhood,
+    ignored,
+    audit,
+    events,
+    logger,
+    ownPort,
+  }));
+  const invitations = new Invitations(store);
   const router = new Router({
     name: config.name,
     local: engine,
@@ -152,6 +172,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const gate = new Gate(book, usage);
   const rotations = await rotationsOf({ store, book, identity, chain, usage, audit, events, logger, config });
   let accepting = true;
+  const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
   const peersApp: MeshApp = meshApp({
@@ -178,10 +199,24 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
         handler: (request, caller) => peersApp.fetch(request, caller),
         introductions: introductions({
           [ROTATE_PATH]: rotateRoute({ rotations, asked: (id, address) => neighbourhood.asked(id, address) }),
+          ...meetingRoutes({
+            self: identity.id,
+            name: config.name,
+            book,
+            neighbourhood,
+            memory,
+            ignored,
+            audit,
+            events,
+            pairings,
+            invitations,
+            denials,
+            logger,
+          }),
         }),
         knock: (caller, url) => {
-          neighbourhood.asked(caller.nodeId, toldAddress(url, caller.remote));
-          events.emit({ type: "peer", change: "knocked", peer: caller.nodeId });
+          const listed = neighbourhood.asked(caller.nodeId, toldAddress(url, caller.remote));
+          if (listed) events.emit({ type: "peer", change: "knocked", peer: caller.nodeId });
         },
         refused: (refusal) => denials.note(refusal),
       })),
@@ -211,6 +246,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             events,
             router,
             engine,
+            pairings,
+            invitations,
+            ignored,
+            memory,
+            client,
+            closing: closing.signal,
           },
           openai: roles.some(({ api }) => api)
             ? { answers: observedAnswers(router, { events: metered, logger }), logger }
@@ -227,6 +268,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const services: Service[] = [
     { name: "peers", run: (signal) => book.run(signal) },
     { name: "usage", run: (signal) => usage.run(signal) },
+    { name: "pairings", run: (signal) => pairings.run(signal) },
     { name: "offers", run: (signal) => table.run(signal) },
     { name: "rotation", run: (signal) => announcer.run(signal) },
     {
@@ -251,10 +293,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     book,
     async drain(ms) {
       accepting = false;
+      closing.abort();
       await within(ms, Promise.all([local.drain(), peersApp.settled()]));
     },
     async [Symbol.asyncDispose]() {
       accepting = false;
+      closing.abort();
       await resources.disposeAsync();
     },
   };

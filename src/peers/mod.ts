@@ -14,6 +14,11 @@
  * - {@linkcode Rotations}: peers that go on under another key, as a statement of both keys proves. The owner lets each of
  *   them, or all of them at once; a change without such a statement is a stranger.
  *
+ * - {@linkcode Pairings}: two owners compare four words on both screens, and then each decides what the other node may do.
+ *   Nobody in between can get the same words, but with a chance of 1 in 2^44.
+ * - {@linkcode Invitations}: for people who are far away, a link that one node can use once.
+ * - {@linkcode IgnoredNodes}: of whom the owner wants to hear nothing, with undo.
+ *
  * Approval is one-way: it says what *that* node may do *here*, and that prompts may be sent to it. Nothing is transitive.
  *
  * @example
@@ -31,12 +36,24 @@
  * @module
  */
 export * from "./account.ts";
+export * from "./accept_invitation.ts";
+export * from "./address_memory.ts";
 export * from "./approved_peer.ts";
+export * from "./describe_pairing.ts";
 export * from "./describe_permissions.ts";
 export * from "./gate.ts";
+export * from "./ignored_nodes.ts";
+export * from "./invitations.ts";
+export * from "./look_alike.ts";
 export * from "./neighbourhood.ts";
+export type { PairingAct, PairingEnd, PairingPhase } from "./pairing.ts";
+export { isOpen } from "./pairing.ts";
+export { PAIRING_TIMES, type PairingTimes, type PairingView } from "./pairing_card.ts";
+export * from "./pairings.ts";
 export * from "./peer_book.ts";
 export * from "./rotations.ts";
 export type { TokenSlot } from "./token_window.ts";
 export * from "./usage.ts";
+export * from "./presets.ts";
 export * from "./wireguard_key.ts";
+export { type PairingWords, sameWords } from "./words.ts";

@@ -4,8 +4,8 @@ import { type NodeId, nodeIdOf, shortId } from "@ark/node/identity";
 import type { Logger } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 
-/** How a node came to be known: seen by mDNS, named by the owner, or it asked us with a valid signature. */
-export type NeighbourSource = "mdns" | "fixed" | "asked";
+/** How a node came to be known: seen by mDNS, named by the owner, it asked us with a valid signature, or it was paired. */
+export type NeighbourSource = "mdns" | "fixed" | "asked" | "paired";
 
 /** A node that proved its key. Being known gives it nothing. */
 export interface Neighbour {
@@ -29,6 +29,8 @@ export interface NeighbourhoodOptions {
   probe(address: PeerAddress, options: { signal: AbortSignal }): Promise<Uint8Array>;
   /** Whether a neighbour is approved: approved ones are kept however full the list is. */
   approved(id: NodeId): boolean;
+  /** Whether the owner wants to hear nothing of a node: it is not listed, and nothing is said of it. @default {none} */
+  ignored?(id: NodeId): boolean;
   /** Says what was found. */
   logger: Logger;
   /** Called when a neighbour is new, or can be dialled at a new address. */
@@ -87,7 +89,7 @@ export class Neighbourhood {
 
   /** Makes an empty neighbourhood. */
   constructor(options: NeighbourhoodOptions) {
-    this.#options = { most: 32, mostPerHost: 3, now: () => performance.now(), ...options };
+    this.#options = { most: 32, mostPerHost: 3, now: () => performance.now(), ignored: () => false, ...options };
     this.#found = options.found ?? (() => {});
   }
 
@@ -109,9 +111,23 @@ export class Neighbourhood {
     return entry === undefined ? [] : addressesOf(entry);
   }
 
-  /** Notes a node that signed a request to us; its port is what it told, its host what the connection showed. */
-  asked(id: NodeId, address: PeerAddress | null): void {
+  /**
+   * Notes a node that signed a request to us; its port is what it told, its host what the connection showed. Whether it is
+   * listed now.
+   */
+  asked(id: NodeId, address: PeerAddress | null): boolean {
     this.#note(id, address, "asked");
+    return this.#entries.has(id);
+  }
+
+  /** Notes where a node is that the owner paired with, or was invited by. */
+  paired(id: NodeId, address: PeerAddress): void {
+    this.#note(id, address, "paired");
+  }
+
+  /** Forgets a node until it is seen again. */
+  forget(id: NodeId): void {
+    this.#entries.delete(id);
   }
 
   /** Follows a discovery until the signal fires. */
@@ -165,7 +181,7 @@ export class Neighbourhood {
   }
 
   #note(id: NodeId, address: PeerAddress | null, source: NeighbourSource): void {
-    if (id === this.#options.self) return;
+    if (id === this.#options.self || (this.#options.ignored(id) && !this.#options.approved(id))) return;
     let entry = this.#entries.get(id);
     const now = new Date().toISOString();
     let news = false;
@@ -185,7 +201,7 @@ export class Neighbourhood {
       news ||= before === undefined;
       entry.seen.delete(key);
       // What the owner named stays named, however else it is seen.
-      entry.seen.set(key, { address, source: before?.source === "fixed" ? "fixed" : source });
+      entry.seen.set(key, { address, source: isNamed(before?.source) ? before?.source ?? source : source });
       const oldest = entry.seen.keys().next().value;
       if (entry.seen.size > ADDRESSES_PER_NODE && oldest !== undefined) entry.seen.delete(oldest);
     }
@@ -211,7 +227,7 @@ export class Neighbourhood {
     if (probe !== undefined && probe.id !== null) probe.again = Math.min(probe.again, probe.at + DOUBT_MS);
     for (const entry of this.#entries.values()) {
       const source = entry.seen.get(key)?.source;
-      if (source === undefined || source === "fixed") continue;
+      if (source === undefined || isNamed(source)) continue;
       entry.seen.delete(key);
       if (entry.seen.size === 0 && !this.#options.approved(entry.id)) this.#entries.delete(entry.id);
     }
@@ -223,6 +239,11 @@ export class Neighbourhood {
       if (entry.lastSeenMs < oldest && !this.#options.approved(id)) this.#entries.delete(id);
     }
   }
+}
+
+/** Whether an address came from the owner, and not from somebody who may say goodbye. */
+function isNamed(source: NeighbourSource | undefined): boolean {
+  return source === "fixed" || source === "paired";
 }
 
 function addressesOf(entry: Entry): PeerAddress[] {

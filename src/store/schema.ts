@@ -12,6 +12,12 @@ export interface Database {
   rotations: RotationsTable;
   /** What peers used up in the last 24 hours. */
   peer_usage: PeerUsageTable;
+  /** Nodes that the owner wants to hear nothing of. */
+  ignored_nodes: IgnoredNodesTable;
+  /** Invitations, each for one node. */
+  invitations: InvitationsTable;
+  /** Where paired nodes were, so that they are found again after a restart. */
+  peer_addresses: PeerAddressesTable;
 }
 
 /** One act of the node; what the fields mean is told by the audit module. */
@@ -100,4 +106,42 @@ export interface RotationsTable {
   heard_at: string;
   /** When the owner decided, RFC 3339 in UTC. */
   decided_at: string | null;
+}
+
+/** A node that makes no card and no line in the log; see the module `peers`. */
+export interface IgnoredNodesTable {
+  /** Node id. */
+  node_id: string;
+  /** `ignored`, `dismissed` or `different`. */
+  why: string;
+  /** RFC 3339 in UTC. */
+  since: string;
+  /** RFC 3339 in UTC, or null for until the owner takes it back. */
+  until: string | null;
+}
+
+/** An invitation. What is kept of its secret proves that others know it, and is of no use to accept with. */
+export interface InvitationsTable {
+  /** Ed25519 key that is made out of the secret, hex. */
+  public_key: string;
+  /** Milliseconds since 1970. */
+  created_ms: number;
+  /** Milliseconds since 1970. */
+  expires_ms: number;
+  /** What whoever accepts may do, as JSON. */
+  terms: string;
+  /** When it was accepted, in milliseconds since 1970, or null. */
+  used_ms: number | null;
+  /** Node id of who accepted, or null. */
+  used_by: string | null;
+}
+
+/** One address of one node. */
+export interface PeerAddressesTable {
+  /** Node id. */
+  node_id: string;
+  /** `host:port` */
+  address: string;
+  /** When it was noted last, in milliseconds since 1970. */
+  noted_ms: number;
 }

@@ -4,6 +4,7 @@
  * | type | when |
  * |---|---|
  * | `peer` | a node was seen, is gone, asked without being approved, was approved or revoked, has a new key |
+ * | `pair` | a pairing by words began, went on or ended |
  * | `request` | a request began or ended, here or at a peer |
  * | `models` | the catalogue changed |
  * | `audit` | the audit log cannot be written, or can again |
@@ -11,6 +12,7 @@
  */
 export type ArkEvent =
   | { type: "peer"; change: "seen" | "gone" | "knocked" | "approved" | "revoked" | "rotated"; peer: string }
+  | { type: "pair"; session: string; phase: string; peer: string }
   | RequestEvent
   | { type: "models"; count: number }
   | { type: "audit"; available: boolean }

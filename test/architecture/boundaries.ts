@@ -21,6 +21,8 @@ const DOORS: Record<string, readonly string[]> = {
   "multicast-dns": ["src/discovery/"],
   "node-llama-cpp": ["src/inference/worker/"],
   "@huggingface/jinja": ["src/inference/worker/"],
+  "@scure/bip39": ["src/peers/"],
+  "uqr": ["src/cli/"],
   "node:tls": ["src/transport/"],
   "node:https": ["src/transport/"],
   // Second opinions in tests.

@@ -6,18 +6,21 @@ import type { LocalBackend } from "@ark/node/inference";
 import type { ModelCatalogue } from "@ark/node/models";
 import { ArkError, toArkError } from "@ark/node/protocol";
 import type { Router } from "@ark/node/routing";
+import type { Events } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { formatAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { adminGuard } from "./admin_guard.ts";
 import { pauseRoutes } from "./pause_routes.ts";
+import { inviteRoutes, type InviteRoutesOptions } from "./invite_routes.ts";
+import { pairRoutes } from "./pair_routes.ts";
 import { peerRoutes, type PeerRoutesOptions } from "./peer_routes.ts";
 import { rotationRoutes, type RotationRoutesOptions } from "./rotation_routes.ts";
 import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 
 /** What the admin API needs. */
 export interface AdminOptions
-  extends PeerRoutesOptions, RotationRoutesOptions, Pick<WhyRoutesOptions, "gate" | "accepting"> {
+  extends PeerRoutesOptions, RotationRoutesOptions, InviteRoutesOptions, Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The admin token. */
   token: string;
   /** This node. */
@@ -34,6 +37,8 @@ export interface AdminOptions
   mesh: PeerAddress;
   /** The audit log. */
   audit: AuditLog;
+  /** What happens, as it happens. */
+  events: Events;
   /** Everything within reach. */
   router: Pick<Router, "models">;
   /** This node's own models, or null. */
@@ -56,6 +61,8 @@ const STARTED = performance.now();
  * | `GET /peers/discovered`, `GET /peers/status`, `POST /peers/approve`, `POST /peers/revoke` | see {@linkcode peerRoutes} |
  * | `POST /peers/pause`, `POST /peers/resume`, `GET /peers/why?peer=…&model=…` | see {@linkcode pauseRoutes}, {@linkcode whyRoutes} |
  * | `GET /peers/rotations`, `POST /peers/rotations/accept`, `POST /identity/rotate` | see {@linkcode rotationRoutes} |
+ * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
+ * | `/invites…` | see {@linkcode inviteRoutes} |
  * | `GET /models` | models within reach, and files that cannot be used |
  * | `GET /audit?count=N`, `GET /audit/verify`, `GET /audit/export` | the audit log |
  */
@@ -63,13 +70,16 @@ export function adminRoutes(options: AdminOptions): Hono {
   const { audit, engine, router } = options;
   const app = new Hono();
   const guard = adminGuard(options.token);
-  for (const path of ["/status", "/models", "/peers/*", "/identity/*", "/audit", "/audit/*"]) app.use(path, guard);
+  const guarded = ["/status", "/models", "/peers/*", "/identity/*", "/invites", "/invites/*", "/audit", "/audit/*"];
+  for (const path of guarded) app.use(path, guard);
   app.get("/status", ({ json }) => json(status(options)));
   app.get("/models", ({ json }) => json({ models: router.models(), faults: engine?.catalogue.faults() ?? [] }));
   app.route("/peers", peerRoutes(options));
   app.route("/peers", pauseRoutes(options));
   app.route("/peers", whyRoutes(options));
   app.route("/", rotationRoutes(options));
+  app.route("/peers", pairRoutes(options));
+  app.route("/invites", inviteRoutes(options));
   app.get("/audit", async ({ req, json }) => {
     const count = Number(req.query("count") ?? 20);
     if (!Number.isInteger(count) || count < 1 || count > 10_000) {

@@ -1,0 +1,162 @@
+import { type Context, Hono } from "hono";
+import { parsePeerAddress } from "@ark/node/discovery";
+import { formatNodeId, type NodeId, nodeIdOf, parseNodeId, parsePublicKey } from "@ark/node/identity";
+import { chosenTerms, type IgnoredNodes, isOpen, type Pairings } from "@ark/node/peers";
+import { ArkError, reasonOf } from "@ark/node/protocol";
+import type { Events } from "@ark/node/telemetry";
+import type { PeerAddress } from "@ark/node/transport";
+import { type AdmitOptions, admitPeer } from "../admit_peer.ts";
+import { readJson } from "../request_json.ts";
+import { discoveredPeer } from "./owner_view.ts";
+import type { PeerRoutesOptions } from "./peer_routes.ts";
+import { ignoredJson, pairingJson } from "./pairing_view.ts";
+
+/** What the pair routes need. */
+export interface PairRoutesOptions extends Pick<PeerRoutesOptions, "book" | "neighbourhood" | "table" | "audit"> {
+  /** Pairings by words. */
+  pairings: Pairings;
+  /** Whom the owner wants to hear nothing of. */
+  ignored: IgnoredNodes;
+  /** Where paired nodes are. */
+  memory: AdmitOptions["memory"];
+  /** What happens, as it happens. */
+  events: Events;
+  /** Aborted when the node begins to stop: streams that would never end are ended. */
+  closing: AbortSignal;
+}
+
+const BODY_BYTES = 64 << 10;
+const ACTS: ReadonlySet<string> = new Set(["match", "different", "cancel"]);
+const ALIVE_MS = 15_000;
+
+/**
+ * | call | does |
+ * |---|---|
+ * | `GET /pair`, `GET /pair/events` | pairings, once, or again after each change as server-sent events |
+ * | `POST /pair` `{address}` or `{node_id}` | begins one, and answers when the words are known |
+ * | `POST /pair/SESSION/match`, `…/different`, `…/cancel` | what the owner says about the words |
+ * | `POST /pair/SESSION/approve` `{preset, models, expires_at, name}` or `{permissions, …}` or `{keep: true}` | what the other node may do here |
+ * | `GET /pending` | nodes that proved their key and wait for the owner, and those that are ignored |
+ * | `POST /ignore`, `/dismiss`, `/unignore` `{node_id}` | no card of it any more, for ever or a day; and the undo |
+ */
+export function pairRoutes(options: PairRoutesOptions): Hono {
+  const { pairings, book, neighbourhood, ignored } = options;
+  const app = new Hono();
+  const shown = () => ({ pairings: pairings.list().map((view) => pairingJson(view, book.list())) });
+  app.get("/pair", ({ json }) => json(shown()));
+  app.get("/pair/events", () => eventStream(shown, options));
+  app.post("/pair", async ({ req, json }) => {
+    const view = await pairings.begin(targetOf(await readJson(req.raw, BODY_BYTES)));
+    return json(pairingJson(view, book.list()));
+  });
+  app.post("/pair/:session/approve", (context) => approve(context, options));
+  app.post("/pair/:session/:act", async ({ req, json }) => {
+    const { session, act } = req.param();
+    if (!ACTS.has(act)) throw new ArkError("bad_request", "With a pairing one can match, different, cancel or approve");
+    const view = await pairings.decide(session, act as "match" | "different" | "cancel");
+    if (view.phase === "different") neighbourhood.forget(view.id);
+    return json(pairingJson(view, book.list()));
+  });
+  app.get("/pending", ({ json }) => {
+    const waiting = neighbourhood.list().filter(({ id }) => book.standing(id) === "unknown");
+    return json({
+      pending: waiting.map((found) => discoveredPeer(found, "unknown")),
+      ignored: ignored.list().map(ignoredJson),
+      ...shown(),
+    });
+  });
+  for (const [path, why] of [["/ignore", "ignored"], ["/dismiss", "dismissed"]] as const) {
+    app.post(path, async ({ req, json }) => {
+      const id = nodeOf(await readJson(req.raw, BODY_BYTES));
+      if (book.get(id) !== undefined) {
+        throw new ArkError("bad_request", "That node is approved: revoke it first, then it can be ignored");
+      }
+      const node = await ignored.add(id, why);
+      neighbourhood.forget(id);
+      for (const { session, phase } of pairings.list().filter((view) => view.id === id)) {
+        if (isOpen(phase)) await pairings.decide(session, "cancel");
+      }
+      return json({ ignored: ignoredJson(node) });
+    });
+  }
+  app.post("/unignore", async ({ req, json }) => {
+    const id = nodeOf(await readJson(req.raw, BODY_BYTES));
+    const node = await ignored.remove(id);
+    if (node === undefined) throw new ArkError("bad_request", "That node is not ignored");
+    return json({ unignored: formatNodeId(id) });
+  });
+  return app;
+}
+
+async function approve({ req, json }: Context, options: PairRoutesOptions): Promise<Response> {
+  const { pairings, book, table } = options;
+  const session = req.param("session") ?? "";
+  const view = pairings.get(session);
+  const body = await readJson(req.raw, BODY_BYTES);
+  const known = view === undefined ? undefined : book.get(view.id);
+  const keep = (body as { keep?: unknown } | null)?.keep === true;
+  if (keep && known === undefined) throw new ArkError("bad_request", "There is nothing to keep: choose a preset");
+  const { verified: _, approved_at: __, ...before } = known ?? {};
+  const terms = keep ? before : { ...(view?.name ? { name: view.name } : {}), ...chosenTerms(body) };
+  // First in memory: where the approval fails, nothing is told that is not so.
+  const admitted = await pairings.approve(
+    session,
+    (id, address) => admitPeer({ ...terms, node_id: id }, { addresses: address === null ? [] : [address], options }),
+  );
+  const { id } = admitted.view;
+  await table.ask(id, AbortSignal.timeout(1_500)).catch(() => {});
+  return json({ ...admitted.result, pairing: pairingJson(admitted.view, book.list()) });
+}
+
+/** The state now and after each change, until the reader goes or the node stops. */
+function eventStream(shown: () => unknown, { events, closing }: PairRoutesOptions): Response {
+  const gone = new AbortController();
+  const signal = AbortSignal.any([gone.signal, closing]);
+  const encoder = new TextEncoder();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      const changes = events.subscribe(signal);
+      const say = (text: string) => {
+        if ((controller.desiredSize ?? 0) > -64) controller.enqueue(encoder.encode(text));
+      };
+      say(`data: ${JSON.stringify(shown())}\n\n`);
+      timer = setInterval(() => say(": alive\n\n"), ALIVE_MS);
+      void (async () => {
+        for await (const { type } of changes) {
+          if (type === "pair" || type === "lost") say(`data: ${JSON.stringify(shown())}\n\n`);
+        }
+        clearInterval(timer);
+        if (!gone.signal.aborted) controller.close();
+      })();
+      await Promise.resolve();
+    },
+    cancel() {
+      clearInterval(timer);
+      gone.abort();
+    },
+  });
+  return new Response(body, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
+}
+
+function targetOf(body: unknown): { address: PeerAddress } | { id: NodeId } {
+  const { address } = (body ?? {}) as { address?: unknown };
+  if (address === undefined) return { id: nodeOf(body) };
+  try {
+    if (typeof address !== "string") throw new SyntaxError("Field address must be a text such as 192.168.1.20:8911");
+    return { address: parsePeerAddress(address) };
+  } catch (error) {
+    throw new ArkError("bad_request", reasonOf(error));
+  }
+}
+
+function nodeOf(body: unknown): NodeId {
+  const { node_id, public_key } = (body ?? {}) as { node_id?: unknown; public_key?: unknown };
+  try {
+    if (typeof public_key === "string") return nodeIdOf(parsePublicKey(public_key));
+    if (typeof node_id === "string") return parseNodeId(node_id);
+  } catch (error) {
+    throw new ArkError("bad_request", `Cannot tell which node is meant: ${reasonOf(error)}`);
+  }
+  throw new ArkError("bad_request", "Name the node, in the field node_id or public_key");
+}

@@ -1,0 +1,102 @@
+import { BlockList, isIPv4, isIPv6 } from "node:net";
+import { isDialablePort, parsePeerAddress } from "@ark/node/discovery";
+import type { Identity, NodeId } from "@ark/node/identity";
+import { ArkError, decodeInvitationAnswer, parseInvitation, reasonOf } from "@ark/node/protocol";
+import type { MeshClient, PeerAddress } from "@ark/node/transport";
+import { proveInvitation } from "./invitations.ts";
+import { callPeer } from "./peer_call.ts";
+
+/** What {@linkcode acceptInvitation} needs. */
+export interface AcceptOptions {
+  /** This node. */
+  identity: Identity;
+  /** Its label, which the inviter is told. */
+  name: string;
+  /** Talks to other nodes. */
+  client: Pick<MeshClient, "request">;
+  /** Port of this node's mesh listener. */
+  ownPort(): number;
+  /** Whether the link may name this machine: only where the node itself listens nowhere else. */
+  loopback: boolean;
+  /** Where the inviter was seen beside what the link says. */
+  addresses(id: NodeId): PeerAddress[];
+}
+
+/** Who invited, and where it answered. */
+export interface Inviter {
+  /** Its id. */
+  id: NodeId;
+  /** Its label, as it told it. */
+  name: string;
+  /** Where it may be dialled. */
+  addresses: PeerAddress[];
+}
+
+const CALL_MS = 15_000;
+
+/**
+ * Tells the inviter of a link that this node accepts: in TLS that is pinned to the key in the link, so nobody else hears
+ * it. What the inviter may do *here* is another decision, which the owner takes afterwards.
+ *
+ * @throws {ArkError} `bad_request` for a link that cannot be used; `forbidden` when it was used before, taken back or is
+ * over; `unavailable` when the inviter cannot be reached.
+ */
+export async function acceptInvitation(link: string, options: AcceptOptions): Promise<Inviter> {
+  const { identity, name, client, ownPort, loopback } = options;
+  const invitation = parsed(link);
+  const { inviter } = invitation;
+  if (inviter === identity.id) {
+    throw new ArkError("bad_request", "This invitation is of this node itself: send it to somebody");
+  }
+  const hints = invitation.hints.map((hint) => parsePeerAddress(hint)).filter((hint) => mayDial(hint, { loopback }));
+  const addresses = [...options.addresses(inviter), ...hints];
+  if (addresses.length === 0) {
+    throw new ArkError(
+      "bad_request",
+      "The invitation names no address that can be dialled: ask for one with --at HOST:PORT",
+    );
+  }
+  const answer = await callPeer(client, { id: inviter, addresses }, {
+    path: `/ark/v1/invite?port=${ownPort()}`,
+    body: { ...proveInvitation(invitation, identity.id), name },
+    deadlineMs: CALL_MS,
+    signal: AbortSignal.timeout(CALL_MS),
+  }).catch((error) => {
+    throw error instanceof ArkError && error.code === "forbidden"
+      ? new ArkError(
+        "forbidden",
+        "The invitation was used before, was taken back, or its time is over: ask for a new one",
+      )
+      : error;
+  });
+  return { id: inviter, name: decodeInvitationAnswer(answer).name, addresses };
+}
+
+function parsed(link: string) {
+  try {
+    return parseInvitation(link);
+  } catch (error) {
+    throw new ArkError("bad_request", reasonOf(error));
+  }
+}
+
+/** Addresses of this machine, of its own link, and of nobody in particular. */
+const NEVER = new BlockList();
+NEVER.addSubnet("0.0.0.0", 8, "ipv4");
+NEVER.addSubnet("127.0.0.0", 8, "ipv4");
+NEVER.addSubnet("169.254.0.0", 16, "ipv4");
+NEVER.addSubnet("224.0.0.0", 3, "ipv4");
+NEVER.addSubnet("::", 96, "ipv6");
+NEVER.addSubnet("::ffff:0:0", 96, "ipv6");
+NEVER.addSubnet("64:ff9b::", 96, "ipv6");
+NEVER.addSubnet("fe80::", 10, "ipv6");
+NEVER.addSubnet("ff00::", 8, "ipv6");
+
+/** Whether a link may make this node dial an address: no link is to reach what only this machine can. */
+function mayDial({ hostname, port }: PeerAddress, { loopback }: { loopback: boolean }): boolean {
+  if (!isDialablePort(port)) return false;
+  if (hostname === "::1" || /^127\./.test(hostname)) return loopback;
+  if (isIPv4(hostname)) return !NEVER.check(hostname, "ipv4");
+  if (isIPv6(hostname)) return !NEVER.check(hostname, "ipv6");
+  return hostname.toLowerCase().replace(/\.$/, "") !== "localhost" && !/\.localhost\.?$/i.test(hostname);
+}
