@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { NodeId } from "@ark/node/identity";
+import { type NodeId, shortId } from "@ark/node/identity";
 import type { PairingSide, PairingState } from "@ark/node/protocol";
 import type { PeerAddress } from "@ark/node/transport";
 import { decided, heard, isOpen, type PairingAct, type PairingEnd, type PairingPhase, phaseOf } from "./pairing.ts";
@@ -106,6 +106,7 @@ export class PairingCard {
   #ended: PairingEnd | null = null;
   #reason: string | null = null;
   #name: string | null = null;
+  #nameless = 0;
   #deadline: number;
   #heardAt: number;
   #overAt: number | null = null;
@@ -177,8 +178,8 @@ export class PairingCard {
     const [phase, theirs, known] = [this.phase, this.#theirs, this.#name];
     this.#heardAt = this.#now();
     this.#theirs = heard(state, this.#sides);
-    // The first name stays: it is what the owner sees when he decides.
-    if (name !== undefined && this.#agreed) this.#name ??= name;
+    // The first name stays: it is what the owner sees when he decides. It comes with the second message at the latest.
+    if (this.#agreed && (name !== undefined || ++this.#nameless > 2)) this.#name ??= name ?? `ark ${shortId(this.id)}`;
     this.#moved(phase);
     return this.#theirs !== theirs || this.#name !== known;
   }

@@ -61,7 +61,11 @@ export async function follow(dialogue: PairingDialogue & { changed(): void }): P
     try {
       const answer = decodePairingState(await tell(dialogue, { type: "state", session: card.wire, ...state }));
       told = state.state;
-      if (card.hear(answer)) changed();
+      if (card.hear(answer)) {
+        changed();
+        // The other side learns at once that this one knows: only then it is told the name.
+        if (card.open) continue;
+      }
     } catch {
       // Silence is noticed by the card's own clock.
     }

@@ -58,6 +58,8 @@ const WINDOW_MS = 300_000;
 const TICK_MS = 250;
 /** How long to wait for the pairing that the other node began at the same instant. */
 const CROSSING_MS = 1_000;
+/** How long to wait for the other node's name. */
+const NAME_MS = 2_000;
 
 /**
  * All pairings of this node, at most one that can go on for each key.
@@ -163,13 +165,16 @@ export class Pairings implements AsyncDisposable {
    */
   async approve<T>(
     session: string,
-    admit: (id: NodeId, address: PeerAddress | null) => Promise<T>,
+    admit: (view: PairingView) => Promise<T>,
   ): Promise<{ view: PairingView; result: T }> {
     const card = this.#cards.get(session);
     if (card?.phase !== "choosing") {
       throw new ArkError("bad_request", card === undefined ? NO_PAIRING : impossible("approve", card.view()));
     }
-    const result = await admit(card.id, card.address);
+    // The name is on its way when both owners have said that the words match.
+    const until = this.#now() + NAME_MS;
+    while (card.view().name === null && card.open && this.#now() < until) await pause(20);
+    const result = await admit(card.view());
     card.decide("approve");
     this.#changed(card);
     return { view: card.view(), result };

@@ -97,12 +97,12 @@ async function approve({ req, json }: Context, options: PairRoutesOptions): Prom
   const keep = (body as { keep?: unknown } | null)?.keep === true;
   if (keep && known === undefined) throw new ArkError("bad_request", "There is nothing to keep: choose a preset");
   const { verified: _, approved_at: __, ...before } = known ?? {};
-  const terms = keep ? before : { ...(view?.name ? { name: view.name } : {}), ...chosenTerms(body) };
-  // First in memory: where the approval fails, nothing is told that is not so.
-  const admitted = await pairings.approve(
-    session,
-    (id, address) => admitPeer({ ...terms, node_id: id }, { addresses: address === null ? [] : [address], options }),
-  );
+  const chosen = keep ? before : chosenTerms(body);
+  // First the approval, then the word to the other side: it is told nothing that is not so.
+  const admitted = await pairings.approve(session, ({ id, address, name }) => {
+    const approval = { ...(name === null ? {} : { name }), ...chosen, node_id: id };
+    return admitPeer(approval, { addresses: address === null ? [] : [address], options });
+  });
   const { id } = admitted.view;
   await table.ask(id, AbortSignal.timeout(1_500)).catch(() => {});
   return json({ ...admitted.result, pairing: pairingJson(admitted.view, book.list()) });
