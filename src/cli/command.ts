@@ -27,8 +27,18 @@ export interface CommandContext {
   env(name: string): string | undefined;
   /** Where results and messages go. */
   out: Output;
+  /** What a person types. */
+  input: CommandInput;
   /** Version of the program. */
   version: string;
+}
+
+/** Where answers to questions come from. */
+export interface CommandInput {
+  /** What is typed, as UTF-8. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** Whether a person types it. */
+  isTerminal(): boolean;
 }
 
 /** One command of the command line. */

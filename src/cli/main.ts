@@ -1,6 +1,6 @@
 import { ConfigError, nearest, parseFlags } from "@ark/node/config";
 import { StartError } from "@ark/node/daemon";
-import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
+import { type Command, CommandError, type CommandInput, EXIT, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands/mod.ts";
 import { commandHelp, COMMON_FLAGS, groupHelp, programHelp } from "./help.ts";
 import { Output, type OutputStreams } from "./output.ts";
@@ -13,14 +13,20 @@ export interface MainOptions {
   env?: (name: string) => string | undefined;
   /** Where it writes; the default is the process's own output. */
   streams?: OutputStreams;
+  /** Where answers to questions come from; the default is the process's own input. */
+  input?: CommandInput;
 }
 
-const GROUPS = new Map<string, string>([["peers", "peers list"], ["models", "models list"], ["audit", "audit tail"]]);
+const GROUPS = new Map<string, string>([["peers", "peers list"], ["models", "models list"], ["audit", "audit tail"], [
+  "invites",
+  "invites list",
+]]);
 
 /** Runs a command line, and returns the exit status. What fails is one sentence on standard error. */
 export async function main(args: readonly string[], options: MainOptions): Promise<number> {
   const { version, env = (name) => Deno.env.get(name) } = options;
   const out = new Output(options.streams);
+  const input = options.input ?? Deno.stdin;
   try {
     const [first = "", second = ""] = args;
     if (first === "--version" || first === "version") return said(out, `ark-node ${version}`);
@@ -33,7 +39,7 @@ export async function main(args: readonly string[], options: MainOptions): Promi
     const { command, rest } = commandOf(args);
     const { flags, words } = parseFlags(rest, { ...command.flags, ...COMMON_FLAGS });
     if (flags.help === true) return said(out, commandHelp(command).trimEnd());
-    return await command.run({ words, flags, json: flags.json === true, env, out, version });
+    return await command.run({ words, flags, json: flags.json === true, env, out, input, version });
   } catch (error) {
     return failed(error, { out, json: args.includes("--json") });
   }

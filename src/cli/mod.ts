@@ -22,3 +22,4 @@
  */
 export * from "./main.ts";
 export type { OutputStreams } from "./output.ts";
+export type { CommandInput } from "./command.ts";

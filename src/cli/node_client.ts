@@ -65,13 +65,14 @@ export class NodeClient {
     }
   }
 
-  /** Makes a call whose answer is a stream. */
-  async open(path: string, body?: unknown): Promise<Response> {
+  /** Makes a call whose answer is a stream, which ends when the signal fires. */
+  async open(path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
     let response: Response;
     try {
       response = await fetch(this.api + path, {
         headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
         ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+        ...(signal === undefined ? {} : { signal }),
       });
     } catch {
       throw new CommandError(

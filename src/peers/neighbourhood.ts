@@ -125,9 +125,14 @@ export class Neighbourhood {
     this.#note(id, address, "paired");
   }
 
-  /** Forgets a node until it is seen again. */
+  /** Forgets a node. */
   forget(id: NodeId): void {
     this.#entries.delete(id);
+  }
+
+  /** Dials where a node was seen at the next sighting, however lately that was done. */
+  lookAgain(id: NodeId): void {
+    for (const probe of this.#probes.values()) if (probe.id === id) probe.again = this.#options.now();
   }
 
   /** Follows a discovery until the signal fires. */

@@ -3,11 +3,15 @@ import { ASK } from "./ask.ts";
 import { AUDIT_EXPORT, AUDIT_TAIL, AUDIT_VERIFY } from "./audit.ts";
 import { ID } from "./id.ts";
 import { ID_ROTATE } from "./id_rotate.ts";
+import { INVITE, INVITES_LIST, INVITES_REVOKE } from "./invites.ts";
 import { MODELS_LIST } from "./models.ts";
+import { PEERS_ACCEPT } from "./peers_accept.ts";
 import { PEERS_ACCEPT_ROTATION } from "./peers_accept_rotation.ts";
 import { PEERS_APPROVE } from "./peers_approve.ts";
 import { PEERS_DISCOVERED, PEERS_LIST } from "./peers_list.ts";
 import { PEERS_PAUSE, PEERS_RESUME } from "./peers_pause.ts";
+import { PEERS_PAIR } from "./peers_pair.ts";
+import { PEERS_DISMISS, PEERS_IGNORE, PEERS_PENDING, PEERS_UNIGNORE } from "./peers_pending.ts";
 import { PEERS_REVOKE } from "./peers_revoke.ts";
 import { PEERS_WHY } from "./peers_why.ts";
 import { SERVE } from "./serve.ts";
@@ -22,12 +26,21 @@ export const COMMANDS: readonly Command[] = [
   ID_ROTATE,
   PEERS_LIST,
   PEERS_DISCOVERED,
+  PEERS_PAIR,
+  PEERS_PENDING,
   PEERS_APPROVE,
   PEERS_PAUSE,
   PEERS_RESUME,
   PEERS_REVOKE,
   PEERS_ACCEPT_ROTATION,
   PEERS_WHY,
+  PEERS_IGNORE,
+  PEERS_DISMISS,
+  PEERS_UNIGNORE,
+  INVITE,
+  INVITES_LIST,
+  INVITES_REVOKE,
+  PEERS_ACCEPT,
   MODELS_LIST,
   ASK,
   AUDIT_TAIL,

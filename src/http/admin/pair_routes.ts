@@ -83,6 +83,7 @@ export function pairRoutes(options: PairRoutesOptions): Hono {
     const id = nodeOf(await readJson(req.raw, BODY_BYTES));
     const node = await ignored.remove(id);
     if (node === undefined) throw new ArkError("bad_request", "That node is not ignored");
+    neighbourhood.lookAgain(id);
     return json({ unignored: formatNodeId(id) });
   });
   return app;
@@ -100,7 +101,7 @@ async function approve({ req, json }: Context, options: PairRoutesOptions): Prom
   const chosen = keep ? before : chosenTerms(body);
   // First the approval, then the word to the other side: it is told nothing that is not so.
   const admitted = await pairings.approve(session, ({ id, address, name }) => {
-    const approval = { ...(name === null ? {} : { name }), ...chosen, node_id: id };
+    const approval = { ...(name === null ? {} : { name }), ...chosen, node_id: id, verified: true };
     return admitPeer(approval, { addresses: address === null ? [] : [address], options });
   });
   const { id } = admitted.view;
