@@ -143,10 +143,11 @@ Deno.test("An invitation that was taken back, or is of another node, or of this 
   assert.equal((await b.admin("/invites/revoke", { id })).status, 400);
   assert.equal((await a.admin("/invites/accept", { link })).status, 403);
   assert.equal((await b.admin("/invites/accept", { link })).status, 400);
-  const { link: other } = await invite(a);
-  const wrong = other.replace(`:${a.daemon.mesh.port}:`, `:${b.daemon.mesh.port}:`);
-  // The link leads to this very node, which does not hold the key of the one that invites.
-  assert.equal((await b.admin("/invites/accept", { link: wrong })).status, 503);
+  await using c = await TestNode.start({ name: "C" });
+  const { link: other } = await invite(c);
+  const wrong = other.replace(`:${c.daemon.mesh.port}:`, `:${b.daemon.mesh.port}:`);
+  // The link leads to another node, which does not hold the key of the one that invites.
+  assert.equal((await a.admin("/invites/accept", { link: wrong })).status, 503);
   for (
     const [body, sentence] of [
       [{ link: "ark:1:x" }, /no invitation/],

@@ -3,8 +3,11 @@ import { MIGRATIONS } from "../../migrations/mod.ts";
 import {
   type AuditEntriesTable,
   type Database,
+  type IgnoredNodesTable,
+  type InvitationsTable,
   type ModelDigestsTable,
   openStore,
+  type PeerAddressesTable,
   type PeerUsageTable,
   type RevokedPeersTable,
   type RotationsTable,
@@ -48,6 +51,16 @@ const SCHEMA = {
     decided_at: "text?",
   } satisfies Columns<RotationsTable>,
   peer_usage: { node_id: "text", saved_at: "integer", slots: "text" } satisfies Columns<PeerUsageTable>,
+  ignored_nodes: { node_id: "text", why: "text", since: "text", until: "text?" } satisfies Columns<IgnoredNodesTable>,
+  invitations: {
+    public_key: "text",
+    created_ms: "integer",
+    expires_ms: "integer",
+    terms: "text",
+    used_ms: "integer?",
+    used_by: "text?",
+  } satisfies Columns<InvitationsTable>,
+  peer_addresses: { node_id: "text", address: "text", noted_ms: "integer" } satisfies Columns<PeerAddressesTable>,
 } satisfies Record<keyof Database, Record<string, Column>>;
 
 type Columns<Table> = {
@@ -61,6 +74,7 @@ type Columns<Table> = {
 /** Fingerprints of released migrations. A line here is added with its migration and never changes again. */
 const RELEASED: Record<string, string> = {
   "0001_initial": "154c7c49f6049e7c08a7db44d8700944ad9511bf89dfd18d4478af89c857c23c",
+  "0004_pairing": "22415bb0245f89f94794447ab7b4641ec8601a4acdd1a8e42343b171a0d67e27",
   "0005_rotations": "f52499a1c031835c07e1d24dc325bb4f3d72cac9a06c84bbc8f8b8d4a4a2e106",
   "0006_usage": "3a471c1a430f446a547be22d1e13818cd4ad45815cdd4d183b3f63fe5528b740",
 };
