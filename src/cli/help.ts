@@ -24,7 +24,8 @@ ${columns(shown.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), su
 A first node:        ark-node --models ~/models
 Its API:             http://127.0.0.1:8910/v1   (OpenAI's; any key)
 Who is near:         ark-node peers discovered
-Let one ask you:     ark-node peers approve ID
+Pair with one:       ark-node peers pair ID
+Somebody far away:   ark-node invite
 Ask:                 ark-node ask MODEL "Your question"
 
 Every command has --help and --json. Each flag of serve is also a variable: --mesh-listen is ARK_MESH_LISTEN.

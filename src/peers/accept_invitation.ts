@@ -87,7 +87,6 @@ NEVER.addSubnet("127.0.0.0", 8, "ipv4");
 NEVER.addSubnet("169.254.0.0", 16, "ipv4");
 NEVER.addSubnet("224.0.0.0", 3, "ipv4");
 NEVER.addSubnet("::", 96, "ipv6");
-NEVER.addSubnet("::ffff:0:0", 96, "ipv6");
 NEVER.addSubnet("64:ff9b::", 96, "ipv6");
 NEVER.addSubnet("fe80::", 10, "ipv6");
 NEVER.addSubnet("ff00::", 8, "ipv6");
@@ -95,8 +94,13 @@ NEVER.addSubnet("ff00::", 8, "ipv6");
 /** Whether a link may make this node dial an address: no link is to reach what only this machine can. */
 function mayDial({ hostname, port }: PeerAddress, { loopback }: { loopback: boolean }): boolean {
   if (!isDialablePort(port)) return false;
-  if (hostname === "::1" || /^127\./.test(hostname)) return loopback;
-  if (isIPv4(hostname)) return !NEVER.check(hostname, "ipv4");
-  if (isIPv6(hostname)) return !NEVER.check(hostname, "ipv6");
+  if (isIPv4(hostname)) return hostname.startsWith("127.") ? loopback : !NEVER.check(hostname, "ipv4");
+  if (isIPv6(hostname)) {
+    // One spelling of each, so that no rule is got past by another.
+    const plain = new URL(`http://[${hostname}]`).hostname.slice(1, -1);
+    if (plain === "::1") return loopback;
+    // IPv4 in an IPv6 spelling has no use here.
+    return !plain.startsWith("::ffff:") && !NEVER.check(plain, "ipv6");
+  }
   return hostname.toLowerCase().replace(/\.$/, "") !== "localhost" && !/\.localhost\.?$/i.test(hostname);
 }

@@ -43,7 +43,7 @@ export interface PairingsOptions {
 export interface PairingCaller {
   /** Its id. */
   id: NodeId;
-  /** IP address that it calls from. */
+  /** What counts as one source: an IPv4 address, or an IPv6 /56. */
   source: string;
   /** Where it says that it can be dialled, or null. */
   address: PeerAddress | null;
@@ -65,8 +65,8 @@ const NAME_MS = 2_000;
  * All pairings of this node, at most one that can go on for each key.
  *
  * The words of a pairing never change while it is shown: a second commitment of the same key is refused until the first
- * pairing is over. Each commitment gets one try, each key five in five minutes and each host ten, and what strangers can
- * keep open is bounded. Where two nodes begin at the same instant, the one with the smaller id goes on.
+ * pairing is over. Each commitment gets one try, each key five in five minutes, each host ten and all of them sixty, and what
+ * strangers can keep open is bounded. Where two nodes begin at the same instant, the one with the smaller id goes on.
  */
 export class Pairings implements AsyncDisposable {
   readonly #options: PairingsOptions;
@@ -76,6 +76,7 @@ export class Pairings implements AsyncDisposable {
   readonly #reported = new WeakSet<PairingCard>();
   readonly #byKey = new AttemptRates(5, WINDOW_MS);
   readonly #bySource = new AttemptRates(10, WINDOW_MS);
+  readonly #inAll = new AttemptRates(60, WINDOW_MS);
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
 
@@ -234,7 +235,8 @@ export class Pairings implements AsyncDisposable {
     const crossing = running?.direction === "out" && running.words === null && id < identity.id;
     if (id === identity.id || ignored.get(id) !== undefined || (running !== undefined && !crossing)) throw notNow();
     const now = this.#now();
-    if (!this.#byKey.allows(id, now) || !this.#bySource.allows(source, now)) throw notNow();
+    const rates = [[this.#byKey, id], [this.#bySource, source], [this.#inAll, "all"]] as const;
+    if (!rates.every(([rate, name]) => rate.allows(name, now))) throw notNow();
     const incoming = ({ direction }: PairingCard) => direction === "in";
     const ofSource = (card: PairingCard) => incoming(card) && card.source === source;
     if (this.#count(incoming) >= MOST_INCOMING || this.#count(ofSource) >= MOST_PER_SOURCE) throw notNow();

@@ -46,3 +46,4 @@ export * from "./peer_address.ts";
 export * from "./pin_check.ts";
 export { DIAL_TIMES, type DialTimes } from "./pinned_connection.ts";
 export * from "./presented_key.ts";
+export { sourceOf } from "./source_limiter.ts";

@@ -35,8 +35,11 @@ export const PEERS_LIST: Command = {
       ]),
     );
     out.line();
-    for (const { name, permissions, expires_at, state, reason } of peers) {
+    for (const { name, permissions, expires_at, state, reason, verified, node_id } of peers) {
       out.line(describePermissions(name, permissions, expires_at ?? null));
+      if (verified === false) {
+        out.line(`  ${name} is not verified: compare words with its owner, ark-node peers pair ${short(node_id)}.`);
+      }
       if (reason !== null) out.line(`  ${name} is ${state.replace("_", " ")}: ${reason}.`);
     }
     showRotations(out, rotations);
@@ -71,7 +74,9 @@ export const PEERS_DISCOVERED: Command = {
       peers.map(({ state, node_id, addresses, sources }) => [state, node_id, addresses[0] ?? "-", sources.join(", ")]),
     );
     if (peers.some(({ state }) => state === "pending")) {
-      out.line("\nCompare the id with what 'ark-node id' shows on that machine, then: ark-node peers approve ID");
+      out.line(
+        "\nPair with one: ark-node peers pair ID. Or compare the id with what 'ark-node id' shows there: peers approve ID",
+      );
     }
     showRotations(out, rotations);
     return EXIT.ok;

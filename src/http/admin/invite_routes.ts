@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { networkInterfaces } from "node:os";
 import type { Identity } from "@ark/node/identity";
-import { acceptInvitation, type AcceptOptions, chosenTerms, type Invitations } from "@ark/node/peers";
+import { acceptInvitation, type AcceptOptions, chosenTerms, decodeApproval, type Invitations } from "@ark/node/peers";
 import { ArkError, formatInvitation, isHint } from "@ark/node/protocol";
 import { formatAddress, type PeerAddress } from "@ark/node/transport";
 import { admitPeer } from "../admit_peer.ts";
@@ -48,7 +48,7 @@ export function inviteRoutes(options: InviteRoutesOptions): Hono {
       throw new ArkError("bad_request", "Field life_ms must be a number of milliseconds");
     }
     const hints = hintsOf(at, mesh);
-    const { expires_at, ...terms } = chosenTerms(choice);
+    const { expires_at, ...terms } = checked(choice, identity);
     const lives_ms = expires_at === undefined ? null : Math.max(1, Date.parse(expires_at) - Date.now());
     const { view, secret } = await invitations.create({ lifeMs: life_ms, terms: { ...terms, lives_ms } });
     const link = formatInvitation({ inviter: identity.id, hints, secret });
@@ -69,7 +69,7 @@ export function inviteRoutes(options: InviteRoutesOptions): Hono {
     const { link, ...choice } = fieldsOf(await readJson(req.raw, BODY_BYTES));
     if (typeof link !== "string") throw new ArkError("bad_request", "Field link must be an invitation: ark:1:…");
     // What is wrong with the choice must be known before the invitation is used up.
-    const terms = chosenTerms(Object.keys(choice).length === 0 ? { preset: "none" } : choice);
+    const terms = checked(Object.keys(choice).length === 0 ? { preset: "none" } : choice, identity);
     const inviter = await acceptInvitation(link, {
       identity,
       name,
@@ -89,6 +89,13 @@ export function inviteRoutes(options: InviteRoutesOptions): Hono {
     return json(admitted);
   });
   return app;
+}
+
+/** What was chosen, when an approval can be made of it: an invitation that cannot be put into effect is none. */
+function checked(choice: unknown, { id }: Identity): ReturnType<typeof chosenTerms> {
+  const terms = chosenTerms(choice);
+  decodeApproval({ ...terms, node_id: id }, new Date().toISOString());
+  return terms;
 }
 
 function fieldsOf(body: unknown): Record<string, unknown> {

@@ -8,7 +8,7 @@ import {
 } from "@ark/node/protocol";
 import type { NodeId } from "@ark/node/identity";
 import type { Logger } from "@ark/node/telemetry";
-import type { Caller, PeerAddress } from "@ark/node/transport";
+import { type Caller, type PeerAddress, sourceOf } from "@ark/node/transport";
 import { type AdmitOptions, admitPeer } from "../admit_peer.ts";
 import { readJson } from "../request_json.ts";
 import type { Denials } from "./denials.ts";
@@ -47,7 +47,7 @@ export function meetingRoutes(options: MeetingOptions): Record<string, Introduct
   return {
     "/ark/v1/pair": async (request, caller) => {
       const message = decodePairingMessage(await readJson(request, BODY_BYTES));
-      const who = { id: caller.nodeId, source: caller.remote, address: addressOf(request, caller) };
+      const who = { id: caller.nodeId, source: sourceOf(caller.remote), address: addressOf(request, caller) };
       return Response.json(options.pairings.hear(message, who));
     },
     "/ark/v1/invite": async (request, caller) => {
