@@ -6,6 +6,7 @@
  */
 import type { Migration } from "kysely/migration";
 import * as initial from "./0001_initial.ts";
+import * as apiKeys from "./0002_api_keys.ts";
 import * as pairing from "./0004_pairing.ts";
 import * as rotations from "./0005_rotations.ts";
 import * as usage from "./0006_usage.ts";
@@ -13,6 +14,7 @@ import * as usage from "./0006_usage.ts";
 /** Every migration by its name, which stands in the database once it has run. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_initial": initial,
+  "0002_api_keys": apiKeys,
   "0004_pairing": pairing,
   "0005_rotations": rotations,
   "0006_usage": usage,

@@ -30,6 +30,10 @@ export interface RouteOptions extends InferOptions {
    * told again, with a higher `attempt`, when that candidate failed before its first text.
    */
   chosen?(route: Route): void;
+  /** Whether the request must stay on this machine. */
+  localOnly?: boolean;
+  /** Whether the sender may use a model, by its whole id; without it, any. */
+  permits?(model: string): boolean;
 }
 
 /** This node's own models and what runs them. */
@@ -116,6 +120,8 @@ const BETWEEN_NODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 interface Choice extends Candidate {
   readonly backend: Backend;
   readonly peer: NodeId | null;
+  /** Whole id of the model there. */
+  readonly model: string;
 }
 
 /** The backend made of all others: this node's engine and the approved peers that are within reach. */
@@ -174,13 +180,14 @@ export class Router implements Backend {
    * Lets the best candidate answer; tries the next one as long as no text has been shown. `start` is passed on together
    * with what follows it, so that it always belongs to the one whose text is shown.
    *
-   * @throws {ArkError} `model_not_found` when nobody within reach has the model, else what the last candidate said;
-   * `unavailable` where that is about this node's standing with a peer.
+   * @throws {ArkError} `model_not_found` when nobody within reach has the model, `model_not_shared` when the sender may not
+   * use it, `unavailable` when the request must stay here and the model is elsewhere; else what the last candidate said,
+   * and `unavailable` where that is about this node's standing with a peer.
    */
   async *infer(request: InferenceRequest, options: RouteOptions): AsyncGenerator<InferenceEvent> {
     const { signal, priority, principal } = options;
     let failure: ArkError | null = null;
-    for (const [attempt, { name, backend, peer }] of this.#choices(request.model).entries()) {
+    for (const [attempt, { name, backend, peer }] of this.#permitted(request.model, options).entries()) {
       if (signal.aborted) throw cancelled(signal.reason);
       let start: InferenceEvent | null = null;
       let begun = false;
@@ -210,7 +217,23 @@ export class Router implements Backend {
         this.#noteFailure(reason, { request, peer });
       }
     }
-    throw failure ?? this.#notFound(request.model);
+    throw failure ?? this.#notFound(request.model, options);
+  }
+
+  /** Those who may answer. No backend of a peer is touched for a request that must stay here. */
+  #permitted(model: ModelRef, { localOnly = false, permits }: RouteOptions): Choice[] {
+    const here = localOnly ? this.#choices(model).filter(({ local }) => local) : this.#choices(model);
+    if (localOnly && here.length === 0) {
+      throw new ArkError(
+        "unavailable",
+        `The model '${model}' is not on this machine, and this request must not leave it: ask a model that is here, or ` +
+          "ask without local-only",
+      );
+    }
+    if (permits === undefined) return here;
+    const permitted = here.filter((choice) => permits(choice.model));
+    if (permitted.length > 0 || here.length === 0) return permitted;
+    throw new ArkError("model_not_shared", `This API key may not use the model '${model}': see /v1/models`);
   }
 
   /** A peer's own words stay out of the log: they could repeat the prompt. */
@@ -229,20 +252,32 @@ export class Router implements Backend {
       const { backend, catalogue } = local;
       const id = catalogue.find(model)?.id;
       const loaded = backend.loaded().some((one) => one.id === id);
-      found.push({ name, local: true, loaded, inFlight: 0, slots: 1, roundTripMs: 0, backend, peer: null });
+      const whole = id ?? model;
+      found.push({
+        name,
+        local: true,
+        loaded,
+        inFlight: 0,
+        slots: 1,
+        roundTripMs: 0,
+        backend,
+        peer: null,
+        model: whole,
+      });
     }
-    for (const { view, model: { loaded } } of table.offering(model)) {
+    for (const { view, model: { id, loaded } } of table.offering(model)) {
       const { peer: { name, node_id: peer }, inFlight, offer, roundTripMs } = view;
       const backend = remote(peer);
       if (backend === null) continue;
       const slots = offer?.max_concurrent_requests ?? 1;
-      found.push({ name, local: false, loaded, inFlight, slots, roundTripMs: roundTripMs ?? Infinity, backend, peer });
+      const far = roundTripMs ?? Infinity;
+      found.push({ name, local: false, loaded, inFlight, slots, roundTripMs: far, backend, peer, model: id });
     }
     return rank(found);
   }
 
-  #notFound(model: ModelRef): ArkError {
-    const names = this.available();
+  #notFound(model: ModelRef, { permits }: RouteOptions): ArkError {
+    const names = this.available().filter((name) => permits?.(name) ?? true);
     const shown = names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");
     const have = names.length === 0
       ? "no model is available: put a GGUF file into a folder of --models, or approve a peer that has one"

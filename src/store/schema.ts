@@ -2,6 +2,8 @@
  * Every table as it is now. How it came to be is told by the migrations; a test holds the two together.
  */
 export interface Database {
+  /** Keys of the owner's own programs. Only the http module writes here. */
+  api_keys: ApiKeysTable;
   /** The audit log's chain, in the order of `seq`. Only the audit module writes here, and only appends. */
   audit_entries: AuditEntriesTable;
   /** SHA-256 of model files that did not change since. */
@@ -78,6 +80,38 @@ export interface RevokedPeersTable {
   name: string;
   /** RFC 3339 in UTC. */
   revoked_at: string;
+}
+
+/** A key of the owner's API: what it may do, and what it used of that. The key itself is nowhere. */
+export interface ApiKeysTable {
+  /** Short name of the key for lists and commands; says nothing about the key. */
+  id: string;
+  /** Name that the owner gave. */
+  name: string;
+  /** SHA-256 of the key's text, hex. */
+  hash: string;
+  /** RFC 3339 in UTC. */
+  created_at: string;
+  /** RFC 3339 in UTC, or null for never. */
+  expires_at: string | null;
+  /** RFC 3339 in UTC, or null while it is in force. */
+  revoked_at: string | null;
+  /** RFC 3339 in UTC, or null before its first use; may lag behind by half a minute. */
+  last_used_at: string | null;
+  /** JSON list of names and patterns of models. */
+  models: string;
+  /** Questions a minute, or null. */
+  max_requests_per_minute: number | null;
+  /** Tokens in 24 hours, or null. */
+  max_tokens_per_day: number | null;
+  /** Questions at once, or null. */
+  max_concurrent_requests: number | null;
+  /** 1 where its questions must not leave this machine, else 0. */
+  local_only: number;
+  /** When the present 24 hours began, RFC 3339 in UTC, or null. */
+  day_began_at: string | null;
+  /** Tokens of the present 24 hours. */
+  day_tokens: number;
 }
 
 /** Tokens of one peer in the last 24 hours. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import {
+  type ApiKeysTable,
   type AuditEntriesTable,
   type Database,
   type IgnoredNodesTable,
@@ -17,6 +18,22 @@ type Column = "text" | "text?" | "integer" | "integer?" | "real" | "real?";
 
 /** `schema.ts` at run time. The types make this list complete: a column more or less there does not compile here. */
 const SCHEMA = {
+  api_keys: {
+    id: "text",
+    name: "text",
+    hash: "text",
+    created_at: "text",
+    expires_at: "text?",
+    revoked_at: "text?",
+    last_used_at: "text?",
+    models: "text",
+    max_requests_per_minute: "integer?",
+    max_tokens_per_day: "integer?",
+    max_concurrent_requests: "integer?",
+    local_only: "integer",
+    day_began_at: "text?",
+    day_tokens: "integer",
+  } satisfies Columns<ApiKeysTable>,
   audit_entries: {
     seq: "integer",
     at: "text",
@@ -74,6 +91,7 @@ type Columns<Table> = {
 /** Fingerprints of released migrations. A line here is added with its migration and never changes again. */
 const RELEASED: Record<string, string> = {
   "0001_initial": "154c7c49f6049e7c08a7db44d8700944ad9511bf89dfd18d4478af89c857c23c",
+  "0002_api_keys": "715e439a365df92dd14d4ef17bdb5bb89a556a23c8bc8a64b257a9e5c84ffe90",
   "0004_pairing": "22415bb0245f89f94794447ab7b4641ec8601a4acdd1a8e42343b171a0d67e27",
   "0005_rotations": "f52499a1c031835c07e1d24dc325bb4f3d72cac9a06c84bbc8f8b8d4a4a2e106",
   "0006_usage": "3a471c1a430f446a547be22d1e13818cd4ad45815cdd4d183b3f63fe5528b740",
