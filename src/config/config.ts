@@ -28,6 +28,12 @@ export interface Config {
   readonly name: string;
   /** Owner's API. */
   readonly listen: PeerAddress;
+  /** Whether the owner's API answers nobody without an API key; always so beyond the loopback. */
+  readonly requireKeys: boolean;
+  /** Names beside the machine's own under which the owner's API may be called. */
+  readonly allowHosts: readonly string[];
+  /** Origins of web pages that may use the owner's API, exactly as browsers write them. */
+  readonly allowOrigins: readonly string[];
   /** Peers. */
   readonly meshListen: PeerAddress;
   /** Folders with GGUF files. */
@@ -62,6 +68,17 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   data: { value: "DIR", help: "data directory (default: $ARK_DATA, else the platform's)" },
   name: { value: "NAME", help: "label that approved peers see (default: the machine's name)" },
   listen: { value: "HOST:PORT", help: "where your own apps connect (default: 127.0.0.1:8910)" },
+  "require-keys": { help: "answer no app without an API key, also on the loopback" },
+  "allow-origin": {
+    value: "ORIGIN",
+    multiple: true,
+    help: "web page that may use the API, such as https://ui.example; may be repeated",
+  },
+  "allow-host": {
+    value: "NAME",
+    multiple: true,
+    help: "name under which the API may be called, such as ark.example; may be repeated",
+  },
   "mesh-listen": { value: "HOST:PORT", help: "where other nodes connect (default: 0.0.0.0:8911)" },
   models: { value: "DIR", multiple: true, help: "folder with GGUF files; may be repeated" },
   peer: {
@@ -105,19 +122,24 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     if (Array.isArray(flag)) return flag;
     return (env(environmentName(name)) ?? "").split(",").map((part) => part.trim()).filter(Boolean);
   };
+  const on = (name: string) => flags[name] === true || switchedOn(name, env(environmentName(name)) ?? "");
   const paths = dataPaths(await dataDirectoryOf(text("data"), env));
+  const listen = address("listen", text("listen") ?? "127.0.0.1:8910", 8910);
   const reserve = text("vram-reserve");
   const threads = text("threads");
   return Object.freeze({
     roles: roles(text("role") ?? ROLE_NAMES.join(",")),
     paths,
     name: label(text("name") ?? hostName()) || "ark-node",
-    listen: localAddress(text("listen") ?? "127.0.0.1:8910"),
+    listen,
+    requireKeys: on("require-keys") || !isLoopback(listen.hostname),
+    allowHosts: list("allow-host").map(allowedHost),
+    allowOrigins: list("allow-origin").map(allowedOrigin),
     meshListen: address("mesh-listen", text("mesh-listen") ?? "0.0.0.0:8911", 8911),
     modelDirectories: [paths.models, ...list("models")],
     peers: list("peer").map(neighbour),
-    mdns: flags["no-mdns"] !== true && !switchedOn("no-mdns", env("ARK_NO_MDNS") ?? ""),
-    autoRotate: flags["auto-rotate"] === true || switchedOn("auto-rotate", env("ARK_AUTO_ROTATE") ?? ""),
+    mdns: !on("no-mdns"),
+    autoRotate: on("auto-rotate"),
     gpu: choice("gpu", text("gpu") ?? "auto", ["auto", "off", "cuda", "vulkan", "metal"]),
     threads: threads === undefined ? null : natural("threads", threads, { least: 1, most: availableParallelism() * 2 }),
     contextSize: natural("context", text("context") ?? "8192", { least: 64, most: 1 << 24 }),
@@ -179,13 +201,29 @@ export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
-function localAddress(text: string): PeerAddress {
-  const parsed = address("listen", text, 8910);
-  if (!isLoopback(parsed.hostname)) {
+/** A name as it may stand in a Host field: no port, since a proxy or a tunnel may have put another in front. */
+function allowedHost(text: string): string {
+  if (!/^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?$/i.test(text)) {
+    throw new ConfigError(`Cannot use --allow-host ${text}: it is a name such as ark.example, without a port`);
+  }
+  return text.toLowerCase();
+}
+
+/** An origin as browsers write it: scheme, host and port, and nothing behind. */
+function allowedOrigin(text: string): string {
+  const wanted = text.toLowerCase().replace(/\/$/, "");
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#@*\s]+$/.test(wanted) || !isOrigin(wanted)) {
     throw new ConfigError(
-      `Cannot use --listen ${text}: the owner's API has no API keys yet, so it listens on loopback only; ` +
-        "use 127.0.0.1 and put a reverse proxy with its own login in front",
+      `Cannot use --allow-origin ${text}: it is a page's origin such as https://ui.example or http://localhost:3000, ` +
+        "each one by itself",
     );
   }
-  return parsed;
+  return wanted;
+}
+
+/** Browsers leave out a port that the scheme implies, so an origin that has it would never be met. */
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null) return false;
+  return url.protocol === "http:" || url.protocol === "https:" ? url.origin === text : url.host !== "";
 }

@@ -21,7 +21,7 @@ export class LocalServer implements AsyncDisposable {
    */
   static listen(
     { hostname, port }: PeerAddress,
-    app: (listening: PeerAddress) => (request: Request) => Promise<Response>,
+    app: (listening: PeerAddress) => (request: Request, from: { remote: string }) => Promise<Response>,
   ): Promise<LocalServer> {
     const cut = new AbortController();
     const server = Deno.serve({
@@ -31,7 +31,7 @@ export class LocalServer implements AsyncDisposable {
       onListen: () => {},
       // The log is the node's own, and a handler's error is answered by the handler.
       onError: () => new Response(null, { status: 500 }),
-    }, (request) => handler(request));
+    }, (request, { remoteAddr }) => handler(request, { remote: remoteAddr.hostname }));
     const listening = new LocalServer(server, cut);
     // No request is handed out before this turn of the event loop has ended.
     const handler = app(listening.address);

@@ -3,6 +3,9 @@ import { ArkError, toArkError } from "@ark/node/protocol";
 import type { Metrics } from "@ark/node/telemetry";
 import { type AdminOptions, adminRoutes } from "./admin/admin_routes.ts";
 import { arkErrorResponse } from "./ark_error.ts";
+import { keyedAnswers } from "./keys/keyed_answers.ts";
+import { senderOf } from "./keys/sender.ts";
+import { HostNames } from "./middleware/host_names.ts";
 import { localGuard } from "./middleware/local_guard.ts";
 import { errorAnswer } from "./openai/error_answer.ts";
 import { type OpenAiOptions, openaiRoutes } from "./openai/openai_routes.ts";
@@ -15,19 +18,36 @@ export interface LocalAppOptions {
   openai: OpenAiOptions | null;
   /** Shown at `/metrics`. */
   metrics: Metrics;
+  /** Names beside this machine's own under which a proxy or a name server may lead here. */
+  allowHosts?: readonly string[];
+  /** Origins of web pages that may use `/v1/*`, exactly as browsers write them. */
+  allowOrigins?: readonly string[];
 }
+
+/** A fetch handler that is told from which IP address a request came. */
+export type LocalApp = (request: Request, from?: { remote: string }) => Promise<Response>;
 
 /**
  * Everything on the owner's listener, as a fetch handler: `/v1/*` and the admin calls, and open to every program of this
  * machine `/healthz` (that it lives) and `/metrics` (numbers without names of peers). All of it also under `/arknet/`, for
  * a reverse proxy.
  */
-export function localApp({ admin, openai, metrics }: LocalAppOptions): (request: Request) => Promise<Response> {
-  const app = new Hono({ getPath: pathOf });
-  app.use(localGuard((error, path) => path.startsWith("/v1/") ? errorAnswer(error) : arkErrorResponse(error)));
+export function localApp(options: LocalAppOptions): LocalApp {
+  const { admin, openai, metrics, allowHosts = [], allowOrigins = [] } = options;
+  const { keys, keysRequired: required, token } = admin;
+  const app = new Hono<{ Bindings: { remote?: string } }>({ getPath: pathOf });
+  app.use(localGuard({
+    hosts: new HostNames({ bound: admin.api.hostname, allowed: allowHosts }),
+    origins: new Set(allowOrigins),
+    refuse: (error, path) => path.startsWith("/v1/") ? errorAnswer(error) : arkErrorResponse(error),
+  }));
   app.get("/healthz", ({ json }) => json({ status: "ok" }));
   app.get("/metrics", ({ body }) => body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" }));
-  if (openai !== null) app.route("/", openaiRoutes(openai));
+  if (openai !== null) {
+    const admit: OpenAiOptions["admit"] = (request, { remote, answers }) =>
+      keyedAnswers(answers, senderOf(request, { keys, required, token, remote }));
+    app.route("/", openaiRoutes({ ...openai, admit }));
+  }
   app.route("/", adminRoutes(admin));
   app.notFound(({ req }) => {
     const reason = openai === null && req.path.startsWith("/v1/")
@@ -41,9 +61,9 @@ export function localApp({ admin, openai, metrics }: LocalAppOptions): (request:
     );
   });
   app.onError((error) => arkErrorResponse(toArkError(error)));
-  return async (request) => {
+  return async (request, from) => {
     try {
-      return await app.fetch(request);
+      return await app.fetch(request, from ?? {});
     } catch (error) {
       return arkErrorResponse(
         toArkError(error instanceof URIError ? new ArkError("bad_request", "The address is malformed") : error),

@@ -2,7 +2,8 @@
  * What a node says over HTTP, as fetch handlers that know nothing of sockets.
  *
  * - {@linkcode localApp}: the owner's listener. OpenAI's API for the owner's programs, and the admin calls, which always
- *   need the admin token. Web pages of other sites get nothing.
+ *   need the admin token. Web pages get nothing, but where the owner named their origin, and then only the API.
+ *   {@linkcode ApiKeyBook} keeps the keys of the owner's programs, which are needed where others can reach the listener.
  * - {@linkcode meshApp}: the peers' listener, behind `transport`, which has proved who asks. It is given this node's own
  *   engine and never a router.
  *
@@ -20,6 +21,7 @@
  */
 export { type AdminOptions } from "./admin/admin_routes.ts";
 export * from "./admin/admin_token.ts";
+export type { DoctorRouteOptions, Finding, FindingLevel } from "./admin/doctor_route.ts";
 export type { Circumstances, Explanation, ReasonHere, ReasonThere, Verdict } from "./admin/explain.ts";
 export type { DiscoveredPeer, PeerStatus } from "./admin/owner_view.ts";
 export type { InviteRoutesOptions } from "./admin/invite_routes.ts";
@@ -29,11 +31,15 @@ export type { PeerRoutesOptions } from "./admin/peer_routes.ts";
 export type { RotationRoutesOptions } from "./admin/rotation_routes.ts";
 export type { WhyRoutesOptions } from "./admin/why_routes.ts";
 export type { AdmitOptions, Admitted } from "./admit_peer.ts";
+export type { ApiKey, ApiKeyOrder, ApiKeyTerms } from "./keys/api_key.ts";
+export { ApiKeyBook, type ApiKeyBookOptions, type HeldKey } from "./keys/api_key_book.ts";
+export type { KeyLease, KeyMeter } from "./keys/key_meter.ts";
+export type { KeyRoutesOptions } from "./keys/key_routes.ts";
 export * from "./local_app.ts";
 export * from "./mesh/denials.ts";
 export * from "./mesh/introductions.ts";
 export * from "./mesh/meeting_routes.ts";
 export { type MeshApp, meshApp, type MeshAppOptions, toldAddress } from "./mesh/mesh_app.ts";
 export * from "./mesh/rotate_route.ts";
-export { isLoopbackName } from "./middleware/local_guard.ts";
+export { isLoopbackName } from "./middleware/host_names.ts";
 export type { Answers, OpenAiOptions } from "./openai/openai_routes.ts";

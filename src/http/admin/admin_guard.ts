@@ -1,16 +1,22 @@
 import type { MiddlewareHandler } from "hono";
 import { ArkError } from "@ark/node/protocol";
 import { arkErrorResponse } from "../ark_error.ts";
+import { isLoopbackAddress } from "../middleware/host_names.ts";
+import { isProxied } from "../middleware/proxied.ts";
 import { sameToken } from "./admin_token.ts";
 
-const PROXY_FIELDS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
-
-/** Lets only the owner in: the admin token, always, and never through a reverse proxy. */
-export function adminGuard(token: string): MiddlewareHandler {
-  return async ({ req }, next) => {
-    if (PROXY_FIELDS.some((name) => req.header(name) !== undefined)) {
+/** Lets only the owner in: the admin token, always, from this machine, and never through a reverse proxy. */
+export function adminGuard(token: string): MiddlewareHandler<{ Bindings: { remote?: string } }> {
+  return async ({ req, env }, next) => {
+    if (isProxied(req.raw.headers)) {
       return arkErrorResponse(
         new ArkError("forbidden", "Admin calls do not pass through a proxy: make them on this machine"),
+      );
+    }
+    const remote = env?.remote ?? "";
+    if (remote !== "" && !isLoopbackAddress(remote)) {
+      return arkErrorResponse(
+        new ArkError("forbidden", "Admin calls are made on this machine, by its loopback address"),
       );
     }
     const given = /^Bearer (\S+)$/i.exec(req.header("authorization") ?? "")?.[1] ?? "";

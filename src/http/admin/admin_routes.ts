@@ -11,6 +11,8 @@ import type { PeerAddress } from "@ark/node/transport";
 import { formatAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { adminGuard } from "./admin_guard.ts";
+import { keyRoutes, type KeyRoutesOptions } from "../keys/key_routes.ts";
+import { doctorRoute, type DoctorRouteOptions, exposures } from "./doctor_route.ts";
 import { pauseRoutes } from "./pause_routes.ts";
 import { inviteRoutes, type InviteRoutesOptions } from "./invite_routes.ts";
 import { pairRoutes } from "./pair_routes.ts";
@@ -20,7 +22,13 @@ import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 
 /** What the admin API needs. */
 export interface AdminOptions
-  extends PeerRoutesOptions, RotationRoutesOptions, InviteRoutesOptions, Pick<WhyRoutesOptions, "gate" | "accepting"> {
+  extends
+    PeerRoutesOptions,
+    RotationRoutesOptions,
+    InviteRoutesOptions,
+    KeyRoutesOptions,
+    DoctorRouteOptions,
+    Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The admin token. */
   token: string;
   /** This node. */
@@ -59,6 +67,8 @@ const STARTED = performance.now();
  * |---|---|
  * | `GET /status` | who this node is, where it listens, how it stands |
  * | `GET /peers/discovered`, `GET /peers/status`, `POST /peers/approve`, `POST /peers/revoke` | see {@linkcode peerRoutes} |
+ * | `GET /keys`, `POST /keys`, `POST /keys/revoke` | see {@linkcode keyRoutes} |
+ * | `GET /doctor` | what is exposed or wrong, see {@linkcode doctorRoute} |
  * | `POST /peers/pause`, `POST /peers/resume`, `GET /peers/why?peer=…&model=…` | see {@linkcode pauseRoutes}, {@linkcode whyRoutes} |
  * | `GET /peers/rotations`, `POST /peers/rotations/accept`, `POST /identity/rotate` | see {@linkcode rotationRoutes} |
  * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
@@ -70,9 +80,11 @@ export function adminRoutes(options: AdminOptions): Hono {
   const { audit, engine, router } = options;
   const app = new Hono();
   const guard = adminGuard(options.token);
-  const guarded = ["/status", "/models", "/peers/*", "/identity/*", "/invites", "/invites/*", "/audit", "/audit/*"];
-  for (const path of guarded) app.use(path, guard);
-  app.get("/status", ({ json }) => json(status(options)));
+  for (const path of ["/status", "/models", "/doctor", "/identity/*"]) app.use(path, guard);
+  for (const path of ["/keys", "/peers", "/invites", "/audit"]) app.use(path, guard).use(`${path}/*`, guard);
+  app.get("/status", async ({ json }) => json(status(options, await exposures(options))));
+  app.route("/keys", keyRoutes(options));
+  app.route("/doctor", doctorRoute(options));
   app.get("/models", ({ json }) => json({ models: router.models(), faults: engine?.catalogue.faults() ?? [] }));
   app.route("/peers", peerRoutes(options));
   app.route("/peers", pauseRoutes(options));
@@ -98,12 +110,13 @@ export function adminRoutes(options: AdminOptions): Hono {
   return app;
 }
 
-function status(options: AdminOptions) {
+function status(options: AdminOptions, exposed: readonly string[]) {
   const { identity, name, version, roles, engine, router, table, neighbourhood, book, audit, api, mesh } = options;
   const peers = table.list();
   const faults = [
     audit.fault,
     book.fault,
+    ...exposed,
     ...(engine?.catalogue.faults() ?? []).map(({ path, reason }) => `${path}: ${reason}`),
   ];
   return {

@@ -1,67 +1,86 @@
-import { isIP } from "node:net";
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { ArkError } from "@ark/node/protocol";
+import { escaped } from "@ark/node/telemetry";
+import type { HostNames } from "./host_names.ts";
+
+/** What {@linkcode localGuard} goes by. */
+export interface LocalGuardOptions {
+  /** Names under which the listener may be called. */
+  hosts: Pick<HostNames, "has">;
+  /** Origins of web pages that may use the API for programs, exactly as browsers write them. */
+  origins: ReadonlySet<string>;
+  /** Writes a refusal. */
+  refuse(error: ArkError, path: string): Response;
+}
+
+/** What a page may read of an answer's header beside the fields that every page may read. */
+const READABLE = "retry-after, x-ark-node, x-ark-route, x-request-id, x-should-retry";
 
 /**
- * Keeps web pages out of the owner's listener: the `Host` must be this machine's loopback name, which a page that had its
- * own name resolve to 127.0.0.1 cannot send, and an `Origin` must be loopback, too.
+ * Keeps web pages out of the owner's listener, before anything runs. The `Host` must be a name of this listener, which a
+ * page that had its own name resolve to this machine cannot send. A page may use the API for programs (`/v1/…`) when the
+ * owner named its origin; everything else answers no page at all, not even one of this machine: what a browser says of
+ * itself (`Origin`, `Referer`, `Sec-Fetch-…`) is enough to be refused.
  */
-export function localGuard(refuse: (error: ArkError, path: string) => Response): MiddlewareHandler {
+export function localGuard({ hosts, origins, refuse }: LocalGuardOptions): MiddlewareHandler {
   return async (context, next) => {
-    const host = context.req.header("host") ?? "";
-    if (!isLoopbackName(hostOf(host))) {
-      return refuse(
-        new ArkError(
-          "forbidden",
-          "This API answers on loopback names only: use http://127.0.0.1, and let a reverse proxy set the Host header to that",
-        ),
-        context.req.path,
-      );
-    }
-    const origin = context.req.header("origin");
+    const { req } = context;
+    const host = req.header("host") ?? "";
+    // A request that names two hosts would be one for us and another one for a proxy between.
+    const reason = hosts.has(host) && authorityOf(req.url) === host.toLowerCase()
+      ? pageFault(context, origins)
+      : "This API answers on loopback names only, and on names of its own machine where others can reach it: use " +
+        "http://127.0.0.1, let a reverse proxy set the Host header to that, or add the name with --allow-host";
+    if (reason !== null) return refuse(new ArkError("forbidden", reason), req.path);
+    const origin = req.header("origin");
     if (origin === undefined) return await next();
-    if (!isLoopbackOrigin(origin)) {
-      return refuse(new ArkError("forbidden", "Web pages of other sites may not use this API"), context.req.path);
-    }
-    if (context.req.method === "OPTIONS") {
-      return preflight(origin, context.req.header("access-control-request-headers"));
-    }
+    if (req.method === "OPTIONS") return preflight(origin, req.raw.headers);
     await next();
     context.res.headers.set("access-control-allow-origin", origin);
+    context.res.headers.set("access-control-expose-headers", READABLE);
     context.res.headers.append("vary", "origin");
   };
 }
 
-function preflight(origin: string, headers: string | undefined): Response {
-  return new Response(null, {
-    status: 204,
-    headers: {
-      "access-control-allow-origin": origin,
-      "access-control-allow-methods": "GET, POST, HEAD, OPTIONS",
-      // Clients send a changing set of x-stainless-* fields; the origin was checked already.
-      "access-control-allow-headers": headers ?? "content-type, authorization",
-      "access-control-max-age": "600",
-      vary: "origin",
-    },
-  });
-}
-
-function isLoopbackOrigin(origin: string): boolean {
-  try {
-    const { protocol, hostname } = new URL(origin);
-    return (protocol === "http:" || protocol === "https:") && isLoopbackName(hostname);
-  } catch {
-    return false;
+/** Why what the browser says of the page forbids this request, or null. */
+function pageFault({ req }: Context, origins: ReadonlySet<string>): string | null {
+  const forPrograms = req.path.startsWith("/v1/");
+  const origin = req.header("origin");
+  const site = req.header("sec-fetch-site") ?? "none";
+  if (!forPrograms && (origin !== undefined || req.header("referer") !== undefined)) {
+    return "Web pages may not use this part of the node: the command line may, and /v1 is for programs";
   }
+  if (origin !== undefined && !origins.has(origin)) {
+    const shown = escaped(origin, 100);
+    return `Web pages of ${shown} may not use this API: where that is your own, start the node with --allow-origin ${shown}`;
+  }
+  // Browsers send these two by themselves, and no page can leave them out.
+  if (req.header("sec-fetch-mode") === "no-cors") return "Web pages may not use this API without asking first (CORS)";
+  if (origin === undefined && site !== "none" && site !== "same-origin") {
+    return "Web pages of other sites may not use this API";
+  }
+  return null;
 }
 
-function hostOf(host: string): string {
-  return host.replace(/:\d+$/, "");
+function preflight(origin: string, asked: Headers): Response {
+  const headers = new Headers({
+    "access-control-allow-origin": origin,
+    "access-control-allow-methods": "GET, POST, HEAD, OPTIONS",
+    // Clients send a changing set of x-stainless-* fields; the origin was checked already.
+    "access-control-allow-headers": asked.get("access-control-request-headers") ?? "content-type, authorization",
+    "access-control-max-age": "600",
+    vary: "origin",
+  });
+  // Chromium asks so before a page of the internet may talk to a machine at home.
+  if (asked.get("access-control-request-private-network") === "true") {
+    headers.set("access-control-allow-private-network", "true");
+  }
+  return new Response(null, { status: 204, headers });
 }
 
-/** Whether a host name can only mean this machine: `localhost`, `127.…` or `[::1]`. */
-export function isLoopbackName(name: string): boolean {
-  const bare = name.replace(/^\[|\]$/g, "").toLowerCase();
-  if (bare === "localhost" || bare.endsWith(".localhost") || bare === "::1") return true;
-  return isIP(bare) === 4 && bare.startsWith("127.");
+/** The host and port of a URL as it was sent, in lower case. */
+function authorityOf(url: string): string {
+  const start = url.indexOf("//") + 2;
+  const end = url.indexOf("/", start);
+  return url.slice(start, end < 0 ? undefined : end).toLowerCase();
 }

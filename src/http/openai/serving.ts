@@ -7,6 +7,8 @@ import { errorAnswer } from "./error_answer.ts";
 export interface Exchange {
   /** Ours, `req_…`; the client gets it as `x-request-id`, and the log has it. */
   readonly id: string;
+  /** IP address of the connection's other end; empty where it is not known. */
+  readonly remote: string;
   /** The answer that is made for it, once there is one. */
   run: AnswerRun | null;
   /** Takes note of a failure that came too late for a status. */
@@ -30,8 +32,8 @@ export interface ServingOptions {
 export function serving(
   path: string,
   { reply, requests, logger }: ServingOptions,
-): (request: Request) => Promise<Response> {
-  return async (request) => {
+): (request: Request, remote?: string) => Promise<Response> {
+  return async (request, remote = "") => {
     const began = performance.now();
     const id = `req_${crypto.randomUUID().replaceAll("-", "")}`;
     const failed = (failure: ArkError) => {
@@ -44,7 +46,7 @@ export function serving(
         });
       }
     };
-    const exchange: Exchange = { id, run: null, failed };
+    const exchange: Exchange = { id, remote, run: null, failed };
     let response: Response;
     try {
       response = await reply(request, exchange);

@@ -1,0 +1,37 @@
+import { Hono } from "hono";
+
+/** How bad something is that a doctor found. */
+export type FindingLevel = "ok" | "warning" | "danger";
+
+/** One thing that a doctor looked at. */
+export interface Finding {
+  /** What was looked at, such as `local-listener`. */
+  check: string;
+  /** How bad it is. */
+  level: FindingLevel;
+  /** What was found, in a sentence. */
+  sentence: string;
+  /** What to do about it, in a sentence; absent where there is nothing to do. */
+  fix?: string;
+  /** Whether this is about who can reach the node. */
+  exposure?: boolean;
+}
+
+/** What the doctor's route needs. */
+export interface DoctorRouteOptions {
+  /** Looks at the node as it is now. */
+  examine(): Promise<readonly Finding[]>;
+}
+
+/** `GET /doctor`: what is exposed, what is wrong, and what to do about each. */
+export function doctorRoute({ examine }: DoctorRouteOptions): Hono {
+  const app = new Hono();
+  app.get("/", async ({ json }) => json({ findings: await examine() }));
+  return app;
+}
+
+/** What others can reach that they should perhaps not, a sentence each. */
+export async function exposures({ examine }: DoctorRouteOptions): Promise<string[]> {
+  const findings = await examine();
+  return findings.filter(({ level, exposure }) => exposure === true && level !== "ok").map(({ sentence }) => sentence);
+}
