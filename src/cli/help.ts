@@ -22,7 +22,7 @@ Commands:
 ${columns(shown.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), summary]))}
 
 A first node:        ark-node --models ~/models
-Its API:             http://127.0.0.1:8910/v1   (OpenAI's; any key)
+Its API:             http://127.0.0.1:8910/v1   (OpenAI's; any key on this machine)
 Who is near:         ark-node peers discovered
 Pair with one:       ark-node peers pair ID
 Somebody far away:   ark-node invite

@@ -17,10 +17,13 @@ export interface MainOptions {
   input?: CommandInput;
 }
 
-const GROUPS = new Map<string, string>([["peers", "peers list"], ["models", "models list"], ["audit", "audit tail"], [
-  "invites",
-  "invites list",
-]]);
+const GROUPS = new Map<string, string>([
+  ["peers", "peers list"],
+  ["invites", "invites list"],
+  ["keys", "keys list"],
+  ["models", "models list"],
+  ["audit", "audit tail"],
+]);
 
 /** Runs a command line, and returns the exit status. What fails is one sentence on standard error. */
 export async function main(args: readonly string[], options: MainOptions): Promise<number> {

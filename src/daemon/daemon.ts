@@ -4,7 +4,9 @@ import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
 import {
+  ApiKeyBook,
   Denials,
+  type Finding,
   introductions,
   loadAdminToken,
   localApp,
@@ -30,7 +32,8 @@ import {
   presentedKey,
 } from "@ark/node/transport";
 import { lockDataDirectory } from "./data_lock.ts";
-import { LocalServer } from "./local_server.ts";
+import { Doctor } from "./doctor/doctor.ts";
+import { LocalListeners } from "./local_listeners.ts";
 import { meteredEvents } from "./metered_events.ts";
 import { observedAnswers } from "./observed_answers.ts";
 import { identityOf, refuseBrokenPin, rotationsOf } from "./own_identity.ts";
@@ -66,6 +69,8 @@ export interface Daemon extends AsyncDisposable {
   readonly engine: OwnEngine | null;
   /** Approved peers. */
   readonly book: PeerBook;
+  /** Who can reach it, and what is wrong with that. */
+  exposure(): Finding[];
   /** Takes no new work, and waits until running answers have ended or the time is over. */
   drain(ms: number): Promise<void>;
 }
@@ -96,6 +101,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const audit = opened.use(
     await attempt("open the audit log", () => AuditLog.open({ store, mirror: config.paths.audit, logger, events })),
   );
+
+  const keys = opened.use(await attempt("read the API keys", () => ApiKeyBook.open({ store })));
 
   const engine = engineOf(roles, {
     config,
@@ -223,10 +230,21 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   );
   const meshAddress = { hostname: mesh.hostname, port: mesh.port };
 
+  let doctor: Doctor | null = null;
   const local = opened.use(
     await bound("listen", config.listen, () =>
-      LocalServer.listen(config.listen, (api) =>
-        localApp({
+      LocalListeners.listen(config.listen, (api) => {
+        const doctorHere = doctor ??= new Doctor({
+          config,
+          env,
+          local: api,
+          mesh: meshAddress,
+          keys,
+          book,
+          audit,
+          client,
+        });
+        return localApp({
           admin: {
             token,
             identity,
@@ -252,23 +270,31 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             memory,
             client,
             closing: closing.signal,
+            keys,
+            keysRequired: config.requireKeys,
+            doctor: doctorHere,
           },
           openai: roles.some(({ api }) => api)
             ? { answers: observedAnswers(router, { events: metered, logger }), logger }
             : null,
           metrics,
-        }))),
+          allowHosts: config.allowHosts,
+          allowOrigins: config.allowOrigins,
+          proxied: () => doctorHere.noteProxied(),
+        });
+      })),
   );
   // A node that is ready knows its models, unless their disk is slow: then it learns of them a little later.
   await within(SCAN_MS, scanned);
   await pinned;
-  await lock.announce({ pid: Deno.pid, api: `http://${formatAddress(local.address)}` });
+  await lock.announce({ pid: Deno.pid, api: `http://${formatAddress(local.own)}` });
 
   if (engine !== null && engine.catalogue.list().length > 0) engine.backend.warmUp();
   const services: Service[] = [
     { name: "peers", run: (signal) => book.run(signal) },
     { name: "usage", run: (signal) => usage.run(signal) },
     { name: "pairings", run: (signal) => pairings.run(signal) },
+    { name: "keys", run: (signal) => keys.run(signal) },
     { name: "offers", run: (signal) => table.run(signal) },
     { name: "rotation", run: (signal) => announcer.run(signal) },
     {
@@ -291,6 +317,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     mesh: meshAddress,
     engine,
     book,
+    exposure: () => doctor?.exposure() ?? [],
     async drain(ms) {
       accepting = false;
       closing.abort();

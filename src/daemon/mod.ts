@@ -24,6 +24,7 @@
 export * from "./core_files.ts";
 export * from "./daemon.ts";
 export { type NodeAddress, runningNode } from "./data_lock.ts";
+export { examineStill } from "./doctor/still_facts.ts";
 export * from "./role.ts";
 export * from "./rotate_key.ts";
 export * from "./start_error.ts";

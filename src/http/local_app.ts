@@ -6,6 +6,7 @@ import { arkErrorResponse } from "./ark_error.ts";
 import { keyedAnswers } from "./keys/keyed_answers.ts";
 import { senderOf } from "./keys/sender.ts";
 import { HostNames } from "./middleware/host_names.ts";
+import { isProxied } from "./middleware/proxied.ts";
 import { localGuard } from "./middleware/local_guard.ts";
 import { errorAnswer } from "./openai/error_answer.ts";
 import { type OpenAiOptions, openaiRoutes } from "./openai/openai_routes.ts";
@@ -22,6 +23,8 @@ export interface LocalAppOptions {
   allowHosts?: readonly string[];
   /** Origins of web pages that may use `/v1/*`, exactly as browsers write them. */
   allowOrigins?: readonly string[];
+  /** Told when a request that a reverse proxy passed on is let in without a key. */
+  proxied?(): void;
 }
 
 /** A fetch handler that is told from which IP address a request came. */
@@ -44,8 +47,11 @@ export function localApp(options: LocalAppOptions): LocalApp {
   app.get("/healthz", ({ json }) => json({ status: "ok" }));
   app.get("/metrics", ({ body }) => body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" }));
   if (openai !== null) {
-    const admit: OpenAiOptions["admit"] = (request, { remote, answers }) =>
-      keyedAnswers(answers, senderOf(request, { keys, required, token, remote }));
+    const admit: OpenAiOptions["admit"] = (request, { remote, answers }) => {
+      const sender = senderOf(request, { keys, required, token, remote });
+      if (sender.held === null && isProxied(request.headers)) options.proxied?.();
+      return keyedAnswers(answers, sender);
+    };
     app.route("/", openaiRoutes({ ...openai, admit }));
   }
   app.route("/", adminRoutes(admin));

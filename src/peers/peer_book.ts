@@ -82,6 +82,11 @@ export class PeerBook {
     return [...this.#peers.values()].filter((peer) => this.#counts(peer));
   }
 
+  /** Approvals that have ended and still stand in the file. */
+  expired(): ApprovedPeer[] {
+    return [...this.#peers.values()].filter((peer) => expired(peer));
+  }
+
   /** An approved peer, or undefined when it is unknown, revoked or expired. */
   get(id: NodeId): ApprovedPeer | undefined {
     const peer = this.#peers.get(id);

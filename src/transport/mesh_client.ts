@@ -150,6 +150,11 @@ export class MeshClient implements AsyncDisposable {
     }
   }
 
+  /** How far a peer's clock is ahead of ours in milliseconds; 0 where it agrees or is not known. */
+  clockOffsetMs(id: NodeId): number {
+    return this.#peers.get(id)?.clock.offsetMs ?? 0;
+  }
+
   /** Closes every connection to a peer; running requests and answers fail with `cancelled`. */
   disconnect(id: NodeId): void {
     for (const [hangUp, call] of this.#calls) {

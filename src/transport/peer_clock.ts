@@ -17,6 +17,11 @@ export class PeerClock {
     this.#clock = clock;
   }
 
+  /** How far the peer's clock is ahead of ours, as far as it matters and is known, in milliseconds. */
+  get offsetMs(): number {
+    return this.#offsetMs;
+  }
+
   /** Makes the stamp for a new request. */
   stamp(): SignatureStamp {
     if (this.#nonce !== null && this.#clock.monotonicMs() >= this.#nonce.until) this.#nonce = null;

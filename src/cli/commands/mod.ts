@@ -1,9 +1,11 @@
 import type { Command } from "../command.ts";
 import { ASK } from "./ask.ts";
 import { AUDIT_EXPORT, AUDIT_TAIL, AUDIT_VERIFY } from "./audit.ts";
+import { DOCTOR } from "./doctor.ts";
 import { ID } from "./id.ts";
 import { ID_ROTATE } from "./id_rotate.ts";
 import { INVITE, INVITES_LIST, INVITES_REVOKE } from "./invites.ts";
+import { KEYS_CREATE, KEYS_LIST, KEYS_REVOKE } from "./keys.ts";
 import { MODELS_LIST } from "./models.ts";
 import { PEERS_ACCEPT } from "./peers_accept.ts";
 import { PEERS_ACCEPT_ROTATION } from "./peers_accept_rotation.ts";
@@ -22,6 +24,7 @@ import { WORKER } from "./worker.ts";
 export const COMMANDS: readonly Command[] = [
   SERVE,
   STATUS,
+  DOCTOR,
   ID,
   ID_ROTATE,
   PEERS_LIST,
@@ -41,6 +44,9 @@ export const COMMANDS: readonly Command[] = [
   INVITES_LIST,
   INVITES_REVOKE,
   PEERS_ACCEPT,
+  KEYS_LIST,
+  KEYS_CREATE,
+  KEYS_REVOKE,
   MODELS_LIST,
   ASK,
   AUDIT_TAIL,

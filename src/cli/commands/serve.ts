@@ -31,6 +31,7 @@ With --json, one line of JSON on standard output tells when the node is ready. L
     await limited;
     if (json) out.line(JSON.stringify(ready(daemon, config)));
     else banner(daemon, { config, out, version });
+    warn(daemon, out);
     await told;
     out.note("Stopping: running answers may end. Once more stops at once.");
     await daemon.drain(config.drainMs);
@@ -75,7 +76,7 @@ function banner({ id, api, mesh, engine, book }: Daemon, show: { config: Config;
   const found = config.mdns ? "neighbours find it by mDNS" : "neighbours need --peer, since mDNS is off";
   const lines: [string, string][] = [
     ["id", formatNodeId(id)],
-    ["api", `http://${formatAddress(api)}/v1  (point your apps here; any API key)`],
+    ["api", `http://${formatAddress(api)}/v1  (point your apps here; ${keyHint(config)})`],
     ["mesh", `${formatAddress(mesh)}  (${found})`],
     ...(engine === null ? [] : [["models", config.modelDirectories.join(", ")] as [string, string]]),
     ["peers", peers],
@@ -84,4 +85,20 @@ function banner({ id, api, mesh, engine, book }: Daemon, show: { config: Config;
   out.line(`ark-node ${version}  ${config.name}  ${config.roles.join(", ")}`);
   for (const [label, text] of lines) out.line(`  ${label.padEnd(7)} ${text}`);
   out.line(`Ready after ${Math.round(performance.now())} ms. Ctrl-C stops it.`);
+}
+
+function keyHint({ requireKeys }: Config): string {
+  return requireKeys ? "each with a key: 'ark-node keys create NAME'" : "any API key";
+}
+
+/** What others can reach is said aloud at every start, so that nobody is exposed without noticing. */
+function warn(daemon: Daemon, out: Output): void {
+  const found = daemon.exposure().filter(({ level }) => level !== "ok");
+  if (found.length === 0) return;
+  const line = "=".repeat(100);
+  out.note(line);
+  for (const { sentence, fix } of found) {
+    out.note(`WARNING  ${sentence}.${fix === undefined ? "" : `\n         ${fix}.`}`);
+  }
+  out.note(`         'ark-node doctor' says more.\n${line}`);
 }

@@ -82,7 +82,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   const guard = adminGuard(options.token);
   for (const path of ["/status", "/models", "/doctor", "/identity/*"]) app.use(path, guard);
   for (const path of ["/keys", "/peers", "/invites", "/audit"]) app.use(path, guard).use(`${path}/*`, guard);
-  app.get("/status", async ({ json }) => json(status(options, await exposures(options))));
+  app.get("/status", ({ json }) => json(status(options)));
   app.route("/keys", keyRoutes(options));
   app.route("/doctor", doctorRoute(options));
   app.get("/models", ({ json }) => json({ models: router.models(), faults: engine?.catalogue.faults() ?? [] }));
@@ -110,13 +110,13 @@ export function adminRoutes(options: AdminOptions): Hono {
   return app;
 }
 
-function status(options: AdminOptions, exposed: readonly string[]) {
+function status(options: AdminOptions) {
   const { identity, name, version, roles, engine, router, table, neighbourhood, book, audit, api, mesh } = options;
   const peers = table.list();
   const faults = [
     audit.fault,
     book.fault,
-    ...exposed,
+    ...exposures(options),
     ...(engine?.catalogue.faults() ?? []).map(({ path, reason }) => `${path}: ${reason}`),
   ];
   return {

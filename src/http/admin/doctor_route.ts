@@ -13,25 +13,27 @@ export interface Finding {
   sentence: string;
   /** What to do about it, in a sentence; absent where there is nothing to do. */
   fix?: string;
-  /** Whether this is about who can reach the node. */
-  exposure?: boolean;
 }
 
 /** What the doctor's route needs. */
 export interface DoctorRouteOptions {
-  /** Looks at the node as it is now. */
-  examine(): Promise<readonly Finding[]>;
+  /** Looks at the node. */
+  doctor: {
+    /** Everything as it is now, the worst first. */
+    examine(): Promise<readonly Finding[]>;
+    /** Who can reach the node. */
+    exposure(): readonly Finding[];
+  };
 }
 
 /** `GET /doctor`: what is exposed, what is wrong, and what to do about each. */
-export function doctorRoute({ examine }: DoctorRouteOptions): Hono {
+export function doctorRoute({ doctor }: DoctorRouteOptions): Hono {
   const app = new Hono();
-  app.get("/", async ({ json }) => json({ findings: await examine() }));
+  app.get("/", async ({ json }) => json({ findings: await doctor.examine() }));
   return app;
 }
 
 /** What others can reach that they should perhaps not, a sentence each. */
-export async function exposures({ examine }: DoctorRouteOptions): Promise<string[]> {
-  const findings = await examine();
-  return findings.filter(({ level, exposure }) => exposure === true && level !== "ok").map(({ sentence }) => sentence);
+export function exposures({ doctor }: DoctorRouteOptions): string[] {
+  return doctor.exposure().filter(({ level }) => level !== "ok").map(({ sentence }) => sentence);
 }
