@@ -12,43 +12,135 @@ async function raw(node: TestNode, lines: string[]): Promise<string> {
   return text;
 }
 
-Deno.test("The local listener answers on loopback names only, and web pages of other sites get nothing", async () => {
-  await using node = await TestNode.start({ name: "N" });
-  const get = (host: string, ...more: string[]) => raw(node, ["GET /v1/models HTTP/1.1", `Host: ${host}`, ...more]);
-  for (const host of ["127.0.0.1:8910", "localhost", "LOCALHOST:1", "[::1]:8910", "node.localhost", "127.1.2.3"]) {
-    assert.match(await get(host), /^HTTP\/1\.1 200 /, host);
-  }
+Deno.test("T12: Of thirty Host forms the loopback listener takes those that mean the loopback, and no other", async () => {
+  await using node = await TestNode.start({ name: "N", flags: { "allow-host": ["ark.example"] } });
+  const { port } = node.daemon.api;
+  const ask = (target: string, ...fields: string[]) => raw(node, [`GET ${target} HTTP/1.1`, ...fields]);
+  const get = (host: string) => ask("/v1/models", `Host: ${host}`);
+  const right = [
+    `127.0.0.1:${port}`,
+    "localhost",
+    `LOCALHOST:${port}`,
+    `[::1]:${port}`,
+    "node.localhost",
+    "127.1.2.3",
+    `ark.example:${port}`,
+    "ARK.example",
+  ];
+  for (const host of right) assert.match(await get(host), /^HTTP\/1\.1 200 /, host);
   const wrong = [
-    "evil.example",
-    "evil.example:8910",
-    "localhost.evil.example",
+    "evil.test",
+    `evil.test:${port}`,
+    "localhost.evil.test",
+    "127.0.0.1.evil.test",
+    `localhost:${port}@evil.test`,
+    `evil.test#localhost:${port}`,
+    "evil.test/localhost",
+    "evil.test\\localhost",
+    "localhost, evil.test",
+    "localhost evil.test",
+    "localhost:evil.test",
+    `localhost:${port}:${port}`,
+    "localhost:",
+    "localhost.",
+    "127.0.0.1.",
+    "127.1",
+    "2130706433",
+    "0x7f.0.0.1",
+    "0177.0.0.1",
+    "0.0.0.0",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "::1",
     "192.168.1.2",
-    "127.0.0.1.evil.example",
+    "sub.ark.example",
+    "%6cocalhost",
+    "",
   ];
   for (const host of wrong) {
     const text = await get(host);
-    assert.match(text, /^HTTP\/1\.1 403 /, host);
-    assert.match(text, /loopback names only/);
+    assert.match(text, /^HTTP\/1\.1 (403|400) /, host);
+    assert.doesNotMatch(text, /"object":"list"/, host);
   }
-  const evil = await get("localhost", "Origin: https://evil.example");
-  assert.match(evil, /^HTTP\/1\.1 403 /);
-  assert.doesNotMatch(evil, /access-control-allow-origin/i);
-  assert.match(await get("localhost", "Origin: null"), /^HTTP\/1\.1 403 /);
-  const own = await get("localhost", "Origin: http://localhost:3000");
-  assert.match(own, /^HTTP\/1\.1 200 /);
-  assert.match(own, /access-control-allow-origin: http:\/\/localhost:3000/i);
-  const preflight = await raw(node, [
-    "OPTIONS /v1/chat/completions HTTP/1.1",
-    "Host: localhost",
-    "Origin: http://127.0.0.1:3000",
-    "Access-Control-Request-Method: POST",
-    "Access-Control-Request-Headers: openai-beta,x-stainless-os",
-  ]);
-  assert.match(preflight, /^HTTP\/1\.1 204 /);
-  assert.match(preflight, /access-control-allow-headers: openai-beta,x-stainless-os/i);
+  assert.match(await get("evil.test"), /loopback names only.*--allow-host/);
+  // Without a Host, with two, and with one in the request line that differs.
+  assert.match(await ask("/v1/models"), /^HTTP\/1\.1 40[03] /);
+  assert.match(await ask("/v1/models", "Host: localhost", "Host: evil.test"), /^HTTP\/1\.1 40[03] /);
+  assert.match(await ask("http://evil.test/v1/models", "Host: localhost"), /^HTTP\/1\.1 403 /);
 });
 
-Deno.test("Every admin call needs the admin token, and none passes through a proxy", async () => {
+Deno.test("A web page may use the API when its very origin was named, and nothing else of the node", async () => {
+  await using node = await TestNode.start({
+    name: "N",
+    flags: { "allow-origin": ["https://ui.example", "http://localhost:3000"] },
+  });
+  const get = (path: string, ...fields: string[]) => raw(node, [`GET ${path} HTTP/1.1`, "Host: localhost", ...fields]);
+  for (const origin of ["https://ui.example", "http://localhost:3000"]) {
+    const text = await get("/v1/models", `Origin: ${origin}`, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors");
+    assert.match(text, /^HTTP\/1\.1 200 /, origin);
+    assert.match(text, new RegExp(`access-control-allow-origin: ${origin}\r\n`, "i"));
+    assert.match(text, /vary: origin/i);
+    assert.match(text, /access-control-expose-headers: [^\r]*x-request-id/i);
+    assert.match(await get("/status", `Origin: ${origin}`), /^HTTP\/1\.1 403 /, "No admin call");
+    assert.match(await get("/metrics", `Origin: ${origin}`), /^HTTP\/1\.1 403 /);
+  }
+  const strangers = [
+    "https://evil.test",
+    "http://ui.example",
+    "https://ui.example:444",
+    "https://sub.ui.example",
+    "https://ui.example.evil.test",
+    "http://localhost:3001",
+    "http://127.0.0.1:3000",
+    "null",
+    "file://",
+  ];
+  for (const origin of strangers) {
+    const text = await get("/v1/models", `Origin: ${origin}`);
+    assert.match(text, /^HTTP\/1\.1 403 /, origin);
+    assert.doesNotMatch(text, /access-control-allow/i, origin);
+  }
+  const silent = [
+    ["/v1/models", "Sec-Fetch-Site: cross-site"],
+    ["/v1/models", "Sec-Fetch-Site: same-site"],
+    ["/v1/models", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: no-cors"],
+    ["/healthz", "Sec-Fetch-Site: cross-site"],
+    ["/healthz", "Referer: http://localhost/"],
+  ] as const;
+  for (const [path, ...fields] of silent) assert.match(await get(path, ...fields), /^HTTP\/1\.1 403 /, fields.join());
+  assert.match(await get("/healthz", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate"), /^HTTP\/1\.1 200 /);
+});
+
+Deno.test("A preflight is answered for a named origin only, with what the page asks for", async () => {
+  await using node = await TestNode.start({ name: "N", flags: { "allow-origin": ["https://ui.example"] } });
+  const preflight = (path: string, origin: string) =>
+    raw(node, [
+      `OPTIONS ${path} HTTP/1.1`,
+      "Host: localhost",
+      `Origin: ${origin}`,
+      "Access-Control-Request-Method: POST",
+      "Access-Control-Request-Headers: openai-beta,x-stainless-os",
+      "Access-Control-Request-Private-Network: true",
+    ]);
+  const yes = await preflight("/v1/chat/completions", "https://ui.example");
+  assert.match(yes, /^HTTP\/1\.1 204 /);
+  assert.match(yes, /access-control-allow-headers: openai-beta,x-stainless-os/i);
+  assert.match(yes, /access-control-allow-private-network: true/i);
+  assert.doesNotMatch(yes, /access-control-allow-credentials/i);
+  for (
+    const [path, origin] of [
+      ["/v1/chat/completions", "http://localhost:3000"],
+      ["/peers/approve", "https://ui.example"],
+      ["/arknet/keys", "https://ui.example"],
+    ] as const
+  ) {
+    const no = await preflight(path, origin);
+    assert.match(no, /^HTTP\/1\.1 403 /, path);
+    assert.doesNotMatch(no, /access-control/i, path);
+  }
+});
+
+Deno.test("T14 T59: Every admin call needs the admin token, and none passes through a proxy", async () => {
   await using node = await TestNode.start({ name: "N" });
   const token = (await Deno.readTextFile(`${node.data}/admin.token`)).trim();
   const calls: [string, string][] = [
@@ -58,6 +150,10 @@ Deno.test("Every admin call needs the admin token, and none passes through a pro
     ["GET", "/peers/status"],
     ["POST", "/peers/approve"],
     ["POST", "/peers/revoke"],
+    ["GET", "/doctor"],
+    ["GET", "/keys"],
+    ["POST", "/keys"],
+    ["POST", "/keys/revoke"],
     ["GET", "/audit"],
     ["GET", "/audit/verify"],
     ["GET", "/audit/export"],
@@ -74,7 +170,9 @@ Deno.test("Every admin call needs the admin token, and none passes through a pro
         assert.equal(response.status, 401, `${method} ${path} with ${authorization}`);
         assert.match((await response.json()).error.message, /Authorization: Bearer TOKEN/);
       }
-      for (const field of ["x-forwarded-for", "forwarded", "via", "x-real-ip"]) {
+      for (
+        const field of ["x-forwarded-for", "x-forwarded-server", "forwarded", "via", "x-real-ip", "cf-connecting-ip"]
+      ) {
         const response = await call({ authorization: `Bearer ${token}`, [field]: "192.168.1.9" });
         assert.equal(response.status, 403, `${method} ${path} with ${field}`);
         await response.body?.cancel();
@@ -145,7 +243,7 @@ Deno.test("POST /peers/approve writes approved_peers.json as in the founding tex
   await until(async () => (await node.admin<{ peers: unknown[] }>("/peers/status")).body.peers.length === 0);
 });
 
-Deno.test("/healthz and /metrics are open to this machine and name no peer", async () => {
+Deno.test("T59: /healthz and /metrics are open to this machine and name no peer", async () => {
   await using node = await TestNode.start({ name: "N" });
   await using other = await TestNode.start({ name: "Other" });
   await node.approve(other);

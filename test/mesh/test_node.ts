@@ -27,8 +27,8 @@ export interface TestNodeOptions {
   role?: string;
   /** `worker_main` for the real engine, `observed_worker` for one that writes down what it reused. @default {"fake_worker"} */
   worker?: "fake_worker" | "worker_main" | "observed_worker";
-  /** Further flags of `serve`. */
-  flags?: Record<string, string | boolean>;
+  /** More flags of `serve`, or others in place of those that a test node has. */
+  flags?: Record<string, string | boolean | string[]>;
 }
 
 /** What an admin call answered. */
