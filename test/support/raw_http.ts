@@ -1,6 +1,10 @@
 /** Sends bytes to a server, and returns everything that it says until it closes the connection or is silent for a while. */
-export async function rawHttp(port: number, bytes: string, { silenceMs = 400 } = {}): Promise<string> {
-  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+export async function rawHttp(
+  port: number,
+  bytes: string,
+  { silenceMs = 400, hostname = "127.0.0.1" } = {},
+): Promise<string> {
+  const connection = await Deno.connect({ hostname, port });
   await connection.write(Uint8Array.from(bytes, (character) => character.charCodeAt(0)));
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(65_536);

@@ -43,7 +43,9 @@ export class HostNames {
     const addresses = Object.values(networkInterfaces()).flatMap((found) => found ?? []).map(({ address }) => address);
     const name = machineName().toLowerCase();
     const names = name === "" ? [] : name.endsWith(".local") ? [name] : [name, `${name}.local`];
-    this.#own = new Set([...[this.#bound, ...addresses].map(plain), ...names]);
+    // Where it listens on every address, that is a way to say so and no address.
+    const bound = ["0.0.0.0", "::"].includes(this.#bound) ? [] : [this.#bound];
+    this.#own = new Set([...[...bound, ...addresses].map(plain), ...names]);
     this.#ownAt = now;
     return this.#own;
   }
