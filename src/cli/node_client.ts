@@ -65,12 +65,16 @@ export class NodeClient {
     }
   }
 
-  /** Makes a call whose answer is a stream, which ends when the signal fires. */
-  async open(path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  /** Makes a call whose answer is a stream, which ends when the signal fires. `fields` are further header fields. */
+  async open(
+    path: string,
+    body?: unknown,
+    { signal, fields = {} }: { signal?: AbortSignal; fields?: Record<string, string> } = {},
+  ): Promise<Response> {
     let response: Response;
     try {
       response = await fetch(this.api + path, {
-        headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
+        headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json", ...fields },
         ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
         ...(signal === undefined ? {} : { signal }),
       });

@@ -47,7 +47,7 @@ export class PairingDialog {
     Deno.addSignalListener("SIGINT", cancel);
     const gone = new AbortController();
     try {
-      const response = await node.open("/peers/pair/events", undefined, gone.signal);
+      const response = await node.open("/peers/pair/events", undefined, { signal: gone.signal });
       const changes = sseData<{ pairings: PairingJson[] }>(response.body ?? new ReadableStream());
       for (;;) {
         const step = await Promise.race([changes.next(), this.#failed.promise]);

@@ -12,6 +12,7 @@ export const ASK: Command = {
     "max-tokens": { value: "N", help: "most tokens of the answer" },
     temperature: { value: "T", help: "0 (always the likeliest) to 2" },
     seed: { value: "N", help: "same seed, same answer" },
+    "local-only": { help: "ask this machine's own models: the question does not leave it" },
   },
   details: "Without PROMPT, or with -, the question is read from standard input.",
   async run(context) {
@@ -30,7 +31,7 @@ export const ASK: Command = {
       stream: true,
       stream_options: { include_usage: true },
       ...numbers(flags),
-    });
+    }, flags["local-only"] === true ? { fields: { "x-ark-local-only": "1" } } : {});
     const answer = { text: "", finish_reason: null as string | null, usage: null as Usage | null, firstMs: 0 };
     for await (const chunk of sseData<Chunk>(response.body ?? new ReadableStream())) {
       if (chunk.error !== undefined) {
