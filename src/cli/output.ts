@@ -23,14 +23,14 @@ export class Output {
     return this.#streams.stdout.isTerminal();
   }
 
-  /** Writes lines of the result. */
+  /** Writes lines of the result; what could steer a terminal is spelled out. */
   line(text = ""): void {
-    this.text(text + "\n");
+    write(this.#streams.stdout, this.#encoder.encode(spelled(text) + "\n"));
   }
 
-  /** Writes a part of the result as it is. */
+  /** Writes a part of the result: to a terminal as {@linkcode line} does, to a file or another program as it is. */
   text(text: string): void {
-    write(this.#streams.stdout, this.#encoder.encode(text));
+    write(this.#streams.stdout, this.#encoder.encode(this.terminal ? spelled(text) : text));
   }
 
   /** Writes the result as JSON. */
@@ -38,9 +38,9 @@ export class Output {
     this.line(JSON.stringify(value, null, 2));
   }
 
-  /** Writes a message that is not part of the result. */
+  /** Writes a message that is not part of the result; what could steer a terminal is spelled out. */
   note(text: string): void {
-    write(this.#streams.stderr, this.#encoder.encode(text + "\n"));
+    write(this.#streams.stderr, this.#encoder.encode(spelled(text) + "\n"));
   }
 
   /** Writes rows as columns under their names; cells are made safe for a terminal. Nothing but the names where no row is. */
@@ -51,6 +51,20 @@ export class Output {
       this.line(row.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - width(cell))).join("  ").trimEnd());
     }
   }
+}
+
+/**
+ * Characters that steer a terminal or turn the direction of what is read, but for line feeds and tabs. Joiners stay: words
+ * of some languages need them.
+ */
+const STEERING = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** Text with those characters as `\uXXXX`, which means the same where it stands in JSON. */
+function spelled(text: string): string {
+  return text.replaceAll(STEERING, (found) => {
+    const units = Array.from({ length: found.length }, (_, at) => found.charCodeAt(at));
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
+  });
 }
 
 function width(text: string): number {
