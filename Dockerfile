@@ -4,9 +4,10 @@
 #   docker run -d --name ark --network host -v ark:/data -v /srv/models:/models:ro ark-node --models /models
 #   docker exec ark ark-node status
 #
-# The owner's API listens on the loopback only, since it has no API keys yet, and in a container that is the container's
-# own. So use --network host, which mDNS needs as well; or publish only the mesh (-p 8911:8911), name neighbours with
-# --peer, and ask by `docker exec ark ark-node ask MODEL`. Data lie in /data and belong to user 10001; a host folder that
+# The owner's API listens on the loopback, and in a container that is the container's own. So use --network host, which
+# mDNS needs as well; or publish the mesh (-p 8911:8911), name neighbours with --peer, and ask by
+# `docker exec ark ark-node ask MODEL`. With --listen 0.0.0.0:8910 and -p 127.0.0.1:8910:8910 the host's apps reach the
+# API, each with a key of `docker exec ark ark-node keys create NAME`. Data lie in /data and belong to user 10001; a host folder that
 # is mounted there needs that owner and mode 0700. The root file system may be read-only (--read-only); starts take longer
 # then.
 #

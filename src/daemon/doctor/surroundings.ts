@@ -20,7 +20,7 @@ export function surroundings({ environment, disk }: StillFacts): Finding[] {
   ];
   if (disk === null) return found;
   const level = disk.freeBytes < TOO_LITTLE_BYTES ? "danger" : disk.freeBytes < LITTLE_BYTES ? "warning" : "ok";
-  const sentence = `${size(disk.freeBytes)} are free where the data lie (${disk.path})`;
+  const sentence = `The disk where the data lie has ${size(disk.freeBytes)} free (${disk.path})`;
   const fix = "Make room: on a full disk nothing can be recorded, and peers get no answer";
   found.push({ check: "disk", level, sentence, ...(level === "ok" ? {} : { fix }) });
   return found;
