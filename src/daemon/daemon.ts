@@ -1,4 +1,5 @@
 import { reasonOf } from "@ark/node/protocol";
+import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
@@ -278,7 +279,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             ? { answers: observedAnswers(router, { events: metered, logger }), logger }
             : null,
           metrics,
-          allowHosts: config.allowHosts,
+          allowHosts: [...config.allowHosts, ...namesOf(config.listen)],
           allowOrigins: config.allowOrigins,
           proxied: () => doctorHere.noteProxied(),
         });
@@ -329,6 +330,11 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       await resources.disposeAsync();
     },
   };
+}
+
+/** The name by which the owner told where to listen, where it is one. */
+function namesOf({ hostname }: PeerAddress): string[] {
+  return isIP(hostname) === 0 ? [hostname] : [];
 }
 
 function refuseUnsafeEnvironment(env: (name: string) => string | undefined): void {

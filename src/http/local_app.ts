@@ -5,8 +5,8 @@ import { type AdminOptions, adminRoutes } from "./admin/admin_routes.ts";
 import { arkErrorResponse } from "./ark_error.ts";
 import { keyedAnswers } from "./keys/keyed_answers.ts";
 import { senderOf } from "./keys/sender.ts";
-import { HostNames } from "./middleware/host_names.ts";
-import { isProxied } from "./middleware/proxied.ts";
+import { HostNames, isLoopbackAddress } from "./middleware/host_names.ts";
+import { isProxied, looksProxied } from "./middleware/proxied.ts";
 import { localGuard } from "./middleware/local_guard.ts";
 import { errorAnswer } from "./openai/error_answer.ts";
 import { type OpenAiOptions, openaiRoutes } from "./openai/openai_routes.ts";
@@ -32,7 +32,7 @@ export type LocalApp = (request: Request, from?: { remote: string }) => Promise<
 
 /**
  * Everything on the owner's listener, as a fetch handler: `/v1/*` and the admin calls, and open to every program of this
- * machine `/healthz` (that it lives) and `/metrics` (numbers without names of peers). All of it also under `/arknet/`, for
+ * machine `/healthz` (that it lives; to others, too) and `/metrics` (numbers without names of peers). All of it also under `/arknet/`, for
  * a reverse proxy.
  */
 export function localApp(options: LocalAppOptions): LocalApp {
@@ -45,11 +45,17 @@ export function localApp(options: LocalAppOptions): LocalApp {
     refuse: (error, path) => path.startsWith("/v1/") ? errorAnswer(error) : arkErrorResponse(error),
   }));
   app.get("/healthz", ({ json }) => json({ status: "ok" }));
-  app.get("/metrics", ({ body }) => body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" }));
+  app.get("/metrics", ({ body, env, req }) => {
+    const remote = env.remote ?? "";
+    if ((remote !== "" && !isLoopbackAddress(remote)) || isProxied(req.raw.headers)) {
+      return arkErrorResponse(new ArkError("forbidden", "The metrics are for programs of this machine"));
+    }
+    return body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" });
+  });
   if (openai !== null) {
     const admit: OpenAiOptions["admit"] = (request, { remote, answers }) => {
       const sender = senderOf(request, { keys, required, token, remote });
-      if (sender.held === null && isProxied(request.headers)) options.proxied?.();
+      if (sender.held === null && looksProxied(request.headers)) options.proxied?.();
       return keyedAnswers(answers, sender);
     };
     app.route("/", openaiRoutes({ ...openai, admit }));

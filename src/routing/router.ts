@@ -222,7 +222,7 @@ export class Router implements Backend {
 
   /** Those who may answer. No backend of a peer is touched for a request that must stay here. */
   #permitted(model: ModelRef, { localOnly = false, permits }: RouteOptions): Choice[] {
-    const here = localOnly ? this.#choices(model).filter(({ local }) => local) : this.#choices(model);
+    const here = this.#choices(model, { localOnly });
     if (localOnly && here.length === 0) {
       throw new ArkError(
         "unavailable",
@@ -245,7 +245,7 @@ export class Router implements Backend {
     this.#options.logger.warn("A candidate did not answer", { model: request.model, code, ...who });
   }
 
-  #choices(model: ModelRef): Choice[] {
+  #choices(model: ModelRef, { localOnly = false }: { localOnly?: boolean } = {}): Choice[] {
     const { name, local, table, remote } = this.#options;
     const found: Choice[] = [];
     if (local !== null && local.backend.handles(model)) {
@@ -265,7 +265,7 @@ export class Router implements Backend {
         model: whole,
       });
     }
-    for (const { view, model: { id, loaded } } of table.offering(model)) {
+    for (const { view, model: { id, loaded } } of localOnly ? [] : table.offering(model)) {
       const { peer: { name, node_id: peer }, inFlight, offer, roundTripMs } = view;
       const backend = remote(peer);
       if (backend === null) continue;

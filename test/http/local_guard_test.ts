@@ -253,6 +253,9 @@ Deno.test("T59: /healthz and /metrics are open to this machine and name no peer"
   const text = await metrics.text();
   assert.match(text, /# TYPE ark_requests_total counter/);
   assert.ok(!text.includes(other.daemon.id.slice(0, 8)) && !text.includes("Other"));
+  const proxied = await fetch(`${node.api}/arknet/metrics`, { headers: { "x-forwarded-for": "192.168.1.9" } });
+  assert.equal(proxied.status, 403);
+  await proxied.body?.cancel();
   const nothing = await fetch(`${node.api}/nothing`);
   assert.equal(nothing.status, 404);
   assert.match((await nothing.json()).error.message, /There is nothing here/);

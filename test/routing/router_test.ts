@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Backend, InferOptions } from "@ark/node/inference";
 import type { LocalModel } from "@ark/node/models";
 import { ArkError, ERROR_CODES, type ErrorCode, type InferenceEvent, type InferenceRequest } from "@ark/node/protocol";
-import { type LocalEngine, type Route, Router } from "@ark/node/routing";
+import { type LocalEngine, type Route, type RouteOptions, Router } from "@ark/node/routing";
 import { Logger } from "@ark/node/telemetry";
 import { asking, backendContract, question } from "../inference/backend_contract.ts";
 import { answerEvents, DIGEST, read, ScriptedPeer, tableOf } from "./scripted_peer.ts";
@@ -85,7 +85,7 @@ interface Scene {
   peers: ScriptedPeer[];
   log: string[];
   routes: Route[];
-  infer(options?: Partial<InferOptions>): AsyncGenerator<InferenceEvent>;
+  infer(options?: Partial<RouteOptions>): AsyncGenerator<InferenceEvent>;
 }
 
 /** A router over this node, which has `here`, and peers which have what is said. */
@@ -352,4 +352,35 @@ Deno.test("Router.infer() passes over a peer that was revoked since it offered t
   const router = new Router({ name: "attic", local: null, table: await tableOf([peer]), remote: () => null, logger });
   const { error } = await read(router.infer(question("tiny:1b", "Hi"), asking()));
   assert.equal(error?.code, "model_not_found");
+});
+
+Deno.test("T65: Router.infer() asks no peer for a request that must stay here, whoever has the model", async () => {
+  const failure = async (scene: Scene) => (await read(scene.infer({ localOnly: true }))).error as ArkError;
+  const both = await open({ here: ["tiny:1b"], there: [["tiny:1b"]] });
+  const [engine] = both.backends;
+  assert.ok(engine);
+  engine.script = { events: () => [], error: new ArkError("unavailable", "The engine is gone") };
+  assert.equal((await failure(both)).message, "The engine is gone");
+  const far = await open({ here: [], there: [["tiny:1b"]] });
+  const { code, message } = await failure(far);
+  assert.equal(code, "unavailable");
+  assert.match(message, /^The model 'tiny:1b' is not on this machine, and this request must not leave it/);
+  for (const { backends } of [both, far]) assert.deepEqual(backends[1]?.requests, []);
+  assert.equal((await read(far.infer({ localOnly: false }))).error, null);
+  assert.equal(far.backends[1]?.requests.length, 1);
+});
+
+Deno.test("Router.infer() lets only models answer that the sender may use, by their whole id", async () => {
+  const scene = await open({ here: ["tiny:1b"], there: [["tiny:1b"]] });
+  const asked: string[] = [];
+  const permits = (id: string) => (asked.push(id), false);
+  const refused = (await read(scene.infer({ permits }))).error as ArkError;
+  assert.equal(refused.code, "model_not_shared");
+  assert.match(refused.message, /^This API key may not use the model 'tiny:1b'/);
+  assert.deepEqual(asked, ["tiny:1b", "tiny:1b"]);
+  for (const { requests } of scene.backends) assert.deepEqual(requests, []);
+  const none = await open({ here: ["other:1b"] });
+  const { code, message } = (await read(none.infer({ permits: () => false }))).error as ArkError;
+  assert.equal(code, "model_not_found");
+  assert.ok(!message.includes("other:1b"), "What the sender may not use is not named either");
 });

@@ -5,7 +5,7 @@ import { keyedAnswers } from "../../../src/http/keys/keyed_answers.ts";
 import { ask, chat, eventsOf, MODEL, ScriptedAnswers, telling } from "../openai/scripted_answers.ts";
 
 /** Asks over a script, with a key of these terms. */
-async function withKey(terms: Partial<ApiKeyTerms>, localOnly = false) {
+async function withKey(terms: Partial<ApiKeyTerms>, { localOnly = false } = {}) {
   await using store = await openStore(":memory:");
   await using keys = await ApiKeyBook.open({ store });
   const held = keys.find((await keys.create({ name: "key", ...terms })).text);
@@ -33,8 +33,8 @@ Deno.test("keyedAnswers() ends an answer with length where the tokens of the day
 Deno.test("keyedAnswers() shows the models of the key, and of this machine only where it may go no further", async () => {
   assert.deepEqual((await withKey({})).ids, [MODEL, "llama:8b"]);
   assert.deepEqual((await withKey({ models: ["llama*"] })).ids, ["llama:8b"]);
-  assert.deepEqual((await withKey({}, true)).ids, [MODEL]);
-  assert.deepEqual((await withKey({ models: ["llama*"] }, true)).ids, []);
+  assert.deepEqual((await withKey({}, { localOnly: true })).ids, [MODEL]);
+  assert.deepEqual((await withKey({ models: ["llama*"] }, { localOnly: true })).ids, []);
 });
 
 Deno.test("keyedAnswers() changes nothing for a sender without a key who may go anywhere", () => {

@@ -166,6 +166,12 @@ for (const where of ["every address", "one address"] as const) {
     assert.equal((await refusal(await fetch(`${far}/v1/models`, { headers: { authorization } }))).status, 401);
     assert.equal((await refusal(await fetch(`${own}/v1/models`))).status, 401, "Also on the loopback");
 
+    for (const [path, status] of [["/metrics", 403], ["/healthz", 200], ["/nothing", 404]] as const) {
+      const response = await fetch(far + path);
+      assert.equal(response.status, status, path);
+      await response.body?.cancel();
+    }
+
     const admin = (path: string, init: RequestInit = {}) =>
       fetch(own + path, { ...init, headers: { authorization, "content-type": "application/json" } });
     const status = await (await admin("/status")).json();
