@@ -50,7 +50,16 @@ export async function listenerBench(): Promise<void> {
     },
   };
   // The admin calls are not measured; what they would need stays away.
-  const admin = { token: "", audit: {}, engine: null, router: answers } as unknown as LocalAppOptions["admin"];
+  const api = { hostname: "127.0.0.1", port: 0 };
+  const keys = { keys: {}, keysRequired: false, doctor: {} };
+  const admin = {
+    token: "",
+    audit: {},
+    engine: null,
+    router: answers,
+    api,
+    ...keys,
+  } as unknown as LocalAppOptions["admin"];
   const node = serve(localApp({ admin, openai: { answers }, metrics: new Metrics() }));
   const [bareFirst, nodeFirst, bareTotal, nodeTotal] = [new Samples(), new Samples(), new Samples(), new Samples()];
   for (let round = -50; round < ROUNDS; round++) {
