@@ -31,8 +31,13 @@ export class LocalListeners implements AsyncDisposable {
     if (loopback !== undefined) {
       return new LocalListeners([main], { address, own: { hostname: loopback, port: address.port } });
     }
-    const second = await besides(address.port, () => app(address));
-    return new LocalListeners([main, second], { address, own: second.address });
+    try {
+      const second = await besides(address.port, () => app(address));
+      return new LocalListeners([main, second], { address, own: second.address });
+    } catch (error) {
+      await main[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Takes no new connections, and waits until running requests have ended. */

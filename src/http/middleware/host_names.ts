@@ -53,7 +53,7 @@ export class HostNames {
 
 /** The name in a `Host` field, in lower case and without brackets and port, or null where the field is malformed. */
 function nameOf(host: string): string | null {
-  const found = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+))(?::\d{1,5})?$/i.exec(host);
+  const found = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9_](?:[a-z0-9_-]|\.(?=[a-z0-9_]))*))(?::\d{1,5})?$/i.exec(host);
   if (found === null) return null;
   const [, six, name = ""] = found;
   return six === undefined ? name.toLowerCase() : isIP(six) === 6 ? plain(six) : null;
