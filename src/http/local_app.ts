@@ -31,9 +31,9 @@ export interface LocalAppOptions {
 export type LocalApp = (request: Request, from?: { remote: string }) => Promise<Response>;
 
 /**
- * Everything on the owner's listener, as a fetch handler: `/v1/*` and the admin calls, and open to every program of this
- * machine `/healthz` (that it lives; to others, too) and `/metrics` (numbers without names of peers). All of it also under `/arknet/`, for
- * a reverse proxy.
+ * Everything on the owner's listener, as a fetch handler: `/v1/*`, the admin calls, `/healthz` (that it lives) for
+ * everybody, and `/metrics` (numbers without names of peers) for every program of this machine. All of it also under
+ * `/arknet/`, for a reverse proxy.
  */
 export function localApp(options: LocalAppOptions): LocalApp {
   const { admin, openai, metrics, allowHosts = [], allowOrigins = [] } = options;
