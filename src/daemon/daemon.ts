@@ -39,6 +39,7 @@ import { meteredEvents } from "./metered_events.ts";
 import { observedAnswers } from "./observed_answers.ts";
 import { identityOf, refuseBrokenPin, rotationsOf } from "./own_identity.ts";
 import { pairingsOf } from "./pairings_of.ts";
+import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { StartError } from "./start_error.ts";
@@ -231,6 +232,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   );
   const meshAddress = { hostname: mesh.hostname, port: mesh.port };
 
+  const refused = refusedApps({ metrics, logger });
   let doctor: Doctor | null = null;
   const local = opened.use(
     await bound("listen", config.listen, () =>
@@ -282,6 +284,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
           allowHosts: [...config.allowHosts, ...namesOf(config.listen)],
           allowOrigins: config.allowOrigins,
           proxied: () => doctorHere.noteProxied(),
+          refused,
         });
       })),
   );

@@ -25,6 +25,8 @@ export interface LocalAppOptions {
   allowOrigins?: readonly string[];
   /** Told when a request that a reverse proxy passed on is let in without a key. */
   proxied?(): void;
+  /** Told from which IP address a request came that had no valid key. */
+  refused?(remote: string): void;
 }
 
 /** A fetch handler that is told from which IP address a request came. */
@@ -54,9 +56,14 @@ export function localApp(options: LocalAppOptions): LocalApp {
   });
   if (openai !== null) {
     const admit: OpenAiOptions["admit"] = (request, { remote, answers }) => {
-      const sender = senderOf(request, { keys, required, token, remote });
-      if (sender.held === null && looksProxied(request.headers)) options.proxied?.();
-      return keyedAnswers(answers, sender);
+      try {
+        const sender = senderOf(request, { keys, required, token, remote });
+        if (sender.held === null && looksProxied(request.headers)) options.proxied?.();
+        return keyedAnswers(answers, sender);
+      } catch (error) {
+        if (toArkError(error).code === "unauthenticated") options.refused?.(remote);
+        throw error;
+      }
     };
     app.route("/", openaiRoutes({ ...openai, admit }));
   }

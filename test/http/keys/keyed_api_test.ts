@@ -129,6 +129,10 @@ Deno.test("A node that needs keys answers its owner's command line, on this mach
   for (const path of ["/v1/nothing", "/v1/chat/completions", "/arknet/v1/models"]) {
     assert.equal((await refusal(await fetch(node.api + path))).status, 401, path);
   }
+  // All are counted, and the log has one line of them.
+  assert.match(await (await fetch(`${node.api}/metrics`)).text(), /^ark_api_refused_total 8$/m);
+  const said = node.log.filter((line) => line.includes("An app was refused"));
+  assert.deepEqual([said.length, said[0]?.includes("address=127.0.0.1")], [1, true]);
   assert.equal((await (await ask({ authorization: `Bearer ${token}` })).json()).object, "list");
   assert.equal((await (await ask(await keyed(node))).json()).object, "list");
 });
