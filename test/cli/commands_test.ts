@@ -88,6 +88,32 @@ Deno.test("The commands show and change what the running nodes know", async () =
   );
   assert.match((await run(b, "audit", "verify")).stdout, /^The audit log is whole: \d+ entries/);
 
+  const why = await run(a, "peers", "why", "Cellar", MODEL);
+  assert.match(
+    why.stdout,
+    /^Cellar cannot ask arkling:9m-q4_0 here, because there is no such model on this node, but you can ask arkling:9m-q4_0 there\.\n/,
+  );
+  assert.equal((await run(a, "peers", "why", "Cellar")).code, 2);
+  assert.match((await run(a, "peers", "pause", "Cellar")).stdout, /^Cellar is paused: /);
+  assert.match((await run(a, "peers")).stdout, /Cellar +\w{8} +paused/);
+  assert.match((await run(a, "peers", "why", "Cellar", MODEL)).stdout, /because you paused it, and you cannot ask/);
+  assert.match((await run(a, "models")).stdout, /There is no model/);
+  assert.match((await run(a, "peers", "resume", "Cellar")).stdout, /^Cellar may ask again/);
+  const limited = await run(
+    a,
+    "peers",
+    "approve",
+    short,
+    "--rate",
+    "10",
+    "--tokens-per-day",
+    "20000",
+    "--max-tokens",
+    "500",
+  );
+  assert.match(limited.stdout, /at most 10 a minute and 20,000 tokens a day, answers of at most 500 tokens\./);
+  assert.equal((await run(a, "peers", "approve", short, "--rate", "0")).code, 2);
+
   const revoked = await run(a, "peers", "revoke", "Cellar");
   assert.match(revoked.stdout, /^Cellar may do nothing here any more/);
   assert.equal((await run(a, "peers", "revoke", "Cellar")).code, 1);

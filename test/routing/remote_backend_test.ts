@@ -13,7 +13,7 @@ import {
   LIMITS,
   type Receipt,
 } from "@ark/node/protocol";
-import { type PeerTable, RemoteBackend, type RemoteBackendOptions } from "@ark/node/routing";
+import { PeerTable, RemoteBackend, type RemoteBackendOptions } from "@ark/node/routing";
 import { Logger } from "@ark/node/telemetry";
 import { asking, backendContract, question } from "../inference/backend_contract.ts";
 import {
@@ -21,6 +21,7 @@ import {
   answerEvents,
   type Arrived,
   type AuditFixture,
+  clientOf,
   DIGEST,
   openAudit,
   read,
@@ -138,6 +139,31 @@ Deno.test("RemoteBackend.infer() sends nothing at all when the start cannot be r
   assert.deepEqual([events, error?.code, scene.bob.arrived], [[], "audit_unavailable", []]);
   assert.equal(scene.table.list()[0]?.inFlight, 0);
 });
+
+for (const paused of [{}, { paused: true } as const]) {
+  const what = paused.paused ? "paused" : "revoked";
+  Deno.test(`RemoteBackend.infer() sends nothing to a peer that was ${what} while the start was recorded`, async () => {
+    const bob = new ScriptedPeer();
+    await using fixture = await openAudit();
+    let approved = [bob.peer];
+    const table = new PeerTable({
+      approved: () => approved,
+      addresses: () => [bob.address],
+      client: clientOf([bob]),
+      ownPort: () => 8911,
+      logger: new Logger({ write() {} }),
+    });
+    const append = async (record: AuditRecord) => {
+      if (record.kind === "start") approved = what === "paused" ? [{ ...bob.peer, ...paused }] : [];
+      return await fixture.audit.append(record);
+    };
+    const backend = new RemoteBackend({ peer: bob.peer, table, client: clientOf([bob]), audit: { append } });
+    const { events, error } = await read(infer({ backend }));
+    assert.deepEqual([events, error?.code, bob.arrived], [[], "unavailable", []]);
+    const [, end] = await fixture.audit.tail(2);
+    assert.equal(end?.outcome, "unavailable");
+  });
+}
 
 for (const [what, honest] of [["an answer", true], ["an error", false]] as const) {
   Deno.test(`RemoteBackend.infer() hides ${what} behind no failure to record the end`, async () => {
