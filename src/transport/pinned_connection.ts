@@ -16,6 +16,9 @@ export interface DialTimes {
 /** Times for a network of homes. */
 export const DIAL_TIMES: Readonly<DialTimes> = { connectMs: 1_000, handshakeMs: 3_000, staggerMs: 250 };
 
+/** Why a dial is given up when another address was faster. */
+const WON = Symbol("another address answered first");
+
 /** A TLS connection to the holder of one key: the handshake proved it. */
 export class PinnedConnection {
   /** Where it leads. */
@@ -81,7 +84,7 @@ export async function dialFirst(
       const dial = dialPinned(key, address, { ...options, signal: stop.signal }).then((connection) => {
         if (winner !== null) return connection.close();
         winner = connection;
-        stop.abort();
+        stop.abort(WON);
       }, (error: Error) => void failures.push(error.message)).finally(() => dials.delete(dial));
       dials.add(dial);
       await settledWithin(dial, { ms: staggerMs, signal: stop.signal });
@@ -151,15 +154,22 @@ async function connect(
   { hostname, port }: PeerAddress,
   { connectMs, signal }: { connectMs: number; signal: AbortSignal },
 ): Promise<Deno.TcpConn> {
+  const at = formatAddress({ hostname, port });
+  if (signal.aborted) throw new ArkError("unavailable", `${at} was given up`);
   const stop = new AbortController();
-  const onAbort = () => stop.abort();
-  const timer = setTimeout(onAbort, connectMs);
+  const timer = setTimeout(() => stop.abort(), connectMs);
+  // Deno 2.9 keeps a connection open for good that is there in the very moment in which it is told to give up. So one
+  // that nobody wants any more is waited for, up to the same time, and closed; but not where another one is waited for.
+  const onAbort = () => {
+    if (signal.reason === WON) stop.abort();
+  };
   signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
   try {
-    return await Deno.connect({ hostname, port, signal: stop.signal });
+    const tcp = await Deno.connect({ hostname, port, signal: stop.signal });
+    if (!signal.aborted) return tcp;
+    closeQuietly(tcp);
+    throw signal.reason;
   } catch (error) {
-    const at = formatAddress({ hostname, port });
     const why = signal.aborted
       ? "was given up"
       : stop.signal.aborted

@@ -119,10 +119,9 @@ class GreedyScene implements AsyncDisposable {
 /** Asks, and perhaps leaves somewhere on the way; says whether it was admitted. */
 async function askAndPerhapsLeave(peer: MeshPeer): Promise<boolean> {
   const gone = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timer = Math.random() < 0.4 ? setTimeout(() => gone.abort(), Math.random() * 60) : undefined;
   try {
     const response = await peer.open(question(MODEL, "one two three four"), gone.signal);
-    if (Math.random() < 0.4) timer = setTimeout(() => gone.abort(), Math.random() * 60);
     if (response.status !== 200) {
       await response.body.cancel();
       return false;
