@@ -15,8 +15,8 @@ NODE_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostnam
 WORKER_MAY='--allow-env --allow-sys=homedir,uid --v8-flags=--max-old-space-size=2048'
 
 # What depends on where the program lies stands in the two launchers of the portable executable: node_launcher() and
-# worker_launcher(). The node may run the worker's launcher and nothing else, and may not write the program it is made
-# of.
+# worker_launcher(). The node may run the worker's launcher and wg, which lists the peers of WireGuard, and nothing else;
+# it may not write the program it is made of.
 #
 # A compiled executable has one set for both processes, and cannot know its own path here.
 COMPILED_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,statfs,homedir,uid
@@ -27,7 +27,7 @@ node_launcher() {
 #!/bin/sh
 # Starts ark-node with what it may do. The worker has a launcher of its own, and may do less.
 ark_home=\${0%/*}
-ark_run=--allow-run=\$ark_home/ark-node-worker
+ark_run=--allow-run=\$ark_home/ark-node-worker,wg
 # Deno hands these on to another program only where any program may be run.
 [ -z "\${LD_LIBRARY_PATH-}\${DYLD_LIBRARY_PATH-}" ] || ark_run=--allow-run
 # A crash leaves no core file: prompts and the key would be in it.
@@ -42,8 +42,8 @@ EOF
 worker_launcher() {
   cat <<EOF
 #!/bin/sh
-# Starts the process that holds a model, or the one that looks before which engine works. The node runs this and nothing
-# else, with "model auto|off DATA MODEL READABLE" or "probe auto|off OPTIONS".
+# Starts the process that holds a model, or the one that looks before which engine works. The node runs this, and wg, and
+# nothing else, with "model auto|off DATA MODEL READABLE" or "probe auto|off OPTIONS".
 ark_home=\${0%/*}
 $(launcher_common)
 ark_how=\$2

@@ -44,6 +44,8 @@ export interface Config {
   readonly mdns: boolean;
   /** Whether an approved peer may go on under a new key without the owner's word. */
   readonly autoRotate: boolean;
+  /** Whether peers of WireGuard interfaces are looked for, where there are some. */
+  readonly wireguard: "auto" | "off";
   /** Which GPU backend the engine may use. */
   readonly gpu: GpuChoice;
   /** Engine threads; null lets the engine fit them to model and machine. */
@@ -88,6 +90,10 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   },
   "no-mdns": { help: "neither announce nor look for neighbours by mDNS" },
   "auto-rotate": { help: "let approved peers go on under a new key that their old one signed, without asking" },
+  wireguard: {
+    value: "WHICH",
+    help: "look for nodes at the other ends of WireGuard tunnels: auto or off (default: auto)",
+  },
   gpu: { value: "WHICH", help: "auto, off, cuda, vulkan or metal (default: auto)" },
   threads: { value: "N", help: "engine threads (default: fits the model and the machine)" },
   context: { value: "TOKENS", help: "most tokens of context per stream (default: 8192)" },
@@ -140,6 +146,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     peers: list("peer").map(neighbour),
     mdns: !on("no-mdns"),
     autoRotate: on("auto-rotate"),
+    wireguard: choice("wireguard", text("wireguard") ?? "auto", ["auto", "off"]),
     gpu: choice("gpu", text("gpu") ?? "auto", ["auto", "off", "cuda", "vulkan", "metal"]),
     threads: threads === undefined ? null : natural("threads", threads, { least: 1, most: availableParallelism() * 2 }),
     contextSize: natural("context", text("context") ?? "8192", { least: 64, most: 1 << 24 }),

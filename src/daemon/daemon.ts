@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
-import { type Discovery, FixedDiscovery, MdnsDiscovery, merge } from "@ark/node/discovery";
+import { type Discovery, FixedDiscovery, MdnsDiscovery, merge, WireGuardDiscovery } from "@ark/node/discovery";
 import {
   ApiKeyBook,
   Denials,
@@ -358,6 +358,9 @@ function discoveryOf(config: Config, own: { identity: Identity; logger: Logger; 
     parts.push(
       new MdnsDiscovery({ id: identity.id, port, hostname, unavailable: (sentence) => logger.warn(sentence) }),
     );
+  }
+  if (config.wireguard === "auto") {
+    parts.push(new WireGuardDiscovery({ unavailable: (sentence) => logger.info(sentence) }));
   }
   return merge(parts);
 }

@@ -7,12 +7,13 @@
  *   (multicast DNS, service `_arknet._tcp`). It shows a random name, the port and 8 characters of the node id: no name
  *   of a person or a machine, no model.
  * - {@linkcode FixedDiscovery}: addresses that the owner named (`--peer HOST:PORT`).
+ * - {@linkcode WireGuardDiscovery}: peers of this machine's WireGuard interfaces, which multicast does not reach.
  * - {@linkcode merge}: several discoveries as one.
  *
  * Promised: {@linkcode Discovery.discover} never fails because of the network or of what others send; it goes on until
  * it is aborted, and then says goodbye where it announced itself. Not promised: that a sighting is true, or that every
  * neighbour is seen. Multicast does not cross routers, WireGuard or the guest mode of access points, and mDNS is spoken
- * over IPv4 only, since Deno cannot set the hop limit of IPv6 multicast; `--peer` is there for both.
+ * over IPv4 only, since Deno cannot set the hop limit of IPv6 multicast; `--peer` is there for all of them.
  *
  * @example
  * ```ts
@@ -34,3 +35,4 @@ export * from "./fixed_discovery.ts";
 export * from "./mdns_discovery.ts";
 export * from "./merge.ts";
 export * from "./peer_address.ts";
+export * from "./wireguard_discovery.ts";

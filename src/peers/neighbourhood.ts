@@ -4,8 +4,11 @@ import { type NodeId, nodeIdOf, shortId } from "@ark/node/identity";
 import type { Logger } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 
-/** How a node came to be known: seen by mDNS, named by the owner, it asked us with a valid signature, or it was paired. */
-export type NeighbourSource = "mdns" | "fixed" | "asked" | "paired";
+/**
+ * How a node came to be known: seen by mDNS, named by the owner, at the other end of a WireGuard tunnel, it asked us with a
+ * valid signature, or it was paired.
+ */
+export type NeighbourSource = "mdns" | "fixed" | "wireguard" | "asked" | "paired";
 
 /** A node that proved its key. Being known gives it nothing. */
 export interface Neighbour {
@@ -15,6 +18,8 @@ export interface Neighbour {
   readonly addresses: readonly PeerAddress[];
   /** How it came to be known. */
   readonly sources: readonly NeighbourSource[];
+  /** Keys of the WireGuard tunnels at whose ends it answers now, `wg:` and base64. They grant nothing. */
+  readonly tunnelKeys: readonly string[];
   /** When it was first seen, RFC 3339. */
   readonly firstSeen: string;
   /** When it was last seen, RFC 3339. */
@@ -46,6 +51,7 @@ export interface NeighbourhoodOptions {
 interface Seen {
   address: PeerAddress;
   source: NeighbourSource;
+  tunnelKey: string | null;
 }
 
 interface Entry {
@@ -56,6 +62,13 @@ interface Entry {
   firstSeen: string;
   lastSeen: string;
   lastSeenMs: number;
+}
+
+/** What is noted of a node. */
+interface Sign {
+  address: PeerAddress | null;
+  source: NeighbourSource;
+  tunnelKey?: string;
 }
 
 /** What dialling an address led to. */
@@ -100,6 +113,7 @@ export class Neighbourhood {
       id: entry.id,
       addresses: addressesOf(entry),
       sources: [...entry.sources],
+      tunnelKeys: tunnelKeysOf(entry),
       firstSeen: entry.firstSeen,
       lastSeen: entry.lastSeen,
     }));
@@ -116,13 +130,13 @@ export class Neighbourhood {
    * listed now.
    */
   asked(id: NodeId, address: PeerAddress | null): boolean {
-    this.#note(id, address, "asked");
+    this.#note(id, { address, source: "asked" });
     return this.#entries.has(id);
   }
 
   /** Notes where a node is that the owner paired with, or was invited by. */
   paired(id: NodeId, address: PeerAddress): void {
-    this.#note(id, address, "paired");
+    this.#note(id, { address, source: "paired" });
   }
 
   /** Forgets a node. */
@@ -139,7 +153,7 @@ export class Neighbourhood {
   async run(discovery: Discovery, signal: AbortSignal): Promise<void> {
     const probes = new Set<Promise<void>>();
     for await (const sighting of discovery.discover(signal)) {
-      if (sighting.gone) this.#forgetAddress(sighting.address);
+      if (sighting.gone) this.#forgetAddress(sighting);
       else if (this.#due(sighting)) {
         const probe = this.#probe(sighting, signal).finally(() => probes.delete(probe));
         probes.add(probe);
@@ -150,15 +164,17 @@ export class Neighbourhood {
     await Promise.all(probes);
   }
 
-  #due({ address, source, shortId: short }: Sighting): boolean {
+  #due(sighting: Sighting): boolean {
+    const { address, shortId: short } = sighting;
     const probe = this.#probes.get(keyOf(address));
     if (probe === undefined) return true;
     const doubtful = short !== null && probe.id !== null && shortId(probe.id) !== short;
-    if (probe.id !== null && !doubtful && this.#entries.has(probe.id)) this.#note(probe.id, address, source);
+    if (probe.id !== null && !doubtful && this.#entries.has(probe.id)) this.#note(probe.id, sighting);
     return this.#options.now() >= (doubtful ? probe.at + DOUBT_MS : probe.again);
   }
 
-  async #probe({ address, source, shortId: short }: Sighting, signal: AbortSignal): Promise<void> {
+  async #probe(sighting: Sighting, signal: AbortSignal): Promise<void> {
+    const { address, shortId: short } = sighting;
     const key = keyOf(address);
     const { now, probe, logger } = this.#options;
     const { id: before = null, failures: failed = 0 } = this.#probes.get(key) ?? {};
@@ -167,7 +183,7 @@ export class Neighbourhood {
     try {
       const id = nodeIdOf(await probe(address, { signal }));
       this.#remember(key, { id, at, again: now() + REPROBE_MS, failures: 0 });
-      if (short === null || shortId(id) === short) this.#note(id, address, source);
+      if (short === null || shortId(id) === short) this.#note(id, sighting);
     } catch (error) {
       const failures = failed + 1;
       // A neighbour that is just starting should be found soon; one that never answers should cost nothing.
@@ -185,7 +201,8 @@ export class Neighbourhood {
     if (this.#probes.size > MOST_PROBES && oldest !== undefined) this.#probes.delete(oldest);
   }
 
-  #note(id: NodeId, address: PeerAddress | null, source: NeighbourSource): void {
+  #note(id: NodeId, sign: Sign): void {
+    const { address, source } = sign;
     if (id === this.#options.self || (this.#options.ignored(id) && !this.#options.approved(id))) return;
     let entry = this.#entries.get(id);
     const now = new Date().toISOString();
@@ -205,8 +222,10 @@ export class Neighbourhood {
       const before = entry.seen.get(key);
       news ||= before === undefined;
       entry.seen.delete(key);
-      // What the owner named stays named, however else it is seen.
-      entry.seen.set(key, { address, source: isNamed(before?.source) ? before?.source ?? source : source });
+      // What the owner named stays named, and what stands in the owner's tunnels stays there, however else it is seen.
+      const lasts = isNamed(before?.source) || (before?.source === "wireguard" && !isNamed(source));
+      const tunnelKey = sign.tunnelKey ?? before?.tunnelKey ?? null;
+      entry.seen.set(key, { address, source: lasts ? before?.source ?? source : source, tunnelKey });
       const oldest = entry.seen.keys().next().value;
       if (entry.seen.size > ADDRESSES_PER_NODE && oldest !== undefined) entry.seen.delete(oldest);
     }
@@ -225,7 +244,7 @@ export class Neighbourhood {
     return strangers.length < most && sameHost.length < mostPerHost;
   }
 
-  #forgetAddress(address: PeerAddress): void {
+  #forgetAddress({ address, source: whoSays }: Sighting): void {
     const key = keyOf(address);
     const probe = this.#probes.get(key);
     // One that says goodbye and comes back is to be found again soon.
@@ -233,6 +252,7 @@ export class Neighbourhood {
     for (const entry of this.#entries.values()) {
       const source = entry.seen.get(key)?.source;
       if (source === undefined || isNamed(source)) continue;
+      if (source === "wireguard" && whoSays !== "wireguard") continue;
       entry.seen.delete(key);
       if (entry.seen.size === 0 && !this.#options.approved(entry.id)) this.#entries.delete(entry.id);
     }
@@ -253,6 +273,10 @@ function isNamed(source: NeighbourSource | undefined): boolean {
 
 function addressesOf(entry: Entry): PeerAddress[] {
   return [...entry.seen.values()].map(({ address }) => address).reverse();
+}
+
+function tunnelKeysOf(entry: Entry): string[] {
+  return [...new Set(entry.seen.values().map(({ tunnelKey }) => tunnelKey).filter((key) => key !== null))];
 }
 
 function keyOf({ hostname, port }: PeerAddress): string {

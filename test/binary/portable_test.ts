@@ -178,7 +178,7 @@ test("Two nodes of it answer one question: asked at one, answered by the other's
   const node = await commandLine(b.ready.pid);
   assert.deepEqual(allowed(node), ["env", "net", "read", "run", "sys", "write"]);
   assert.ok(
-    node.includes(`--allow-run=${home}/ark-node-worker`) && node.includes(`--deny-write=${home}`),
+    node.includes(`--allow-run=${home}/ark-node-worker,wg`) && node.includes(`--deny-write=${home}`),
     node.join(" "),
   );
   assert.deepEqual(await names(portable.here), []);

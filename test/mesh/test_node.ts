@@ -70,6 +70,7 @@ export class TestNode implements AsyncDisposable {
       "mesh-listen": "127.0.0.1:0",
       "no-mdns": true,
       ...options.flags,
+      wireguard: "off",
     };
     const config = await loadConfig({ flags, env: () => undefined });
     const log: string[] = [];

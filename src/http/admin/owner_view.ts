@@ -13,8 +13,10 @@ export interface DiscoveredPeer {
   state: "pending" | "approved" | "revoked";
   /** Where it was seen, newest first, as `host:port`. */
   addresses: string[];
-  /** How it was found: `mdns`, `fixed`, `asked`. */
+  /** How it was found: `mdns`, `fixed`, `wireguard`, `asked`. */
   sources: string[];
+  /** Keys of the WireGuard tunnels at whose ends it answers, `wg:` and base64. They grant nothing. */
+  wireguard_keys: string[];
   /** When it was first seen, RFC 3339. */
   first_seen: string;
   /** When it was last seen, RFC 3339. */
@@ -47,6 +49,7 @@ export function discoveredPeer(neighbour: Neighbour, standing: Standing): Discov
     state: standing === "unknown" ? "pending" : standing,
     addresses: neighbour.addresses.map(formatAddress),
     sources: [...neighbour.sources],
+    wireguard_keys: [...neighbour.tunnelKeys],
     first_seen: neighbour.firstSeen,
     last_seen: neighbour.lastSeen,
   };
