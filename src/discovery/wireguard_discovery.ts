@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Discovery, type Sighting } from "./discovery.ts";
+import type { Discovery, Sighting } from "./discovery.ts";
 import { parseWireGuardPeers, type WireGuardPeer } from "./wireguard_peers.ts";
 
 /** Options of {@linkcode WireGuardDiscovery}. */

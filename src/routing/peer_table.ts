@@ -54,14 +54,23 @@ export interface PeerTableOptions {
   approved(): readonly ApprovedPeer[];
   /** Where a node may be dialled. */
   addresses(id: NodeId): readonly PeerAddress[];
-  /** Asks a peer. */
-  client: Pick<MeshClient, "request">;
+  /** Asks a peer, and lets go of kept connections to one that does not answer on them. */
+  client: Pick<MeshClient, "request"> & Partial<Pick<MeshClient, "closeIdle">>;
   /** Port of our own mesh listener, told to peers so that they can dial us; 0 for none. */
   ownPort(): number;
   /** Says when a peer comes and goes. */
   logger: Logger;
-  /** Time between two questions to a peer, in milliseconds. @default {3000} */
+  /** Told where a peer answered as itself, each time that it does. */
+  reached?: (id: NodeId, address: PeerAddress) => void;
+  /** Time between two questions to a peer, in milliseconds. @default {2000} */
   everyMs?: number;
+  /** The same while it answers a request of ours. @default {500} */
+  hurryMs?: number;
+  /**
+   * How long a peer that was there just now may take on a kept connection, in milliseconds, or three round trips where
+   * that is longer; then it gets as long once more on a new connection. @default {1200}
+   */
+  patienceMs?: number;
   /** How long a peer may take to say what it offers, in milliseconds. @default {5000} */
   answerMs?: number;
 }
@@ -75,6 +84,10 @@ interface Row {
   roundTripMs: number | null;
   offer: Offer | null;
   inFlight: number;
+  /** Monotonic time of the last question, in milliseconds. */
+  askedAt: number;
+  /** Who is to be told when the peer does not answer questions any more. */
+  readonly listeners: Set<(since: number) => void>;
   asking: Promise<"answered" | "aborted"> | null;
 }
 
@@ -90,7 +103,8 @@ export class PeerTable {
 
   /** Makes an empty table. */
   constructor(options: PeerTableOptions) {
-    this.#options = { everyMs: 3_000, answerMs: 5_000, ...options };
+    const defaults = { everyMs: 2_000, hurryMs: 500, patienceMs: 1_200, answerMs: 5_000 };
+    this.#options = { ...defaults, reached: () => {}, ...options };
   }
 
   /** Every approved peer with what is known of it. */
@@ -123,15 +137,21 @@ export class PeerTable {
     return [last, ...known.filter((one) => one.hostname !== last.hostname || one.port !== last.port)];
   }
 
-  /** Counts a request to a peer as running until the result is disposed. */
-  begin(id: NodeId): Disposable {
+  /**
+   * Counts a request to a peer as running until the result is disposed. Meanwhile `silent` is called whenever the peer was
+   * asked in vain on a kept connection and on a new one, with the monotonic time at which that began: whoever has heard
+   * nothing from it since then either need not wait any longer.
+   */
+  begin(id: NodeId, silent: (since: number) => void = () => {}): Disposable {
     const row = this.#row(id);
     row.inFlight++;
+    row.listeners.add(silent);
     let running = true;
     return {
       [Symbol.dispose]() {
         if (running) row.inFlight--;
         running = false;
+        row.listeners.delete(silent);
       },
     };
   }
@@ -166,15 +186,24 @@ export class PeerTable {
 
   /** Keeps the table fresh until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    const { everyMs, hurryMs } = this.#options;
+    const tickMs = Math.min(everyMs, hurryMs);
+    for (let everyone = true; !signal.aborted;) {
       const woken = new AbortController();
       this.#wake = () => woken.abort();
       const approved = this.#options.approved();
       this.#forgetOthers(approved.map(({ node_id }) => node_id));
       // Nobody waits for a peer that is slow to answer: the others are asked again in their turn.
-      for (const { node_id: id, paused } of approved) if (!paused) this.ask(id, signal);
+      for (const { node_id: id, paused } of approved) {
+        if (paused) continue;
+        const { inFlight, askedAt } = this.#row(id);
+        const wait = inFlight > 0 ? hurryMs : everyMs;
+        // A timer may fire a little early.
+        if (everyone || performance.now() - askedAt >= wait - tickMs / 8) this.ask(id, signal);
+      }
       const either = AbortSignal.any([signal, woken.signal]);
-      await pause(this.#options.everyMs, undefined, { signal: either }).catch(() => {});
+      await pause(tickMs, undefined, { signal: either }).catch(() => {});
+      everyone = woken.signal.aborted;
     }
     await Promise.all(this.#asking);
   }
@@ -198,18 +227,43 @@ export class PeerTable {
       this.#settle(row, { state: "unseen", reason });
       return "answered";
     }
+    row.askedAt = performance.now();
+    const kept = row.state === "ready" || row.state === "draining";
+    const patienceMs = kept
+      ? Math.min(answerMs, Math.max(this.#options.patienceMs, 3 * (row.roundTripMs ?? 0)))
+      : answerMs;
+    const first = await this.#attempt({ id, addresses }, { ms: patienceMs, signal });
+    if (first === "aborted") return "aborted";
+    if (first !== "late" || !kept) {
+      this.#settle(row, first === "late" ? silentFor(patienceMs) : first);
+      return "answered";
+    }
+    // The connection may have died with nobody to say so: then the others that are kept have, too.
+    this.#options.client.closeIdle?.(id);
+    const second = await this.#attempt({ id, addresses: this.addresses(id) }, { ms: patienceMs, signal });
+    if (second === "aborted") return "aborted";
+    const news = second === "late" ? silentFor(2 * patienceMs) : second;
+    this.#settle(row, news);
+    if (news.state === "unreachable") { for (const tell of [...row.listeners]) tell(row.askedAt); }
+    return "answered";
+  }
+
+  /** Asks once. Never rejects: a failure is news, too. */
+  async #attempt(
+    to: { id: NodeId; addresses: PeerAddress[] },
+    { ms, signal }: { ms: number; signal: AbortSignal },
+  ): Promise<Partial<Omit<Row, "id">> | "aborted" | "late"> {
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), answerMs);
+    const timer = setTimeout(() => late.abort(), ms);
     try {
-      this.#settle(row, await this.#question({ id, addresses }, AbortSignal.any([signal, late.signal])));
+      return await this.#question(to, AbortSignal.any([signal, late.signal]));
     } catch (error) {
       if (signal.aborted) return "aborted";
-      const reason = late.signal.aborted ? `It did not answer within ${answerMs} ms` : toArkError(error).message;
-      this.#settle(row, refusalOf(error) ?? { state: "unreachable", reason });
+      if (late.signal.aborted) return "late";
+      return refusalOf(error) ?? { state: "unreachable", reason: toArkError(error).message };
     } finally {
       clearTimeout(timer);
     }
-    return "answered";
   }
 
   async #question(
@@ -224,6 +278,7 @@ export class PeerTable {
     const said = await readJson(body, OFFER_BYTES);
     if (status !== 200) return { ...refusal(status, said), address };
     const offer = decodeOffer(said);
+    this.#options.reached(to.id, address);
     const before = this.#rows.get(to.id)?.roundTripMs ?? took;
     return {
       state: offer.ready ? "ready" : "draining",
@@ -266,12 +321,18 @@ export class PeerTable {
         roundTripMs: null,
         offer: null,
         inFlight: 0,
+        askedAt: -Infinity,
+        listeners: new Set(),
         asking: null,
       };
       this.#rows.set(id, row);
     }
     return row;
   }
+}
+
+function silentFor(ms: number): Pick<Row, "state" | "reason"> {
+  return { state: "unreachable", reason: `It did not answer within ${Math.round(ms)} ms` };
 }
 
 function refusal(status: number, body: unknown): Pick<Row, "state" | "reason"> & { offer?: null } {

@@ -44,6 +44,10 @@ interface Run {
   model: string | null;
   tally: Tally;
   signal: AbortSignal;
+  /** Monotonic time at which the peer was last heard on this request, in milliseconds. */
+  heardAt: number;
+  /** Fires when the peer is silent, here and to questions that are asked meanwhile. */
+  lost: AbortController;
 }
 
 /** One peer as a backend. Model, input and parameters travel; nothing else has a field to travel in. */
@@ -80,7 +84,10 @@ export class RemoteBackend implements Backend {
     const { audit, table } = this.#options;
     await audit.append({ kind: "start", direction: "out", peer: this.id, model: run.tally.model });
     const began = performance.now();
-    const running = table.begin(this.id);
+    run.heardAt = began;
+    const running = table.begin(this.id, (since) => {
+      if (run.heardAt < since) run.lost.abort();
+    });
     // The reader may simply leave: then neither a result nor an error is seen here.
     let outcome: "ok" | ErrorCode = "cancelled";
     let ended: Promise<void> | null = null;
@@ -125,10 +132,11 @@ export class RemoteBackend implements Backend {
       request: null,
       receipt: null,
     };
-    return { request, body, model, tally, signal };
+    return { request, body, model, tally, signal, heardAt: 0, lost: new AbortController() };
   }
 
-  async *#answer({ body, model, tally, signal }: Run): AsyncGenerator<InferenceEvent> {
+  async *#answer(run: Run): AsyncGenerator<InferenceEvent> {
+    const { body, model, tally, signal, lost } = run;
     const { name, id } = this;
     const { client, table, deadlineMs, silenceMs } = this.#options;
     const hungUp = new AbortController();
@@ -138,7 +146,7 @@ export class RemoteBackend implements Backend {
       path: "/ark/v1/infer",
       body,
       deadlineMs,
-      signal: AbortSignal.any([signal, hungUp.signal]),
+      signal: AbortSignal.any([signal, hungUp.signal, lost.signal]),
     };
     let refusal: ArkError | null = null;
     let whole = false;
@@ -149,14 +157,15 @@ export class RemoteBackend implements Backend {
       tally.request = response.signature;
       if (response.status !== 200) refusal = await readRefusal(response, { hangUp, silenceMs });
       else {
-        for await (const item of readAnswer(response, { id, name, model, tally, silenceMs, hangUp })) {
+        const heard = () => void (run.heardAt = performance.now());
+        for await (const item of readAnswer(response, { id, name, model, tally, silenceMs, hangUp, heard })) {
           if (item instanceof ArkError) refusal = item;
           else yield item;
         }
       }
       whole = true;
     } catch (error) {
-      throw this.#lost(error, signal);
+      throw this.#lost(error, run);
     } finally {
       // Of an answer that was read to its end the connection serves the next request, and aborting is not for free.
       if (!whole) hangUp();
@@ -174,9 +183,12 @@ export class RemoteBackend implements Backend {
   }
 
   /** What went wrong between it and us. */
-  #lost(error: unknown, signal: AbortSignal): ArkError {
+  #lost(error: unknown, { signal, lost }: Run): ArkError {
     if (signal.aborted) return cancelled(error);
     const { table } = this.#options;
+    if (lost.signal.aborted) {
+      return new ArkError("unavailable", `${this.name} fell silent: it cannot be reached any more`, { cause: error });
+    }
     const { code, message } = toArkError(error);
     if (code === "unauthenticated" || code === "clock") {
       table.refresh();

@@ -43,6 +43,8 @@ export interface AnswerOptions {
   silenceMs: number;
   /** Closes the connection, so that reading fails. */
   hangUp(): void;
+  /** Called whenever something arrives. */
+  heard(): void;
 }
 
 type End = Extract<InferenceEvent, { type: "end" }>;
@@ -60,7 +62,7 @@ export async function* readAnswer(
   { body }: Pick<MeshResponse, "body">,
   options: AnswerOptions,
 ): AsyncGenerator<InferenceEvent | ArkError> {
-  const { name, tally, silenceMs, hangUp } = options;
+  const { name, tally, silenceMs, hangUp, heard } = options;
   const splitter = new FrameSplitter();
   const hash = createHash("sha256");
   let size = 0;
@@ -70,6 +72,7 @@ export async function* readAnswer(
   using watchdog = startWatchdog(hangUp, silenceMs);
   try {
     for await (const chunk of body) {
+      heard();
       size += chunk.length;
       if (size > LIMITS.answerBytes) throw lie(name, "sent more than an answer may hold");
       for (const bytes of splitter.push(chunk)) {

@@ -51,7 +51,7 @@ export class ConnectionPool {
   ): Promise<Lease> {
     const place = await this.#places.take(signal);
     try {
-      if (fresh) this.#closeIdle();
+      if (fresh) this.closeIdle();
       const connection = this.#takeIdle() ?? await this.#dial(addresses, { fresh, signal });
       connection.uses++;
       let lent = true;
@@ -74,6 +74,11 @@ export class ConnectionPool {
   /** Closes every connection, also those that are lent. */
   closeAll(): void {
     for (const connection of this.#open) this.#close(connection);
+  }
+
+  /** Closes the connections that nobody has. */
+  closeIdle(): void {
+    for (const connection of [...this.#idle.keys()]) this.#close(connection);
   }
 
   async #dial(
@@ -104,10 +109,6 @@ export class ConnectionPool {
   #keep(connection: PinnedConnection): void {
     if (connection.closed || this.#idle.size >= this.#options.mostIdle) return this.#close(connection);
     this.#idle.set(connection, setTimeout(() => this.#close(connection), this.#options.idleMs));
-  }
-
-  #closeIdle(): void {
-    for (const connection of [...this.#idle.keys()]) this.#close(connection);
   }
 
   #close(connection: PinnedConnection): void {

@@ -164,6 +164,11 @@ export class MeshClient implements AsyncDisposable {
     this.#peers.delete(id);
   }
 
+  /** Closes the connections to a peer that carry no request now; the next one that is needed is new. */
+  closeIdle(id: NodeId): void {
+    this.#peers.get(id)?.pool.closeIdle();
+  }
+
   /** Closes every connection and waits for running requests to fail. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
