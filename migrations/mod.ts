@@ -10,6 +10,7 @@ import * as apiKeys from "./0002_api_keys.ts";
 import * as pairing from "./0004_pairing.ts";
 import * as rotations from "./0005_rotations.ts";
 import * as usage from "./0006_usage.ts";
+import * as lastAddresses from "./0007_last_addresses.ts";
 
 /** Every migration by its name, which stands in the database once it has run. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -18,4 +19,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0004_pairing": pairing,
   "0005_rotations": rotations,
   "0006_usage": usage,
+  "0007_last_addresses": lastAddresses,
 };

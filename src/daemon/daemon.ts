@@ -20,7 +20,16 @@ import {
 } from "@ark/node/http";
 import { type Identity, type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
-import { AddressMemory, Gate, IgnoredNodes, Invitations, Neighbourhood, PeerBook, Usage } from "@ark/node/peers";
+import {
+  AddressMemory,
+  Gate,
+  IgnoredNodes,
+  Invitations,
+  LastAddresses,
+  Neighbourhood,
+  PeerBook,
+  Usage,
+} from "@ark/node/peers";
 import { PeerTable, RemoteBackend, RotationAnnouncer, Router } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
@@ -141,9 +150,16 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       if (book.get(id) !== undefined) table.refresh();
     },
   });
+  const lastAddresses = opened.use(
+    await attempt(
+      "read where peers were",
+      () => LastAddresses.open({ store, logger, approved: (id) => book.get(id) !== undefined }),
+    ),
+  );
   const table = new PeerTable({
     approved: () => book.list(),
-    addresses: (id) => neighbourhood.addresses(id),
+    addresses: (id) => eachOnce([...lastAddresses.of(id), ...neighbourhood.addresses(id)]),
+    reached: (id, address) => lastAddresses.note(id, address),
     client,
     ownPort: () => mesh?.port ?? 0,
     logger,
@@ -363,6 +379,10 @@ function discoveryOf(config: Config, own: { identity: Identity; logger: Logger; 
     parts.push(new WireGuardDiscovery({ unavailable: (sentence) => logger.info(sentence) }));
   }
   return merge(parts);
+}
+
+function eachOnce(addresses: readonly PeerAddress[]): PeerAddress[] {
+  return [...new Map(addresses.map((address) => [formatAddress(address), address])).values()];
 }
 
 async function attempt<T>(what: string, act: () => Promise<T>): Promise<T> {

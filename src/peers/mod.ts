@@ -13,6 +13,7 @@
  *   shown, and being shown gives it nothing.
  * - {@linkcode Rotations}: peers that go on under another key, as a statement of both keys proves. The owner lets each of
  *   them, or all of them at once; a change without such a statement is a stranger.
+ * - {@linkcode LastAddresses}: where approved peers answered before, which no sighting can take away.
  *
  * - {@linkcode Pairings}: two owners compare four words on both screens, and then each decides what the other node may do.
  *   Nobody in between can get the same words, but with a chance of 1 in 2^44.
@@ -45,6 +46,7 @@ export * from "./gate.ts";
 export * from "./ignored_nodes.ts";
 export * from "./invitations.ts";
 export * from "./look_alike.ts";
+export * from "./last_addresses.ts";
 export * from "./neighbourhood.ts";
 export type { PairingAct, PairingEnd, PairingPhase } from "./pairing.ts";
 export { isOpen } from "./pairing.ts";

@@ -20,6 +20,8 @@ export interface Database {
   invitations: InvitationsTable;
   /** Where paired nodes were, so that they are found again after a restart. */
   peer_addresses: PeerAddressesTable;
+  /** Where approved peers answered. */
+  last_addresses: LastAddressesTable;
 }
 
 /** One act of the node; what the fields mean is told by the audit module. */
@@ -178,4 +180,12 @@ export interface PeerAddressesTable {
   address: string;
   /** When it was noted last, in milliseconds since 1970. */
   noted_ms: number;
+}
+
+/** Where a peer answered as itself. */
+export interface LastAddressesTable {
+  /** Node id. */
+  node_id: string;
+  /** JSON: up to four pairs of IP address and port, the latest first. */
+  addresses: string;
 }

@@ -6,6 +6,7 @@ import {
   type Database,
   type IgnoredNodesTable,
   type InvitationsTable,
+  type LastAddressesTable,
   type ModelDigestsTable,
   openStore,
   type PeerAddressesTable,
@@ -78,6 +79,7 @@ const SCHEMA = {
     used_by: "text?",
   } satisfies Columns<InvitationsTable>,
   peer_addresses: { node_id: "text", address: "text", noted_ms: "integer" } satisfies Columns<PeerAddressesTable>,
+  last_addresses: { node_id: "text", addresses: "text" } satisfies Columns<LastAddressesTable>,
 } satisfies Record<keyof Database, Record<string, Column>>;
 
 type Columns<Table> = {
@@ -95,6 +97,7 @@ const RELEASED: Record<string, string> = {
   "0004_pairing": "22415bb0245f89f94794447ab7b4641ec8601a4acdd1a8e42343b171a0d67e27",
   "0005_rotations": "f52499a1c031835c07e1d24dc325bb4f3d72cac9a06c84bbc8f8b8d4a4a2e106",
   "0006_usage": "3a471c1a430f446a547be22d1e13818cd4ad45815cdd4d183b3f63fe5528b740",
+  "0007_last_addresses": "91e37fb0544fcd06e1546b7dff627d96b22093ab068c0e1c225b3d74705e232c",
 };
 
 Deno.test("The migrations add up to schema.ts", async () => {

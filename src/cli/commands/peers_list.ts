@@ -73,6 +73,7 @@ export const PEERS_DISCOVERED: Command = {
       ["STATE", "ID", "ADDRESS", "FOUND BY"],
       peers.map(({ state, node_id, addresses, sources }) => [state, node_id, addresses[0] ?? "-", sources.join(", ")]),
     );
+    for (const { warning } of peers) if (warning !== null) out.line(`\n${warning}`);
     if (peers.some(({ state }) => state === "pending")) {
       out.line(
         "\nPair with one: ark-node peers pair ID. Or compare the id with what 'ark-node id' shows there: peers approve ID",

@@ -17,6 +17,8 @@ export interface DiscoveredPeer {
   sources: string[];
   /** Keys of the WireGuard tunnels at whose ends it answers, `wg:` and base64. They grant nothing. */
   wireguard_keys: string[];
+  /** What is odd about it, as a sentence, or null: it answers in another tunnel than the one that the owner noted. */
+  warning: string | null;
   /** When it was first seen, RFC 3339. */
   first_seen: string;
   /** When it was last seen, RFC 3339. */
@@ -42,7 +44,10 @@ export interface PeerStatus extends ApprovedPeer {
 }
 
 /** A neighbour for the owner. */
-export function discoveredPeer(neighbour: Neighbour, standing: Standing): DiscoveredPeer {
+export function discoveredPeer(
+  neighbour: Neighbour,
+  { standing, peer }: { standing: Standing; peer: ApprovedPeer | undefined },
+): DiscoveredPeer {
   return {
     node_id: formatNodeId(neighbour.id),
     public_key: formatPublicKey(publicKeyOf(neighbour.id)),
@@ -50,9 +55,18 @@ export function discoveredPeer(neighbour: Neighbour, standing: Standing): Discov
     addresses: neighbour.addresses.map(formatAddress),
     sources: [...neighbour.sources],
     wireguard_keys: [...neighbour.tunnelKeys],
+    warning: tunnelWarning(neighbour, peer),
     first_seen: neighbour.firstSeen,
     last_seen: neighbour.lastSeen,
   };
+}
+
+/** A tunnel key grants nothing, and another one than the owner expects takes nothing away; but the owner should know. */
+function tunnelWarning({ tunnelKeys }: Neighbour, peer: ApprovedPeer | undefined): string | null {
+  const expected = peer?.wireguard_key;
+  const other = tunnelKeys.find((key) => key !== expected);
+  if (expected === undefined || other === undefined) return null;
+  return `${peer?.name} answers in the tunnel of ${other}, and you noted ${expected}: correct the one that is wrong`;
 }
 
 const ANSWERS: ReadonlySet<PeerState> = new Set(["ready", "draining", "not_approved", "revoked"]);

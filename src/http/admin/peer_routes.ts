@@ -29,7 +29,10 @@ const BODY_BYTES = 1 << 20;
 export function peerRoutes({ book, neighbourhood, table, audit, events }: PeerRoutesOptions): Hono {
   const app = new Hono();
   app.get("/discovered", ({ json }) => {
-    return json({ peers: neighbourhood.list().map((found) => discoveredPeer(found, book.standing(found.id))) });
+    const peers = neighbourhood.list().map((found) =>
+      discoveredPeer(found, { standing: book.standing(found.id), peer: book.get(found.id) })
+    );
+    return json({ peers });
   });
   app.get("/status", ({ json }) => json({ peers: table.list().map(peerStatus), fault: book.fault }));
   app.post("/approve", async ({ req, json }) => {
