@@ -21,7 +21,7 @@ PRIVATE.addSubnet("fc00::", 7, "ipv6");
 
 /** Whether a port may be the mesh listener of a node: not one of the system's, and not the local API. */
 export function isDialablePort(port: number): boolean {
-  return port >= 1024 && port <= 65_535 && port !== LOCAL_API_PORT;
+  return Number.isInteger(port) && port >= 1024 && port <= 65_535 && port !== LOCAL_API_PORT;
 }
 
 /**

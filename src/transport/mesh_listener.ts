@@ -174,10 +174,15 @@ class HttpsMeshListener implements MeshListener {
       // Without it, node:http has an answer of its own, and keeps the connection.
       requireHostHeader: false,
     });
-    server.prependListener("connection", (socket: Socket) => {
+    // The server's own listeners begin with TLS, which costs more than everything else about a connection: one that is
+    // turned away must not get that far, or a flood of them takes the processor from everybody.
+    const accept = server.listeners("connection");
+    server.removeAllListeners("connection");
+    server.on("connection", (socket: Socket) => {
       // A destroyed socket does not say any more where it came from.
       const remote = remoteOf(socket);
-      if (!this.#sockets.admit(socket)) this.#report("busy", { remote, nodeId: null });
+      if (!this.#sockets.admit(socket)) return this.#report("busy", { remote, nodeId: null });
+      for (const listener of accept) listener.call(server, socket);
     });
     server.on("request", (incoming, outgoing) => {
       try {

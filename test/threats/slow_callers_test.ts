@@ -66,7 +66,14 @@ const SLOW: Attack[] = [
 /** Alice's beats while the attacks run. */
 async function during(siege: Siege, attacks: readonly Attack[], seconds: number): Promise<Beat[]> {
   const from = siege.alice.beats.length;
-  await Promise.all(attacks.map(({ command }) => siege.mallory.output(command(siege, seconds))));
+  const until = performance.now() + seconds * 1_000;
+  await Promise.all(attacks.map(async ({ command }) => {
+    // A tool that finds all its connections closed gives up; it is told to begin again.
+    while (performance.now() < until) {
+      const left = Math.max(1, Math.ceil((until - performance.now()) / 1_000));
+      await siege.mallory.output(command(siege, left));
+    }
+  }));
   return siege.alice.beats.slice(from);
 }
 

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { AuditLog } from "@ark/node/audit";
+import { isDialablePort } from "@ark/node/discovery";
 import type { Identity, NodeId } from "@ark/node/identity";
 import { type ApprovedPeer, type Cost, type Gate, PAUSED } from "@ark/node/peers";
 import { ArkError, decodeInferenceRequest, type InferenceRequest, type Offer, toArkError } from "@ark/node/protocol";
@@ -109,10 +110,10 @@ function offer(url: URL, { caller, options }: { caller: Caller; options: MeshApp
   return Response.json(made);
 }
 
-/** Where a caller says that it listens itself, on the host that it calls from; null where it names no port to dial. */
+/** Where a caller says that it listens itself, on the host that it calls from; null where that is no port of a node. */
 export function toldAddress(url: URL, remote: string): PeerAddress | null {
   const port = Number(url.searchParams.get("port") ?? 0);
-  return Number.isInteger(port) && port > 0 && port < 65_536 ? { hostname: remote, port } : null;
+  return isDialablePort(port) ? { hostname: remote, port } : null;
 }
 
 interface InferRun {
