@@ -337,7 +337,9 @@ class HttpsMeshListener implements MeshListener {
     const timer = setTimeout(() => socket.destroy(), this.#limits.lingerMs);
     socket.once("close", () => clearTimeout(timer));
     const { "content-length": length, "transfer-encoding": encoding } = headers;
-    const noBody = (length === undefined || length === "0") && encoding === undefined;
+    // No peer sends chunks, each of which costs far more than it weighs: whoever does gets no answer, as if malformed.
+    if (encoding !== undefined) return void socket.destroy();
+    const noBody = length === undefined || length === "0";
     if (noBody || incoming.readableEnded || incoming.destroyed) return void outgoing.end(refusal);
     // Deno 2.9 never finishes an answer over TLS that is ended while its last bytes are being written.
     let awaited = 2;
@@ -346,7 +348,12 @@ class HttpsMeshListener implements MeshListener {
     };
     outgoing.write(refusal, end);
     incoming.once("end", end);
-    incoming.resume();
+    // Nobody who keeps to the rules sends more than this, and taking it in would cost memory until the time is over.
+    let left = this.#limits.bodyBytes;
+    incoming.on("data", (bytes: Uint8Array) => {
+      left -= bytes.length;
+      if (left < 0) socket.destroy();
+    });
   }
 
   #signed(answer: { status: number; contentType: string; head: ProvenHead }): Record<string, string> {

@@ -218,7 +218,7 @@ Deno.test("listenMesh() takes nothing after a refused request", async () => {
   assert.deepEqual(mesh.handled, []);
 });
 
-Deno.test("listenMesh() serves no request whose end could be seen in two places, nor the one behind it", async () => {
+Deno.test("T60: listenMesh() serves no other method or protocol, and no request whose end could be seen in two places, nor the one behind it", async () => {
   await using mesh = await TestMesh.start();
   const good = mesh.request({ body: "hello" });
   const inner = requestText(mesh.request({ target: "/inner" }));

@@ -116,8 +116,10 @@ Deno.test("listenMesh() gives everybody who is not proven the same bytes, and th
   assert.match(uniform, /\r\n\r\n\{"error":\{"code":"ark_unauthorized","message":"[^"]+"\}\}$/);
   assert.doesNotMatch(uniform, /date|signature|ark-/i);
   for (const [what, answer] of answers) {
-    if (what === "an obsolete fold") assert.ok(answer === "" || answer === uniform, what);
-    else assert.equal(answer, uniform, what);
+    // What is no request of a peer in any reading may be hung up on, too.
+    if (what === "an obsolete fold" || what === "no signature and chunks") {
+      assert.ok(answer === "" || answer === uniform, what);
+    } else assert.equal(answer, uniform, what);
   }
   // The one with a forged body was Alice's own; its handler failed when it wanted the body.
   assert.deepEqual(mesh.handled.map(({ caller }) => caller.nodeId), [alice.id]);
