@@ -86,6 +86,8 @@ interface Row {
   inFlight: number;
   /** Monotonic time of the last question, in milliseconds. */
   askedAt: number;
+  /** Whether it stopped to answer on a connection that nobody closed, and is unreachable since. */
+  silent: boolean;
   /** Who is to be told when the peer does not answer questions any more. */
   readonly listeners: Set<(since: number) => void>;
   asking: Promise<"answered" | "aborted"> | null;
@@ -138,9 +140,9 @@ export class PeerTable {
   }
 
   /**
-   * Counts a request to a peer as running until the result is disposed. Meanwhile `silent` is called whenever the peer was
-   * asked in vain on a kept connection and on a new one, with the monotonic time at which that began: whoever has heard
-   * nothing from it since then either need not wait any longer.
+   * Counts a request to a peer as running until the result is disposed. Meanwhile `silent` is called whenever the peer,
+   * having been asked in vain on a kept connection, was asked in vain on a new one, with the monotonic time at which that
+   * began: whoever has heard nothing from it since then either need not wait any longer.
    */
   begin(id: NodeId, silent: (since: number) => void = () => {}): Disposable {
     const row = this.#row(id);
@@ -232,19 +234,19 @@ export class PeerTable {
     const patienceMs = kept
       ? Math.min(answerMs, Math.max(this.#options.patienceMs, 3 * (row.roundTripMs ?? 0)))
       : answerMs;
-    const first = await this.#attempt({ id, addresses }, { ms: patienceMs, signal });
-    if (first === "aborted") return "aborted";
-    if (first !== "late" || !kept) {
-      this.#settle(row, first === "late" ? silentFor(patienceMs) : first);
-      return "answered";
+    let since = row.askedAt;
+    let news = await this.#attempt({ id, addresses }, { ms: patienceMs, signal });
+    if (news === "late" && kept) {
+      // The connection may have died with nobody to say so: then the others that are kept have, too.
+      this.#options.client.closeIdle?.(id);
+      since = performance.now();
+      news = await this.#attempt({ id, addresses: this.addresses(id) }, { ms: patienceMs, signal });
+      row.silent = true;
     }
-    // The connection may have died with nobody to say so: then the others that are kept have, too.
-    this.#options.client.closeIdle?.(id);
-    const second = await this.#attempt({ id, addresses: this.addresses(id) }, { ms: patienceMs, signal });
-    if (second === "aborted") return "aborted";
-    const news = second === "late" ? silentFor(2 * patienceMs) : second;
-    this.#settle(row, news);
-    if (news.state === "unreachable") { for (const tell of [...row.listeners]) tell(row.askedAt); }
+    if (news === "aborted") return "aborted";
+    this.#settle(row, news === "late" ? silentFor(kept ? 2 * patienceMs : patienceMs) : news);
+    row.silent &&= row.state === "unreachable";
+    if (row.silent) { for (const tell of [...row.listeners]) tell(since); }
     return "answered";
   }
 
@@ -322,6 +324,7 @@ export class PeerTable {
         offer: null,
         inFlight: 0,
         askedAt: -Infinity,
+        silent: false,
         listeners: new Set(),
         asking: null,
       };
