@@ -152,6 +152,8 @@ Deno.test("GET /peers/why explains each of two real nodes to the other", async (
     (await why(a, "B", MODEL)).sentence,
     `B cannot ask ${MODEL} here, because there is no such model on this node, but you can ask ${MODEL} there.`,
   );
+  // B has been asked by A, and asks A in turn.
+  await until(async () => (await why(b, "A", "llama3.1:8b")).there.reason !== "unseen");
   const other = await why(b, "A", "llama3.1:8b");
   assert.deepEqual([other.here.reason, other.there.reason], ["model_not_shared", "not_offered"]);
   assert.equal((await why(b, a.publicKey, MODEL)).here.reason, "ok");

@@ -37,6 +37,7 @@ async function* then(first: Uint8Array[], rest: AsyncIterable<Uint8Array>): Asyn
 
 /** Waits for ever, as someone does who says a word a minute. */
 async function* silence(): AsyncGenerator<Uint8Array> {
+  yield* [];
   await new Promise(() => {});
 }
 

@@ -55,5 +55,5 @@ for (let count = 0; performance.now() < until;) {
   for (; count < (performance.now() - began) * Number(rate) / 1_000; count++) void one();
   await new Promise((resolve) => setTimeout(resolve, 5));
 }
-console.log(JSON.stringify(counts));
+Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(counts)));
 Deno.exit(0);

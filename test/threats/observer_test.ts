@@ -9,8 +9,8 @@ import { missing } from "./siege.ts";
 const reason = await canUseNamespaces();
 const noTcpdump = reason ?? await missing("tcpdump", "--version");
 const noSslscan = reason ?? await missing("sslscan", "--version");
-// deno-lint-ignore no-console
 for (const why of new Set([noTcpdump, noSslscan])) {
+  // deno-lint-ignore no-console
   if (why !== null) console.log(`observer_test: skipped in part, ${why}`);
 }
 
@@ -20,14 +20,17 @@ function start(host: NetworkHost, options: { name: string; args?: string[] }): P
   return NodeProcess.start({ name, args: ["--wireguard", "off", ...args], command, meshListen: "0.0.0.0:8911" });
 }
 
+/** As the machines that these tests run on write it. */
+const LITTLE_ENDIAN = true;
+
 /** The packets of a capture file, each as text in which every byte is one character. */
 function packetsOf(capture: Uint8Array): string[] {
   const view = new DataView(capture.buffer, capture.byteOffset, capture.byteLength);
-  assert.equal(view.getUint32(0, true), 0xa1b2c3d4, "It is no capture file");
+  assert.equal(view.getUint32(0, LITTLE_ENDIAN), 0xa1b2c3d4, "It is no capture file");
   const decoder = new TextDecoder("latin1");
   const packets: string[] = [];
   for (let at = 24; at + 16 <= capture.length;) {
-    const length = view.getUint32(at + 8, true);
+    const length = view.getUint32(at + 8, LITTLE_ENDIAN);
     packets.push(decoder.decode(capture.subarray(at + 16, at + 16 + length)));
     at += 16 + length;
   }

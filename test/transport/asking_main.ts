@@ -42,5 +42,5 @@ if (import.meta.main) {
     }
     asked.grownMiB = (Deno.memoryUsage().rss - before) / (1 << 20);
   }
-  console.log(JSON.stringify(asked));
+  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(asked)));
 }

@@ -48,5 +48,5 @@ if (import.meta.main) {
   while (piece !== "" && poured.taken < most && await connection.send(piece)) poured.taken += piece.length;
   // It ends when the listener hangs up, and not before.
   poured.text = await reading;
-  console.log(JSON.stringify(poured));
+  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(poured)));
 }
