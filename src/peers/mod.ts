@@ -14,7 +14,6 @@
  * - {@linkcode Rotations}: peers that go on under another key, as a statement of both keys proves. The owner lets each of
  *   them, or all of them at once; a change without such a statement is a stranger.
  * - {@linkcode LastAddresses}: where approved peers answered before, which no sighting can take away.
- *
  * - {@linkcode Pairings}: two owners compare four words on both screens, and then each decides what the other node may do.
  *   Nobody in between can get the same words, but with a chance of 1 in 2^44.
  * - {@linkcode Invitations}: for people who are far away, a link that one node can use once.

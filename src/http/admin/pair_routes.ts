@@ -60,7 +60,7 @@ export function pairRoutes(options: PairRoutesOptions): Hono {
   app.get("/pending", ({ json }) => {
     const waiting = neighbourhood.list().filter(({ id }) => book.standing(id) === "unknown");
     return json({
-      pending: waiting.map((found) => discoveredPeer(found, "unknown")),
+      pending: waiting.map((found) => discoveredPeer(found, { standing: "unknown", peer: undefined })),
       ignored: ignored.list().map(ignoredJson),
       ...shown(),
     });
