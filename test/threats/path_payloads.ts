@@ -1,0 +1,125 @@
+/** Two hundred names and digests that want to be a path. */
+
+/** What stands in a name to go up, in the spellings that decoders have fallen for. */
+const UPS = [
+  "../",
+  "..\\",
+  "..%2f",
+  "%2e%2e%2f",
+  "%2e%2e/",
+  "..%5c",
+  "..%252f",
+  "..%c0%af",
+  "..%ef%bc%8f",
+  "..\uff0f",
+  "\u2025/",
+  "....//",
+  "..;/",
+  "..\u0000/",
+  "..//",
+  "./../",
+  "\uff0e\uff0e/",
+  "..\u2215",
+];
+
+/** Paths and names that need no way up. */
+const ABSOLUTE = [
+  "",
+  "/",
+  "//",
+  "file://",
+  "file:///",
+  "\\\\?\\",
+  "\\\\localhost\\c$\\",
+  "C:\\",
+  "c:/",
+  "~",
+  "~/",
+  "$HOME/",
+  "${HOME}/",
+  "$(id)",
+  "`id`",
+  "/proc/self/root",
+  "/proc/self/cwd/../..",
+  "/dev/fd/0/../..",
+  "|",
+  "-o ",
+];
+
+/** Names that some system gives a meaning of their own. */
+const SPECIAL = [
+  ".",
+  "..",
+  "...",
+  "/",
+  "//",
+  "\\",
+  "con",
+  "CON.gguf",
+  "nul",
+  "aux:stream",
+  "com1",
+  "lpt1.gguf",
+  "x.gguf::$DATA",
+  "x.gguf:stream",
+  "clock$",
+  "/dev/zero",
+  "/dev/stdin",
+  "/proc/self/environ",
+  "/proc/self/mem",
+  "/etc/shadow",
+  "/root/.ssh/id_ed25519",
+  "node.key",
+  "../node.key",
+  "../admin.token",
+  "../../node.db",
+  "admin.token",
+  "models/../node.key",
+  ".hidden",
+  "x\u202egfgu.exe",
+  "x\u0000.gguf",
+  "x.gguf\u0000.png",
+  "x\n.gguf",
+  "x\r\nHost: evil",
+  "*",
+  "?",
+  "[a-z]*",
+  "{a,b}",
+  "blobs/sha256:",
+  "sha256:" + "0".repeat(64),
+  "sha256-" + "f".repeat(64),
+  "SHA256:" + "A".repeat(64),
+  "0".repeat(64),
+  "0".repeat(63) + "/",
+  "0".repeat(32) + "/../" + "0".repeat(28),
+  "../".repeat(60),
+  "a/".repeat(90),
+  "a".repeat(200),
+  "\ud800",
+  "\u{1f4a9}/../x",
+  "@evil/model",
+  "hf.co/../../x",
+  "registry.example/library/../../../x:latest",
+  "http://127.0.0.1:1/x.gguf",
+  "http://169.254.169.254/latest/meta-data",
+  "llama/../../x",
+  "llama:../../x",
+  "llama:8b/../../x",
+];
+
+/** The payloads, each of which would lead to `target` or to another file outside if anything took it for a path. */
+export function pathPayloads(target: string): string[] {
+  const below = target.replace(/^\/+/, "");
+  const base = target.slice(target.lastIndexOf("/") + 1);
+  const up = UPS.flatMap((step) => [
+    step.repeat(12) + below,
+    "models/" + step.repeat(12) + below,
+    "llama:" + step.repeat(6) + below,
+    step + base,
+    step.repeat(3) + base + ".gguf",
+    step.repeat(12) + below.replaceAll("/", step.slice(-3)),
+  ]);
+  const absolute = ABSOLUTE.flatMap((root) => [root + target, root + below]);
+  const all = [...up, ...absolute, ...SPECIAL].map((payload) => payload.slice(0, 200));
+  return [...new Set(all)].filter((payload) => payload !== "");
+}
