@@ -1,3 +1,4 @@
+import { isCount } from "./count.ts";
 import { ArkError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -221,13 +222,13 @@ export function decodeInferenceEvent(value: unknown): InferenceEvent {
     const event = value as Record<string, unknown>;
     switch (event.type) {
       case "start":
-        if (isModelRef(event.model) && isDigestOrNone(event.digest) && count(event.prompt_tokens)) {
+        if (isModelRef(event.model) && isDigestOrNone(event.digest) && isCount(event.prompt_tokens)) {
           const { model, digest, prompt_tokens } = event;
           return { type: "start", model, digest: digest ?? null, prompt_tokens };
         }
         break;
       case "text":
-        if (typeof event.text === "string" && count(event.tokens)) {
+        if (typeof event.text === "string" && isCount(event.tokens)) {
           return { type: "text", text: event.text, tokens: event.tokens };
         }
         break;
@@ -244,7 +245,7 @@ function decodeEnd(event: Record<string, unknown>): InferenceEvent {
   const reason = event.finish_reason;
   if (
     (reason !== "stop" && reason !== "length") || typeof usage !== "object" || usage === null ||
-    !count(usage.prompt_tokens) || !count(usage.completion_tokens)
+    !isCount(usage.prompt_tokens) || !isCount(usage.completion_tokens)
   ) throw new ArkError("unavailable", "The peer sent an end of stream that is not part of the protocol");
   return {
     type: "end",
@@ -271,10 +272,6 @@ function isModelRef(value: unknown): value is ModelRef {
 /** Whether a value is a SHA-256 in hex, or absent. */
 function isDigestOrNone(value: unknown): value is string | null | undefined {
   return value === null || value === undefined || (typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
-}
-
-function count(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function duration(value: unknown): number {

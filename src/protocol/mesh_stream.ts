@@ -1,4 +1,5 @@
 import { ArkError, type ErrorCode, isErrorCode } from "./errors.ts";
+import { isCount } from "./count.ts";
 import { decodeInferenceEvent, type InferenceEvent } from "./inference.ts";
 import { LIMITS } from "./limits.ts";
 import type { Receipt } from "./receipt.ts";
@@ -27,8 +28,8 @@ export type MeshFrame =
   | { type: "receipt"; signed: SignedReceipt }
   | { type: "alive" };
 
-/** 64 bytes in base64. */
-const SIGNATURE_REGEXP = /^[A-Za-z0-9+/]{86}==$/;
+/** 64 bytes in base64, spelt in the one way in which the bits that are left over are 0. */
+const SIGNATURE_REGEXP = /^[A-Za-z0-9+/]{85}[AQgw]==$/;
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { fatal: true });
 
@@ -141,7 +142,7 @@ function decodeSignedReceipt(value: unknown): SignedReceipt {
     typeof signature !== "string" || !SIGNATURE_REGEXP.test(signature) || typeof receipt !== "object" ||
     receipt === null ||
     typeof receipt.request !== "string" || typeof receipt.stream !== "string" || typeof receipt.model !== "string" ||
-    !Number.isSafeInteger(receipt.prompt_tokens) || !Number.isSafeInteger(receipt.completion_tokens) ||
+    !isCount(receipt.prompt_tokens) || !isCount(receipt.completion_tokens) ||
     (receipt.finish_reason !== "stop" && receipt.finish_reason !== "length")
   ) throw new ArkError("unavailable", "The peer sent a receipt that is not part of the protocol");
   return {
@@ -150,8 +151,8 @@ function decodeSignedReceipt(value: unknown): SignedReceipt {
       stream: receipt.stream,
       model: receipt.model,
       digest: typeof receipt.digest === "string" ? receipt.digest : null,
-      prompt_tokens: receipt.prompt_tokens as number,
-      completion_tokens: receipt.completion_tokens as number,
+      prompt_tokens: receipt.prompt_tokens,
+      completion_tokens: receipt.completion_tokens,
       finish_reason: receipt.finish_reason,
     },
     signature,

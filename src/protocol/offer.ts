@@ -1,3 +1,4 @@
+import { isCount } from "./count.ts";
 import { ArkError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
 import { decodeModelRef } from "./inference.ts";
@@ -78,7 +79,7 @@ export function label(value: unknown): string {
 }
 
 function natural(value: unknown): number {
-  return Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : 0;
+  return isCount(value) ? value : 0;
 }
 
 function malformed(cause?: unknown): ArkError {

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import {
+  ALIVE_FRAME,
+  ArkError,
+  decodeFrame,
+  encodeErrorFrame,
+  encodeEventFrame,
+  FrameSplitter,
+  type InferenceEvent,
+  type MeshFrame,
+} from "@ark/node/protocol";
+import { answerEvents } from "../../routing/scripted_peer.ts";
+import { mutateBytes } from "../mutate.ts";
+import { type FuzzTarget, refusedBy, showBytes, shrinkBytes } from "../target.ts";
+import { RECEIPT_FRAME } from "./receipt.ts";
+
+const STREAM = Uint8Array.from([
+  ...answerEvents("tiny:1b").flatMap((event) => [...encodeEventFrame(event)]),
+  ...RECEIPT_FRAME,
+]);
+const FAILED = Uint8Array.from([
+  ...ALIVE_FRAME,
+  ...encodeEventFrame({ type: "start", model: "x", digest: null, prompt_tokens: 0 }),
+  ...encodeErrorFrame(new ArkError("busy", "It is busy; ask later")),
+]);
+
+/** What a stream comes to when it arrives in pieces of this size; null where it is refused. */
+function read(bytes: Uint8Array, size: number): MeshFrame[] | null {
+  const splitter = new FrameSplitter();
+  const frames: MeshFrame[] = [];
+  try {
+    for (let at = 0; at < bytes.length; at += size) {
+      // Frames are views of what arrived, and must not change with what comes after.
+      for (const frame of splitter.push(bytes.slice(at, at + size))) frames.push(decodeFrame(frame));
+    }
+  } catch (error) {
+    assert.ok(!(error instanceof ArkError) || error.code === "unavailable");
+    refusedBy(error, ArkError);
+    return null;
+  }
+  return frames;
+}
+
+/** Frames as text, which is compared far sooner than they are. */
+function textOf(frames: MeshFrame[] | null): string {
+  return JSON.stringify(frames, (_, value) => value instanceof ArkError ? [value.code, value.message] : value);
+}
+
+const FIELDS: Record<InferenceEvent["type"], string> = {
+  start: "type,model,digest,prompt_tokens",
+  text: "type,text,tokens",
+  end: "type,finish_reason,usage,timings",
+};
+
+/** A peer's stream of frames. */
+export const meshStream: FuzzTarget<Uint8Array> = {
+  name: "mesh_stream",
+  promise: "A stream is refused as unavailable, or is the same frames however it is cut, with known fields only.",
+  corpus: [STREAM, FAILED],
+  covers: ["/src/protocol/"],
+  mutate: (random, bytes, other) => mutateBytes(random, bytes, other),
+  check(bytes) {
+    const frames = read(bytes, 7);
+    assert.equal(textOf(read(bytes, bytes.length || 1)), textOf(frames));
+    for (const frame of frames ?? []) {
+      if (frame.type === "event") {
+        assert.equal(Object.keys(frame.event).join(), FIELDS[frame.event.type]);
+        assert.deepEqual(decodeFrame(encodeEventFrame(frame.event)), frame);
+      }
+      if (frame.type === "error") assert.match(frame.error.message, /^[^\p{C}\p{Zl}\p{Zp}]{1,600}$/u);
+    }
+    return frames !== null && frames.length > 0;
+  },
+  show: showBytes,
+  shrink: shrinkBytes,
+};

@@ -1,0 +1,42 @@
+/** All targets. */
+import type { FuzzTarget } from "../target.ts";
+import { approval } from "./approval.ts";
+import { auditLine, auditVerifier } from "./audit_log.ts";
+import { ggufHeader } from "./gguf_header.ts";
+import { httpResponse } from "./http_response.ts";
+import { nodeId, publicKey } from "./identities.ts";
+import { inferenceRequest } from "./inference_request.ts";
+import { knock } from "./knock.ts";
+import { mdnsPacket } from "./mdns_packet.ts";
+import { meshStream } from "./mesh_stream.ts";
+import { offer } from "./offer.ts";
+import { receipt } from "./receipt.ts";
+import { requestJson } from "./request_json.ts";
+import { responseHead } from "./response_head.ts";
+import { signature } from "./signature.ts";
+import { structuredFields } from "./structured_fields.ts";
+
+/** A target of any kind of input. */
+// deno-lint-ignore no-explicit-any
+export type AnyTarget = FuzzTarget<any>;
+
+/** In the order in which they run. */
+export const TARGETS: readonly AnyTarget[] = [
+  signature,
+  structuredFields,
+  responseHead,
+  httpResponse,
+  mdnsPacket,
+  ggufHeader,
+  approval,
+  nodeId,
+  publicKey,
+  knock,
+  offer,
+  inferenceRequest,
+  meshStream,
+  receipt,
+  requestJson,
+  auditLine,
+  auditVerifier,
+];
