@@ -90,7 +90,7 @@ const SHAPES: Record<string, Shape> = {
   }),
   "an approved key and a flipped bit": spoilt(by(friend), { "Signature": flipped }),
   "an approved key, for another node": by(friend, { to: elsewhere.id }),
-  "an approved key, redirected": spoilt(by(friend), { "Ark-Deadline": () => "5001" }),
+  "an approved key, a changed field": spoilt(by(friend), { "Ark-Deadline": () => "5001" }),
   "an approved key, an older profile": spoilt(by(friend), {
     "Signature-Input": (value) => value.replace("ark-peer/1", "ark-peer/0"),
   }),
@@ -115,6 +115,8 @@ function sendFrom(source: string, { hostname, port }: PeerAddress, { head, body 
   socket.once("secureConnect", () => socket.write(head + body));
   socket.on("data", (chunk) => text += chunk);
   socket.once("error", reject);
+  // A refusal closes the connection; whoever is let in by mistake would keep it for long.
+  socket.setTimeout(5_000, () => socket.destroy());
   socket.once("close", () => resolve(text));
   return promise;
 }
