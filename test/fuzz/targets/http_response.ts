@@ -11,6 +11,21 @@ const TEXTS = [
   "HTTP/1.1 204 No Content\r\nDate: today\r\n\r\n",
 ];
 
+/** Fields that change where an answer ends. */
+const FIELDS = [
+  "Content-Length: 5",
+  "Content-Length: 0",
+  "Content-Length: +5",
+  "Content-Length: 5, 5",
+  "Transfer-Encoding: chunked",
+  "Transfer-Encoding: gzip, chunked",
+  "Transfer-Encoding : chunked",
+  " Transfer-Encoding: chunked",
+  "Content-Encoding: gzip",
+  "Trailer: Content-Length",
+  "Connection: close",
+];
+
 interface Reading {
   status: number;
   headers: [string, string][];
@@ -49,7 +64,11 @@ export const httpResponse: FuzzTarget<Uint8Array> = {
   promise: "An answer is refused as unavailable, or has one length and is the same however it is cut.",
   corpus: TEXTS.map((text) => new TextEncoder().encode(text)),
   covers: ["/src/transport/response_reader.ts"],
-  mutate: (random, bytes, other) => mutateBytes(random, bytes, other),
+  mutate(random, bytes, other) {
+    if (!random.once(3)) return mutateBytes(random, bytes, other);
+    const text = new TextDecoder("latin1").decode(bytes).replace("\r\n", `\r\n${random.pick(FIELDS)}\r\n`);
+    return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  },
   async check(bytes) {
     const whole = await read(bytes, bytes.length || 1);
     assert.deepEqual(await read(bytes, 3), whole);

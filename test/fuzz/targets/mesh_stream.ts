@@ -24,6 +24,18 @@ const FAILED = Uint8Array.from([
   ...encodeErrorFrame(new ArkError("busy", "It is busy; ask later")),
 ]);
 
+/** Frames, right and wrong, to put anywhere. */
+const FRAMES = [
+  ": alive\n\n",
+  "\n\n",
+  "data: [DONE]\n\n",
+  'data: {"type":"text","text":"b","tokens":1,"tool_calls":[]}\n\n',
+  'data: {"type":"end","finish_reason":"stop","usage":{"prompt_tokens":-0,"completion_tokens":1},"timings":null}\n\n',
+  'event: ark-error\ndata: {"error":{"code":"ark_unauthorized","message":"\\u2028\\u0000"}}\n\n',
+  "event: ark-receipt\ndata: {}\n\n",
+  "id: 1\nretry: 1\n\n",
+];
+
 /** What a stream comes to when it arrives in pieces of this size; null where it is refused. */
 function read(bytes: Uint8Array, size: number): MeshFrame[] | null {
   const splitter = new FrameSplitter();
@@ -58,7 +70,12 @@ export const meshStream: FuzzTarget<Uint8Array> = {
   promise: "A stream is refused as unavailable, or is the same frames however it is cut, with known fields only.",
   corpus: [STREAM, FAILED],
   covers: ["/src/protocol/"],
-  mutate: (random, bytes, other) => mutateBytes(random, bytes, other),
+  mutate(random, bytes, other) {
+    if (!random.once(3)) return mutateBytes(random, bytes, other);
+    const frames = new TextDecoder().decode(bytes).split(/(?<=\n\n)/);
+    frames.splice(random.below(frames.length), random.below(2), random.pick(FRAMES));
+    return new TextEncoder().encode(frames.join(""));
+  },
   check(bytes) {
     const frames = read(bytes, 7);
     assert.equal(textOf(read(bytes, bytes.length || 1)), textOf(frames));
