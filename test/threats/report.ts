@@ -9,7 +9,7 @@ export interface TestResult {
   outcome: "passed" | "failed" | "skipped";
   /** How long it took. */
   seconds: number;
-  /** Why it failed or did not run; empty where it passed. */
+  /** Why it failed or did not run; of one that passed, what of it did not run. */
   reason: string;
 }
 
@@ -41,12 +41,14 @@ export function rowsIn(source: string): string[] {
 
 /**
  * Reads the results of one file from its JUnit report and from what it printed. A test says that it did not run by
- * `Skipped: REASON`, or is ignored and its file says `NAME_test: skipped, REASON` or its name has `(skipped: REASON)`.
+ * `Skipped: REASON`, or is ignored and its file says `NAME_test: skipped, REASON` or its name has `(skipped: REASON)`. A
+ * file that says `NAME_test: skipped in part, REASON` and ignores nothing says so of all its tests.
  * A test that was ignored without a reason counts as failed: nobody would ever miss it.
  */
 export function resultsOf(junit: string, output: string): TestResult[] {
   const results: TestResult[] = [];
-  const ofFile = /^\w+: skipped, (.+)$/m.exec(output)?.[1] ?? "";
+  const ofFile = /^\w+_test: [^,\n]*\bskipped\b[^,\n]*, (.+)$/m.exec(output)?.[1] ?? "";
+  const inPart = ofFile !== "" && !junit.includes("<skipped") ? `in part: ${ofFile}` : "";
   for (const [, attributes = "", inner = ""] of junit.matchAll(/<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)) {
     const name = unescaped(/\bname="([^"]*)"/.exec(attributes)?.[1] ?? "");
     if (rowsOf(name).length === 0) continue;
@@ -63,7 +65,7 @@ export function resultsOf(junit: string, output: string): TestResult[] {
         ? firstLine(unescaped(failure[1] ?? ""))
         : forgotten
         ? "It was ignored without a reason"
-        : said,
+        : said || inPart,
     });
   }
   return results;
@@ -95,7 +97,12 @@ export function verdicts(rows: readonly Row[], results: readonly TestResult[]): 
       const part = skipped.length < own.length ? ` (${skipped.length} of ${own.length} tests)` : "";
       return { ...base, verdict: "skipped", reason: reasons(skipped) + part };
     }
-    return { ...base, verdict: "pass", reason: row.missing === undefined ? "" : `without ${row.missing}` };
+    const parts = own.filter(({ reason }) => reason !== "");
+    const notes = [
+      ...row.missing === undefined ? [] : [`without ${row.missing}`],
+      ...parts.length > 0 ? [reasons(parts)] : [],
+    ];
+    return { ...base, verdict: "pass", reason: notes.join("; ") };
   });
 }
 

@@ -57,6 +57,14 @@ Deno.test("resultsOf() counts a test that was ignored without a reason as failed
   assert.deepEqual([three?.outcome, three?.reason], ["failed", "It was ignored without a reason"]);
 });
 
+Deno.test("resultsOf() notes what a file left out where it ignores no test", () => {
+  const whole = JUNIT.replace("<skipped/>", "");
+  const [one, , three] = resultsOf(whole, OUTPUT.replace("a_test: skipped,", "a_test: the count is skipped in part,"));
+  for (const result of [one, three]) {
+    assert.deepEqual([result?.outcome, result?.reason], ["passed", "in part: network namespaces need root"]);
+  }
+});
+
 Deno.test("verdicts() adds the tests of a row up, and a row is only as good as its worst test", () => {
   const all = verdicts(TABLE, resultsOf(JUNIT, OUTPUT));
   assert.deepEqual(all.map(({ row, verdict, seconds, reason }) => [row.id, verdict, seconds, reason]), [

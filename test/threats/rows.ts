@@ -78,7 +78,7 @@ export const ROWS: readonly Row[] = [
   {
     id: "T54",
     title: "A provider dies in the middle of an answer",
-    missing: "an answer that has begun is not continued by another provider (issue 5)",
+    missing: "another provider going on with an answer that has begun (issue 5)",
   },
   { id: "T55", title: "The network or the address changes" },
   { id: "T56", title: "One direction of the network is lost" },
