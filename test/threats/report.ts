@@ -48,7 +48,6 @@ export function rowsIn(source: string): string[] {
 export function resultsOf(junit: string, output: string): TestResult[] {
   const results: TestResult[] = [];
   const ofFile = /^\w+_test: [^,\n]*\bskipped\b[^,\n]*, (.+)$/m.exec(output)?.[1] ?? "";
-  const inPart = ofFile !== "" && !junit.includes("<skipped") ? `in part: ${ofFile}` : "";
   for (const [, attributes = "", inner = ""] of junit.matchAll(/<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)) {
     const name = unescaped(/\bname="([^"]*)"/.exec(attributes)?.[1] ?? "");
     if (rowsOf(name).length === 0) continue;
@@ -65,10 +64,11 @@ export function resultsOf(junit: string, output: string): TestResult[] {
         ? firstLine(unescaped(failure[1] ?? ""))
         : forgotten
         ? "It was ignored without a reason"
-        : said || inPart,
+        : said,
     });
   }
-  return results;
+  if (ofFile === "" || results.some(({ outcome }) => outcome === "skipped")) return results;
+  return results.map((result) => result.outcome === "passed" ? { ...result, reason: `in part: ${ofFile}` } : result);
 }
 
 /** What a test printed after `Skipped: `, or nothing. */

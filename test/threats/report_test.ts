@@ -16,7 +16,8 @@ const JUNIT = `<?xml version="1.0" encoding="UTF-8"?>
         <testcase name="T04: four" classname="./a_test.ts" time="0.001" line="3" col="6">
             <failure message="Uncaught Error: no &lt;way&gt;&#10;more">Error: no</failure>
         </testcase>
-        <testcase name="Anything else" classname="./a_test.ts" time="9.000" line="3" col="6">
+        <testcase name="Anything else" classname="./a_test.ts" line="3" col="6">
+            <skipped/>
         </testcase>
     </testsuite>
 </testsuites>`;
@@ -59,7 +60,8 @@ Deno.test("resultsOf() counts a test that was ignored without a reason as failed
 
 Deno.test("resultsOf() notes what a file left out where it ignores no test", () => {
   const whole = JUNIT.replace("<skipped/>", "");
-  const [one, , three] = resultsOf(whole, OUTPUT.replace("a_test: skipped,", "a_test: the count is skipped in part,"));
+  const output = "a_test: the count is skipped in part, network namespaces need root\n";
+  const [one, , three] = resultsOf(whole, output);
   for (const result of [one, three]) {
     assert.deepEqual([result?.outcome, result?.reason], ["passed", "in part: network namespaces need root"]);
   }
