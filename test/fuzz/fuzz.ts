@@ -36,6 +36,7 @@ const MOST_FOUND = 2_000;
  */
 export async function fuzz<T>(target: FuzzTarget<T>, options: FuzzOptions): Promise<FuzzReport> {
   const { inputs, seed, guided = 0 } = options;
+  await using _opened = await target.open?.() ?? null;
   const random = new Random(seed);
   const corpus = [...target.corpus];
   const report = { inputs: 0, accepted: 0, corpus: corpus.length, seconds: 0, slowestMs: 0 };

@@ -12,6 +12,8 @@ export interface FuzzTarget<T = unknown> {
   covers: string[];
   /** How many times slower than others it is: it gets so much fewer inputs. @default {1} */
   cost?: number;
+  /** Opens what the checks need, and may make the corpus; what it returns closes it. */
+  open?(): Promise<AsyncDisposable>;
   /** Makes an input out of a valid one; `other` is another valid one. Changes neither. */
   mutate(random: Random, input: T, other: T): T;
   /** Throws where the promise is broken; returns whether the input was accepted. */

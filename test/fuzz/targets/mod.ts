@@ -1,7 +1,8 @@
 /** All targets. */
 import type { FuzzTarget } from "../target.ts";
 import { approval } from "./approval.ts";
-import { auditLine, auditVerifier } from "./audit_log.ts";
+import { auditLine } from "./audit_line.ts";
+import { auditVerifier } from "./audit_verifier.ts";
 import { ggufHeader } from "./gguf_header.ts";
 import { httpResponse } from "./http_response.ts";
 import { nodeId, publicKey } from "./identities.ts";
