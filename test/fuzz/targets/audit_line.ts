@@ -1,19 +1,32 @@
 import assert from "node:assert/strict";
 import type { AuditEntry } from "@ark/node/audit";
-import { entryOf, GENESIS, lineOf, placed } from "../../../src/audit/chain.ts";
-import { unplaced } from "../../../src/audit/audit_record.ts";
-import { fullRecord } from "../../audit/log_fixture.ts";
+import { entryOf, lineOf } from "../../../src/audit/chain.ts";
 import { mutateText } from "../mutate.ts";
+import { FIRST, hashOf, sealed } from "./audit_chain.ts";
 import { type FuzzTarget, refusedBy, shrinkText } from "../target.ts";
 
-const COUNT = 12;
-const ENTRIES: AuditEntry[] = [];
 const LINES: string[] = [];
-for (let number = 1; number <= COUNT; number++) {
-  const record = number % 3 === 0 ? { kind: "config", direction: null, peer: null } as const : fullRecord(number);
-  const { entry, line } = placed(unplaced(record), ENTRIES.at(-1) ?? GENESIS);
-  ENTRIES.push(entry);
-  LINES.push(line);
+for (let seq = 1; seq <= 6; seq++) {
+  const prev = LINES.length === 0 ? FIRST : hashOf(LINES.at(-1) ?? "");
+  const times = { monotonic_ms: seq * 10.125, prev };
+  const head = { seq, at: `2026-11-21T00:00:0${seq}.000Z` };
+  LINES.push(
+    seq % 2 === 0 ? sealed({ ...head, kind: "revoke", peer: "abcdefgh".repeat(7), ...times }) : sealed({
+      ...head,
+      kind: "end",
+      direction: "in",
+      peer: "abcdefgh".repeat(7),
+      model: "llama3.1:8b",
+      prompt_tokens: 12,
+      completion_tokens: 34,
+      ms: 5.5,
+      outcome: "ok",
+      digest: "1d".repeat(32),
+      request: "2a".repeat(32),
+      receipt: "3b".repeat(32),
+      ...times,
+    }),
+  );
 }
 
 /** A line of `audit.log`. */
