@@ -3,7 +3,8 @@
  * A million inputs for each parser: `deno task fuzz:long [TARGET…] [--inputs=N] [--seed=N]`.
  *
  * Each target runs in processes of its own, of which one for each core is at work. A line for each target says how many
- * inputs it took, how many of them were accepted, how fast, and how long the slowest took. Fails where a promise is broken;
+ * inputs it took, how many of them were accepted, how many it was made of,
+ * how fast, and how long the slowest took. Fails where a promise is broken;
  * the message has the seed and a small form of the input.
  */
 import { fuzz, type FuzzReport } from "./fuzz.ts";
@@ -62,9 +63,9 @@ async function run(name: string): Promise<boolean> {
     `${name.padEnd(18)} pass  ${String(report.inputs).padStart(9)} inputs  ${
       String(report.accepted).padStart(9)
     } accepted  ` +
-      `${String(rate).padStart(8)}/s  ${report.seconds.toFixed(0).padStart(5)} s  slowest ${
-        report.slowestMs.toFixed(1)
-      } ms${slow}`,
+      `${String(report.corpus).padStart(5)} in the corpus  ${String(rate).padStart(8)}/s  ${
+        report.seconds.toFixed(0).padStart(5)
+      } s  slowest ${report.slowestMs.toFixed(1)} ms${slow}`,
   );
   return true;
 }
