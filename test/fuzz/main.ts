@@ -2,10 +2,9 @@
 /**
  * A million inputs for each parser: `deno task fuzz:long [TARGET…] [--inputs=N] [--seed=N]`.
  *
- * Each target runs in processes of its own, of which one for each core is at work. A line for each target says how many
- * inputs it took, how many of them were accepted, how many it was made of,
- * how fast, and how long the slowest took. Fails where a promise is broken;
- * the message has the seed and a small form of the input.
+ * Each target runs in a process of its own, as many at once as there are cores. A line for each says how many inputs it
+ * took, how many of them were accepted, how many the mutations began with in the end, how fast it was, and how long the
+ * slowest took. Fails where a promise is broken; the message has the seed and a small form of the input.
  */
 import { fuzz, type FuzzReport } from "./fuzz.ts";
 import { TARGETS } from "./targets/mod.ts";
