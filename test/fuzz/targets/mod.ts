@@ -11,6 +11,7 @@ import { knock } from "./knock.ts";
 import { mdnsPacket } from "./mdns_packet.ts";
 import { meshStream } from "./mesh_stream.ts";
 import { offer } from "./offer.ts";
+import { invitationProof, invite, pairingMessage } from "./pairing.ts";
 import { receipt } from "./receipt.ts";
 import { requestJson } from "./request_json.ts";
 import { responseHead } from "./response_head.ts";
@@ -40,4 +41,7 @@ export const TARGETS: readonly AnyTarget[] = [
   requestJson,
   auditLine,
   auditVerifier,
+  pairingMessage,
+  invite,
+  invitationProof,
 ];
