@@ -7,6 +7,7 @@
 import type { Migration } from "kysely/migration";
 import * as initial from "./0001_initial.ts";
 import * as apiKeys from "./0002_api_keys.ts";
+import * as auditTree from "./0003_audit_tree.ts";
 import * as pairing from "./0004_pairing.ts";
 import * as rotations from "./0005_rotations.ts";
 import * as usage from "./0006_usage.ts";
@@ -16,6 +17,7 @@ import * as lastAddresses from "./0007_last_addresses.ts";
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_initial": initial,
   "0002_api_keys": apiKeys,
+  "0003_audit_tree": auditTree,
   "0004_pairing": pairing,
   "0005_rotations": rotations,
   "0006_usage": usage,

@@ -15,8 +15,21 @@ import { escaped } from "@ark/node/telemetry";
  * | `pair` | a pairing by words or an invitation ended, with its outcome |
  * | `rotate` | this node, or a peer, has a new key |
  * | `config` | the owner changed who may use this node from his own side: an API key made or taken back |
+ * | `prune` | the owner had old entries removed; `count` says how many. The tree still proves what they were |
+ * | `alarm` | a log contradicts what a witness saw: a peer's log (`in`), or this one (`out`) |
  */
-export const AUDIT_KINDS = ["start", "end", "deny", "approve", "revoke", "pair", "rotate", "config"] as const;
+export const AUDIT_KINDS = [
+  "start",
+  "end",
+  "deny",
+  "approve",
+  "revoke",
+  "pair",
+  "rotate",
+  "config",
+  "prune",
+  "alarm",
+] as const;
 
 /** One of {@linkcode AUDIT_KINDS}. */
 export type AuditKind = typeof AUDIT_KINDS[number];
@@ -51,6 +64,8 @@ export interface AuditRecord {
   request?: string | null | undefined;
   /** SHA-256 of the receipt, 64 hexadecimal digits. */
   receipt?: string | null | undefined;
+  /** How many acts of the same kind this entry stands for, where it is not one. */
+  count?: number | null | undefined;
 }
 
 /** A record in its place in the chain; what was not said is null. */
@@ -81,6 +96,8 @@ export interface AuditEntry {
   request: string | null;
   /** SHA-256 of the receipt, hex. */
   receipt: string | null;
+  /** How many acts of the same kind this entry stands for, where it is not one. */
+  count: number | null;
   /** Monotonic time since the process began, in milliseconds: orders and spaces the entries of one run of the node. */
   monotonic_ms: number;
   /** `hash` of the entry before; 64 zeros for the first. */
@@ -112,13 +129,14 @@ export function unplaced(record: AuditRecord): UnplacedEntry {
     direction,
     peer,
     model: model(record.model ?? null),
-    prompt_tokens: tokens("prompt_tokens", record.prompt_tokens ?? null),
-    completion_tokens: tokens("completion_tokens", record.completion_tokens ?? null),
+    prompt_tokens: whole("prompt_tokens", record.prompt_tokens ?? null),
+    completion_tokens: whole("completion_tokens", record.completion_tokens ?? null),
     ms: duration(record.ms ?? null),
     outcome,
     digest: sha256("digest", record.digest ?? null),
     request: sha256("request", record.request ?? null),
     receipt: sha256("receipt", record.receipt ?? null),
+    count: whole("count", record.count ?? null),
     monotonic_ms: milliseconds(performance.now()),
   };
 }
@@ -128,7 +146,7 @@ function model(value: string | null): string | null {
   return value === null ? null : escaped(value, LIMITS.modelRefLength);
 }
 
-function tokens(name: string, value: number | null): number | null {
+function whole(name: string, value: number | null): number | null {
   if (value !== null && (!Number.isSafeInteger(value) || value < 0)) throw fault(name, "a whole number of at least 0");
   return value;
 }

@@ -77,6 +77,7 @@ export const FIELDS = [
   "digest",
   "request",
   "receipt",
+  "count",
   "monotonic_ms",
   "prev",
   "hash",
@@ -99,6 +100,7 @@ function bodyOf(entry: Omit<AuditEntry, "hash">): string {
     digest: entry.digest ?? unset,
     request: entry.request ?? unset,
     receipt: entry.receipt ?? unset,
+    count: entry.count ?? unset,
     monotonic_ms: entry.monotonic_ms,
     prev: entry.prev,
   });

@@ -38,9 +38,9 @@ export class TreeEdge {
   root(): Uint8Array {
     let root: Uint8Array | null = null;
     // From the smallest complete subtree at the right to the largest at the left.
-    for (let level = 0, rest = this.#size; rest > 0; level++, rest = Math.floor(rest / TILE_HASHES)) {
+    for (let level = 0; TILE_HASHES ** level <= this.#size; level++) {
       const hashes = this.#partial(level);
-      let count = rest % TILE_HASHES;
+      let count = Math.floor(this.#size / TILE_HASHES ** level) % TILE_HASHES;
       for (let width = 1; count > 0; width *= 2) {
         if (count % (2 * width) === 0) continue;
         const start = count - width;

@@ -6,6 +6,14 @@ export interface Database {
   api_keys: ApiKeysTable;
   /** The audit log's chain, in the order of `seq`. Only the audit module writes here, and only appends. */
   audit_entries: AuditEntriesTable;
+  /** Full tiles of the audit log's tree. */
+  audit_tiles: AuditTilesTable;
+  /** What this node signed about its own audit log, with the cosignatures of witnesses. */
+  audit_checkpoints: AuditCheckpointsTable;
+  /** How far the entries of the audit log were pruned. */
+  audit_prunes: AuditPrunesTable;
+  /** The newest that this node, as a witness, saw of other nodes' audit logs. */
+  witnessed_logs: WitnessedLogsTable;
   /** SHA-256 of model files that did not change since. */
   model_digests: ModelDigestsTable;
   /** Peers that were approved once and are no more. */
@@ -58,6 +66,56 @@ export interface AuditEntriesTable {
   prev: string;
   /** SHA-256 over this entry, hex. */
   hash: string;
+  /** How many acts of the same kind it stands for. */
+  count: number | null;
+}
+
+/** 256 neighbouring hashes of one level of the tree. */
+export interface AuditTilesTable {
+  /** 0 for hashes of entries, 1 for roots of 256 entries, and so on. */
+  level: number;
+  /** 0 for the first tile of its level. */
+  number: number;
+  /** 256 hashes of 32 bytes. */
+  hashes: Uint8Array;
+  /** Root of them: the hash in the level above. */
+  root: Uint8Array;
+}
+
+/** A signed checkpoint. */
+export interface AuditCheckpointsTable {
+  /** Number of entries. */
+  size: number;
+  /** Signed note, without cosignatures. */
+  note: string;
+  /** Cosignature lines, each with its line feed. */
+  cosignatures: string;
+}
+
+/** The entries up to `seq` were pruned. */
+export interface AuditPrunesTable {
+  /** Number of the last pruned entry. */
+  seq: number;
+  /** Its hash, which the next entry names. */
+  hash: string;
+  /** RFC 3339 in UTC. */
+  pruned_at: string;
+}
+
+/** What a witness remembers of a log. */
+export interface WitnessedLogsTable {
+  /** Whose log. */
+  node_id: string;
+  /** Entries. */
+  size: number;
+  /** The note that said so, signed by that node. */
+  note: string;
+  /** RFC 3339 in UTC. */
+  seen_at: string;
+  /** A later note that contradicts it, or null. */
+  contradiction: string | null;
+  /** When that came, RFC 3339 in UTC. */
+  contradicted_at: string | null;
 }
 
 /** A file, what it looked like when it was hashed, and its hash. */

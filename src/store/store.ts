@@ -24,6 +24,8 @@ export interface Statements {
   run(sql: string, ...values: SqlValue[]): void;
   /** Runs a query; the caller vouches for the rows' type. */
   all<Row>(sql: string, ...values: SqlValue[]): Row[];
+  /** Runs a query whose rows come as arrays, in the order of its columns: for very many rows. Its text is its own. */
+  arrays(sql: string, ...values: SqlValue[]): SqlValue[][];
 }
 
 /** The one implementation of {@linkcode Store}. */

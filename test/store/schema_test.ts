@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import {
   type ApiKeysTable,
+  type AuditCheckpointsTable,
   type AuditEntriesTable,
+  type AuditPrunesTable,
+  type AuditTilesTable,
   type Database,
   type IgnoredNodesTable,
   type InvitationsTable,
@@ -13,9 +16,10 @@ import {
   type PeerUsageTable,
   type RevokedPeersTable,
   type RotationsTable,
+  type WitnessedLogsTable,
 } from "@ark/node/store";
 
-type Column = "text" | "text?" | "integer" | "integer?" | "real" | "real?";
+type Column = "text" | "text?" | "integer" | "integer?" | "real" | "real?" | "blob";
 
 /** `schema.ts` at run time. The types make this list complete: a column more or less there does not compile here. */
 const SCHEMA = {
@@ -52,7 +56,19 @@ const SCHEMA = {
     receipt: "text?",
     prev: "text",
     hash: "text",
+    count: "integer?",
   } satisfies Columns<AuditEntriesTable>,
+  audit_tiles: { level: "integer", number: "integer", hashes: "blob", root: "blob" } satisfies Columns<AuditTilesTable>,
+  audit_checkpoints: { size: "integer", note: "text", cosignatures: "text" } satisfies Columns<AuditCheckpointsTable>,
+  audit_prunes: { seq: "integer", hash: "text", pruned_at: "text" } satisfies Columns<AuditPrunesTable>,
+  witnessed_logs: {
+    node_id: "text",
+    size: "integer",
+    note: "text",
+    seen_at: "text",
+    contradiction: "text?",
+    contradicted_at: "text?",
+  } satisfies Columns<WitnessedLogsTable>,
   model_digests: { path: "text", size: "integer", mtime_ms: "integer", digest: "text" } satisfies Columns<
     ModelDigestsTable
   >,
@@ -85,6 +101,7 @@ const SCHEMA = {
 type Columns<Table> = {
   [Name in keyof Table]: Table[Name] extends string ? "text"
     : Table[Name] extends number ? "integer" | "real"
+    : Table[Name] extends Uint8Array ? "blob"
     : Table[Name] extends string | null ? "text?"
     : Table[Name] extends number | null ? "integer?" | "real?"
     : never;
@@ -94,6 +111,7 @@ type Columns<Table> = {
 const RELEASED: Record<string, string> = {
   "0001_initial": "154c7c49f6049e7c08a7db44d8700944ad9511bf89dfd18d4478af89c857c23c",
   "0002_api_keys": "715e439a365df92dd14d4ef17bdb5bb89a556a23c8bc8a64b257a9e5c84ffe90",
+  "0003_audit_tree": "19b1bd347c87d897b7ad1e2d6404d663d79cbad69ffd162a2d977c8770759dcb",
   "0004_pairing": "22415bb0245f89f94794447ab7b4641ec8601a4acdd1a8e42343b171a0d67e27",
   "0005_rotations": "f52499a1c031835c07e1d24dc325bb4f3d72cac9a06c84bbc8f8b8d4a4a2e106",
   "0006_usage": "3a471c1a430f446a547be22d1e13818cd4ad45815cdd4d183b3f63fe5528b740",
