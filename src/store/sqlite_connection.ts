@@ -3,6 +3,11 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 /** What a column can hold. */
 export type SqlValue = string | number | bigint | null | Uint8Array;
 
+/** Deno has it, and its types do not say so yet. */
+interface ArrayStatement extends StatementSync {
+  setReturnArrays(enabled: boolean): void;
+}
+
 /** A row as an object costs several times one as an array. */
 const RETURN_ARRAYS = true;
 
@@ -47,7 +52,7 @@ export class SqliteConnection {
   }
 
   arrays(sql: string, ...values: SqlValue[]): SqlValue[][] {
-    const statement = this.#statement(sql);
+    const statement = this.#statement(sql) as ArrayStatement;
     statement.setReturnArrays(RETURN_ARRAYS);
     return statement.all(...values) as unknown as SqlValue[][];
   }
