@@ -1,14 +1,18 @@
 import { setImmediate } from "node:timers";
+import type { Identity } from "@ark/node/identity";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
 import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
-import { GENESIS, type Head, lineOf, placed } from "./chain.ts";
+import { type Head, lineOf, type Placed, placed } from "./chain.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { EntriesTable } from "./entries_table.ts";
 import { Follower } from "./follower.ts";
-import { Journal } from "./journal.ts";
+import { isDiskFull, Journal } from "./journal.ts";
 import { LINE_BYTES } from "./journal_lines.ts";
+import { dropPruned, pruneEnd, type PruneRange } from "./prune.ts";
 import { GROUP_BYTES, recover } from "./recover.ts";
+import { Reserve } from "./reserve.ts";
 import { type AuditVerdict, verify } from "./verify.ts";
 
 /** Options of {@linkcode AuditLog.open}. */
@@ -21,6 +25,14 @@ export interface AuditLogOptions {
   logger?: Logger;
   /** Gets an `audit` event when the log cannot be written, and when it can again. */
   events?: Events;
+  /** Signs checkpoints; without it none are made. */
+  identity?: Identity;
+  /**
+   * Room on the disk, in bytes, that is kept to record the end of what runs when the disk is full.
+   *
+   * @default {0}
+   */
+  reserveBytes?: number;
   /**
    * A commit that took longer, in milliseconds, makes the next one leave the event loop free; 0 makes each so.
    *
@@ -49,12 +61,16 @@ interface Waiting {
 /** Records that are committed together. */
 interface Group {
   waiting: Waiting[];
-  entries: AuditEntry[];
+  placed: Placed[];
   bytes: Uint8Array;
 }
 
 /** Most records that wait for the disk. */
 const WAITING_LIMIT = 10_000;
+
+/** While the reserve is spent. */
+const SPENT = "Cannot record: the disk is full, and only its reserve is left for what runs already; free some space, " +
+  "the node goes on by itself then";
 
 /** Rows that an export reads at a time. */
 const EXPORT_BATCH = 256;
@@ -65,15 +81,19 @@ const EXPORT_BATCH = 256;
  * | state | `append()` |
  * |---|---|
  * | open | commits the record together with those that came in the same turn of the event loop |
+ * | the disk is full | spends its reserve on ends and the owner's acts; rejects what begins, as `start` and `deny` |
  * | the disk fails | rejects with `audit_unavailable`; each call tries anew, so the log recovers by itself |
  * | the database fails | goes on until the database is 10,000 entries behind, then rejects; recovers by itself |
  * | file and database contradict each other | rejects until the owner has decided and the node is restarted |
  * | disposed | rejects |
  */
 export class AuditLog implements AsyncDisposable {
+  /** Signed checkpoints, and proofs that go with them. */
+  readonly checkpoints: Checkpoints;
   readonly #journal: Journal;
   readonly #table: EntriesTable;
   readonly #follower: Follower;
+  readonly #reserve: Reserve;
   readonly #logger: Logger | undefined;
   readonly #events: Events | undefined;
   readonly #encoder = new TextEncoder();
@@ -86,10 +106,12 @@ export class AuditLog implements AsyncDisposable {
   #commitFault: string | null = null;
   #closed = false;
 
-  private constructor(journal: Journal, { store, logger, events }: AuditLogOptions) {
+  private constructor(journal: Journal, { store, logger, events, identity, reserveBytes = 0 }: AuditLogOptions) {
     this.#journal = journal;
-    this.#table = new EntriesTable(store);
-    this.#follower = new Follower(this.#table, logger);
+    const table = this.#table = new EntriesTable(store);
+    const follower = this.#follower = new Follower(table, { logger, inserted: () => this.checkpoints.grew() });
+    this.checkpoints = new Checkpoints({ store, table, flush: () => follower.flush(), identity, logger });
+    this.#reserve = new Reserve({ path: `${journal.path}.reserve`, bytes: reserveBytes, logger });
     this.#logger = logger;
     this.#events = events;
   }
@@ -112,7 +134,7 @@ export class AuditLog implements AsyncDisposable {
    * failure of the disk it stays until an `append()` succeeds.
    */
   get fault(): string | null {
-    return this.#standingFault() ?? this.#commitFault;
+    return this.#standingFault() ?? this.#commitFault ?? (this.#reserve.spent ? SPENT : this.checkpoints.fault);
   }
 
   /**
@@ -124,7 +146,7 @@ export class AuditLog implements AsyncDisposable {
   append(record: AuditRecord): Promise<AuditEntry> {
     try {
       const entry = unplaced(record);
-      const fault = this.#standingFault();
+      const fault = this.#standingFault() ?? this.#spentFault(entry);
       if (fault !== null) throw new ArkError("audit_unavailable", fault);
       const { promise, resolve, reject } = Promise.withResolvers<AuditEntry>();
       this.#waiting.push({ unplaced: entry, resolve, reject });
@@ -156,7 +178,7 @@ export class AuditLog implements AsyncDisposable {
    */
   async *export({ after = 0 }: AuditExportOptions = {}): AsyncGenerator<string, void, undefined> {
     const last = this.#sureHead()?.seq ?? Infinity;
-    let seq = after;
+    let seq = Math.max(after, this.#table.base.seq);
     while (seq < last) {
       const entries = await this.#read(() => this.#table.after(seq, EXPORT_BATCH));
       if (entries.length === 0) return;
@@ -175,7 +197,39 @@ export class AuditLog implements AsyncDisposable {
    * @throws {ArkError} `audit_unavailable` where the database or the file cannot be read at all.
    */
   async verify(): Promise<AuditVerdict> {
-    return await this.#read(() => verify(this.#journal.path, this.#table, () => this.#sureHead()?.seq ?? Infinity));
+    return await this.#read(async () => {
+      const checkpoints = await this.checkpoints.list();
+      const lastSeq = () => this.#sureHead()?.seq ?? Infinity;
+      return await verify({ path: this.#journal.path, table: this.#table, checkpoints, lastSeq });
+    });
+  }
+
+  /**
+   * Removes old entries from both copies and leaves their hashes, so that the tree still proves what is left, and what
+   * was there. The act is recorded before it is done. It ends at a multiple of 256; appending waits meanwhile.
+   *
+   * @returns How many entries went.
+   * @throws {ArkError} `bad_request` for a range that is none, `audit_unavailable` where the log cannot be written.
+   */
+  async prune(range: PruneRange): Promise<number> {
+    // What was changed is not thrown away before anybody has looked at it.
+    if (this.fault !== null) throw new ArkError("audit_unavailable", this.fault);
+    const end = await this.#read(() => pruneEnd(this.#table, range));
+    const count = end.seq - this.#table.base.seq;
+    if (count === 0) return 0;
+    await this.append({ kind: "prune", direction: null, peer: null, count });
+    await this.#read(() =>
+      this.#alone(async () => {
+        await this.#table.prune(end);
+        await dropPruned(this.#journal, end);
+      })
+    );
+    return count;
+  }
+
+  /** Keeps the reserve on the disk until the signal fires. */
+  async keepReserve(signal: AbortSignal, options: { afterMs?: number } = {}): Promise<void> {
+    await this.#reserve.run(signal, options);
   }
 
   /** Commits what waits, brings the database up to date as far as that goes, and closes the file. */
@@ -183,6 +237,8 @@ export class AuditLog implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     await this.#committing;
+    await this.#reserve.settled();
+    if (this.#refusal === null) await this.checkpoints.make().catch(() => {});
     await this.#follower[Symbol.asyncDispose]();
     this.#journal[Symbol.dispose]();
   }
@@ -196,18 +252,43 @@ export class AuditLog implements AsyncDisposable {
     return this.#refusal ?? this.#follower.fault;
   }
 
+  /** What begins is not recorded on the reserve: then there would be no room for how it ends. */
+  #spentFault({ kind }: UnplacedEntry): string | null {
+    if (!this.#reserve.spent || (kind !== "start" && kind !== "deny")) return null;
+    void this.#reserve.take();
+    return SPENT;
+  }
+
   /** The last entry, where it is certain that file and database agree on it. */
   #sureHead(): Head | undefined {
     return this.#refusal === null ? this.#head : undefined;
   }
 
   async #recover(): Promise<void> {
+    await this.#table.load();
     const { head, refusal } = await recover({ journal: this.#journal, table: this.#table }, this.#logger);
     this.#head = head;
     this.#refusal = refusal;
-    if (refusal === null) return;
+    if (refusal === null) {
+      await dropPruned(this.#journal, this.#table.base);
+      await this.checkpoints.load();
+      const { fault } = this.checkpoints;
+      if (fault !== null) this.#logger?.error(fault, { path: this.#journal.path, seq: head.seq });
+      return;
+    }
     this.#logger?.error(refusal, { path: this.#journal.path, seq: head.seq });
     this.#events?.emit({ type: "audit", available: false });
+  }
+
+  /** Does something while nothing is committed. */
+  async #alone(work: () => Promise<void>): Promise<void> {
+    while (this.#committing !== undefined) await this.#committing;
+    const done = this.#committing = work();
+    try {
+      await done;
+    } finally {
+      this.#committing = this.#waiting.length > 0 ? this.#commitAll() : undefined;
+    }
   }
 
   async #commitAll(): Promise<void> {
@@ -219,7 +300,7 @@ export class AuditLog implements AsyncDisposable {
     }
     if (this.#refusal !== null) this.#rejectAll(new ArkError("audit_unavailable", this.#refusal));
     while (this.#waiting.length > 0) {
-      await this.#commitGroup(this.#nextGroup(this.#head ?? GENESIS));
+      await this.#commitGroup(this.#nextGroup(this.#head ?? this.#table.base));
       // Lets others at the event loop, and more records into the next group.
       if (this.#waiting.length > 0) await nextTurn();
     }
@@ -227,32 +308,33 @@ export class AuditLog implements AsyncDisposable {
   }
 
   #nextGroup(head: Head): Group {
-    const entries: AuditEntry[] = [];
+    const group: Placed[] = [];
     let used = 0;
     for (const { unplaced } of this.#waiting) {
       if (used + LINE_BYTES > GROUP_BYTES) break;
-      const { entry, line } = placed(unplaced, head);
-      used += this.#encoder.encodeInto(line + "\n", this.#buffer.subarray(used)).written;
-      entries.push(entry);
-      head = entry;
+      const next = placed(unplaced, head);
+      used += this.#encoder.encodeInto(next.line + "\n", this.#buffer.subarray(used)).written;
+      group.push(next);
+      head = next.entry;
     }
-    return { waiting: this.#waiting.splice(0, entries.length), entries, bytes: this.#buffer.subarray(0, used) };
+    return { waiting: this.#waiting.splice(0, group.length), placed: group, bytes: this.#buffer.subarray(0, used) };
   }
 
-  async #commitGroup({ waiting, entries, bytes }: Group): Promise<void> {
+  async #commitGroup({ waiting, placed, bytes }: Group): Promise<void> {
     try {
       const later = this.#journal.commit(bytes);
       if (later !== undefined) await later;
     } catch (error) {
+      if (isDiskFull(error) && this.#reserve.release()) return await this.#commitGroup({ waiting, placed, bytes });
       this.#commitFailed(error);
       for (const { reject } of waiting) reject(error);
       return;
     }
     // Only now: an entry that is not durable must not be what the next one hangs on.
-    this.#head = entries.at(-1);
+    this.#head = placed.at(-1)?.entry;
     this.#commitWorked();
-    entries.forEach((entry, index) => waiting[index]?.resolve(entry));
-    this.#follower.push(entries);
+    placed.forEach(({ entry }, index) => waiting[index]?.resolve(entry));
+    this.#follower.push(placed);
   }
 
   #commitFailed(error: unknown): void {

@@ -15,8 +15,16 @@ export interface Head {
 /** Before the first entry. */
 export const GENESIS: Head = { seq: 0, hash: "0".repeat(64) };
 
+/** An entry in its place, with its line. */
+export interface Placed {
+  /** The entry. */
+  entry: AuditEntry;
+  /** Its line in `audit.log`, without its line feed. */
+  line: string;
+}
+
 /** Puts an entry behind `head`, and writes its line. */
-export function placed(unplaced: UnplacedEntry, head: Head): { entry: AuditEntry; line: string } {
+export function placed(unplaced: UnplacedEntry, head: Head): Placed {
   const unhashed = { seq: head.seq + 1, ...unplaced, prev: head.hash };
   const body = bodyOf(unhashed);
   const entry = { ...unhashed, hash: hashOfBody(body) };

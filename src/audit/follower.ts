@@ -1,7 +1,7 @@
 import { reasonOf } from "@ark/node/protocol";
 import { setImmediate } from "node:timers";
 import type { Logger } from "@ark/node/telemetry";
-import type { AuditEntry } from "./audit_record.ts";
+import type { Placed } from "./chain.ts";
 import type { EntriesTable } from "./entries_table.ts";
 
 /** How long entries wait to be put into the database together, in milliseconds; and after an error. */
@@ -18,15 +18,18 @@ const BEHIND_LIMIT = 10_000;
 export class Follower implements AsyncDisposable {
   readonly #table: EntriesTable;
   readonly #logger: Logger | undefined;
-  readonly #behind: AuditEntry[] = [];
+  readonly #inserted: () => void;
+  readonly #behind: Placed[] = [];
   #last: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #flushing = false;
   #failure: string | null = null;
 
-  constructor(table: EntriesTable, logger: Logger | undefined) {
+  /** `inserted` is called after each batch. */
+  constructor(table: EntriesTable, { logger, inserted }: { logger: Logger | undefined; inserted: () => void }) {
     this.#table = table;
     this.#logger = logger;
+    this.#inserted = inserted;
   }
 
   /** Why no more can be taken along, or null. */
@@ -36,7 +39,7 @@ export class Follower implements AsyncDisposable {
   }
 
   /** Takes entries along, soon. */
-  push(entries: readonly AuditEntry[]): void {
+  push(entries: readonly Placed[]): void {
     for (const entry of entries) this.#behind.push(entry);
     if (this.#behind.length < BATCH || this.#failure !== null) this.#flushIn(DELAY_MS);
     else if (!this.#flushing) this.flush().catch(() => this.#flushIn(RETRY_MS));
@@ -71,6 +74,7 @@ export class Follower implements AsyncDisposable {
         const batch = this.#behind.slice(0, BATCH);
         await this.#table.insert(batch);
         this.#behind.splice(0, batch.length);
+        this.#inserted();
       }
     } catch (error) {
       this.#failed(error);

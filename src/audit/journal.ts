@@ -21,7 +21,7 @@ export interface JournalOptions {
 export class Journal implements Disposable {
   /** Where the file is. */
   readonly path: string;
-  readonly #file: Deno.FsFile;
+  #file: Deno.FsFile;
   readonly #slowMs: number;
   #size: number;
   #lastMs = 0;
@@ -90,6 +90,37 @@ export class Journal implements Disposable {
     this.#mend();
   }
 
+  /**
+   * Lets go of everything before an offset: the rest is written to a new file that takes the place of this one, so that a
+   * crash leaves the one or the other. One commit at a time: none may run.
+   *
+   * @throws {ArkError} `audit_unavailable`: the file is as it was.
+   */
+  async dropBefore(offset: number): Promise<void> {
+    const beside = `${this.path}.new`;
+    try {
+      this.#mend();
+      const file = await Deno.open(beside, { read: true, write: true, create: true, truncate: true, mode: 0o600 });
+      try {
+        await secure(file, beside);
+        await copy(this.#file, { from: offset, to: this.#size, into: file });
+        await file.sync();
+        await Deno.rename(beside, this.path);
+        await secureDirectory(this.path);
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+      this.#file.close();
+      this.#file = file;
+      this.#size -= offset;
+      this.#torn = true;
+    } catch (error) {
+      this.#torn = true;
+      throw unwritable(this.path, error);
+    }
+  }
+
   /** Closes the file and gives its lock back. */
   [Symbol.dispose](): void {
     this.#file.close();
@@ -139,7 +170,12 @@ async function secure(file: Deno.FsFile, path: string): Promise<void> {
     throw new ArkError("audit_unavailable", `Cannot open the audit log ${path}: another ark-node is writing it`);
   }
   await Deno.chmod(path, 0o600);
-  // A new file is durable only once its directory is.
+  await secureDirectory(path);
+}
+
+/** A new file is durable only once its directory is. */
+async function secureDirectory(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
   const directory = await Deno.open(dirname(path));
   try {
     await directory.sync();
@@ -148,9 +184,28 @@ async function secure(file: Deno.FsFile, path: string): Promise<void> {
   }
 }
 
+async function copy(
+  source: Deno.FsFile,
+  { from, to, into }: { from: number; to: number; into: Deno.FsFile },
+): Promise<void> {
+  const chunk = new Uint8Array(1 << 20);
+  await source.seek(from, Deno.SeekMode.Start);
+  for (let left = to - from; left > 0;) {
+    const read = await source.read(chunk.subarray(0, Math.min(chunk.length, left)));
+    if (read === null) throw new Error("the file is shorter than it was");
+    for (let written = 0; written < read;) written += await into.write(chunk.subarray(written, read));
+    left -= read;
+  }
+}
+
+/** Whether an error of a commit says that the disk is full. */
+export function isDiskFull(error: unknown): boolean {
+  const cause = error instanceof ArkError ? error.cause : error;
+  return (cause as { code?: unknown } | null)?.code === "ENOSPC";
+}
+
 function unwritable(path: string, cause: unknown): ArkError {
-  const code = (cause as { code?: unknown } | null)?.code;
-  const why = code === "ENOSPC" ? "the disk is full; free some space" : `${reasonOf(cause)}; look after the disk`;
+  const why = isDiskFull(cause) ? "the disk is full; free some space" : `${reasonOf(cause)}; look after the disk`;
   const message = `Cannot write the audit log ${path}: ${why}, the node goes on by itself then`;
   return new ArkError("audit_unavailable", message, { cause, retryAfterSeconds: 5 });
 }

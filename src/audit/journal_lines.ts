@@ -47,6 +47,27 @@ export async function* journalLines(path: string, offset: number): AsyncGenerato
   if (rest.length > 0) yield { text: decoded(decoder, rest), start, end: start + rest.length, whole: false };
 }
 
+/**
+ * Reads whole lines, with their line feeds, some `most` bytes at a time. It ends where a line is not whole or longer than
+ * any entry.
+ */
+export async function* lineChunks(path: string, most: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  using file = await openIfThere(path);
+  if (file === undefined) return;
+  let rest = new Uint8Array(0);
+  for (;;) {
+    const chunk = new Uint8Array(rest.length + most);
+    chunk.set(rest);
+    const read = await file.read(chunk.subarray(rest.length));
+    if (read === null) return;
+    const bytes = chunk.subarray(0, rest.length + read);
+    const end = bytes.lastIndexOf(LINE_FEED) + 1;
+    if (end > 0) yield bytes.slice(0, end);
+    rest = bytes.slice(end);
+    if (rest.length > LINE_BYTES) return;
+  }
+}
+
 async function openIfThere(path: string): Promise<Deno.FsFile | undefined> {
   try {
     return await Deno.open(path);

@@ -1,6 +1,6 @@
 import type { Logger } from "@ark/node/telemetry";
 import type { AuditEntry } from "./audit_record.ts";
-import { entryOf, GENESIS, type Head, isSound, isSoundAs, lineOf } from "./chain.ts";
+import { entryOf, type Head, isSound, isSoundAs, lineOf, type Placed } from "./chain.ts";
 import type { EntriesTable } from "./entries_table.ts";
 import type { Journal } from "./journal.ts";
 import { journalLines } from "./journal_lines.ts";
@@ -45,18 +45,18 @@ export interface Recovered {
  *   appended
  */
 export async function recover({ journal, table }: Copies, logger: Logger | undefined): Promise<Recovered> {
-  const stored: Head = (await table.last(1))[0] ?? GENESIS;
+  const stored: Head = (await table.last(1))[0] ?? table.base;
   const common = await lastCommon(journal.path, table, stored.seq);
   let head: Head = common.head;
   let end = common.end;
-  let replayed: AuditEntry[] = [];
+  let replayed: Placed[] = [];
   for await (const line of journalLines(journal.path, end)) {
     const entry = line.whole ? nextEntry(line.text, head) : undefined;
     if (entry === undefined) break;
     if (entry.seq <= stored.seq) return refused(journal.path, head);
     head = entry;
     end = line.end;
-    replayed.push(entry);
+    replayed.push({ entry, line: line.text });
     if (replayed.length < BATCH) continue;
     await table.insert(replayed);
     replayed = [];
@@ -72,7 +72,7 @@ export async function recover({ journal, table }: Copies, logger: Logger | undef
 
 /** Finds the last line of the file that the database has too, reading from the end. */
 async function lastCommon(path: string, table: EntriesTable, storedSeq: number): Promise<{ head: Head; end: number }> {
-  const size = storedSeq === 0 ? 0 : (await Deno.stat(path)).size;
+  const size = storedSeq === table.base.seq ? 0 : (await Deno.stat(path)).size;
   for (let window = GROUP_BYTES; size > 0; window *= 8) {
     const candidates: { seq: number; text: string; end: number }[] = [];
     // From the middle of a line the first piece is no entry, which does no harm.
@@ -88,7 +88,7 @@ async function lastCommon(path: string, table: EntriesTable, storedSeq: number):
     }
     if (window >= size) break;
   }
-  return { head: GENESIS, end: 0 };
+  return { head: table.base, end: 0 };
 }
 
 function nextEntry(text: string, head: Head): AuditEntry | undefined {

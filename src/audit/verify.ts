@@ -1,8 +1,14 @@
 import { setImmediate } from "node:timers";
 import type { AuditEntry } from "./audit_record.ts";
-import { entryOf, FIELDS, GENESIS, type Head, isSound, isSoundAs } from "./chain.ts";
+import { entryOf, FIELDS, type Head, isSound, isSoundAs } from "./chain.ts";
+import type { KeptCheckpoint } from "./checkpoints.ts";
 import type { EntriesTable } from "./entries_table.ts";
-import { type JournalLine, journalLines } from "./journal_lines.ts";
+import { type JournalLine, journalLines, lineChunks } from "./journal_lines.ts";
+import type { CheckedLines } from "./line_check.ts";
+import { LineCheckers } from "./line_checkers.ts";
+import { leafHash } from "./merkle_tree.ts";
+import { rowLine } from "./row_line.ts";
+import { TreeCheck } from "./tree_check.ts";
 
 /** What {@linkcode AuditLog.verify} found. */
 export type AuditVerdict = SoundAudit | FaultyAudit;
@@ -11,10 +17,16 @@ export type AuditVerdict = SoundAudit | FaultyAudit;
 export interface SoundAudit {
   /** Tells it from the other verdict. */
   ok: true;
-  /** Entries that were checked. */
+  /** Entries of the log; those that were pruned are proven by their hashes alone. */
   entries: number;
   /** Hash of the last one; 64 zeros where there is none. */
   head: string;
+  /** How many of them were pruned. */
+  pruned: number;
+  /** Root of their tree, base64. */
+  root: string;
+  /** Checkpoints of this node that were compared with the entries. */
+  checkpoints: number;
 }
 
 /** Something is wrong. */
@@ -23,10 +35,10 @@ export interface FaultyAudit {
   ok: false;
   /** Entries that are sound, from the first on. */
   entries: number;
-  /** The first bad entry. */
+  /** The first bad entry, or the first of those among which it is. */
   seq: number;
-  /** Which copy is bad. */
-  where: "database" | "file" | "both";
+  /** Which copy is bad, or `tree` where the entries are right and what was stored about them is not. */
+  where: "database" | "file" | "both" | "tree";
   /** What is wrong, in a sentence for a person. */
   reason: string;
 }
@@ -34,39 +46,140 @@ export interface FaultyAudit {
 /** Rows per slice: about a millisecond, after which the event loop gets its turn. */
 const SLICE = 128;
 
-/**
- * Walks both copies side by side.
- *
- * @param lastSeq The last entry's number as of now, `Infinity` where it is not known.
- */
-export async function verify(path: string, table: EntriesTable, lastSeq: () => number): Promise<AuditVerdict> {
+/** What is verified. */
+export interface Verified {
+  /** Path of `audit.log`. */
+  path: string;
+  /** The other copy, and the tree. */
+  table: EntriesTable;
+  /** What this node signed about its log. */
+  checkpoints: readonly KeptCheckpoint[];
+  /** The last entry's number as of now, `Infinity` where it is not known. */
+  lastSeq(): number;
+}
+
+/** Walks both copies side by side, and compares their tree with tiles and checkpoints. */
+export async function verify(verified: Verified): Promise<AuditVerdict> {
+  const { table, checkpoints, lastSeq } = verified;
   const last = lastSeq();
-  const rows = tableRows(table);
-  const lines = journalLines(path, 0);
-  let head: Head = GENESIS;
+  const base = table.base;
+  const tree = new TreeCheck(table.tree, checkpoints);
+  const ofPruned = await tree.takePruned(base.seq);
+  if (ofPruned !== null) return { ok: false, entries: ofPruned.seq - 1, ...ofPruned };
+  const run = await runAhead(verified, { tree, last });
+  const found = run.fault ?? await walk(verified, { from: run, tree, last });
+  if ("seq" in found) return { ok: false, ...found };
+  const fault = tree.finish();
+  if (fault !== null) return { ok: false, entries: found.head.seq, ...fault };
+  const { seq: entries, hash: head } = found.head;
+  const root = tree.root.toBase64();
+  return { ok: true, entries, head, pruned: base.seq, root, checkpoints: tree.agreed };
+}
+
+interface Task {
+  tree: TreeCheck;
+  last: number;
+}
+
+/** A place in both copies up to which all is sound. */
+interface Place {
+  head: Head;
+  offset: number;
+}
+
+type Found = Pick<FaultyAudit, "seq" | "entries" | "where" | "reason">;
+
+/**
+ * Goes over both copies as fast as that goes, as long as all is as it should be: threads check the lines, this one
+ * compares them with the rows. Where something is not, it stops before it, and {@linkcode walk} says what.
+ */
+async function runAhead({ path, table }: Verified, { tree, last }: Task): Promise<Place & { fault?: Found }> {
+  let place: Place = { head: table.base, offset: 0 };
+  // Rows below the first can only have been put there by others.
+  if ((await table.after(Number.MIN_SAFE_INTEGER, 1))[0]?.seq !== place.head.seq + 1) return place;
+  const size = await Deno.stat(path).then(({ size }) => size, () => 0);
+  using checkers = new LineCheckers(size);
+  const chunks = lineChunks(path, checkers.chunkBytes);
+  const ahead: { bytes: Uint8Array; checking: Promise<CheckedLines | null> }[] = [];
+  try {
+    for (;;) {
+      while (ahead.length < checkers.depth) {
+        const { value: bytes } = await chunks.next();
+        if (bytes === undefined) break;
+        ahead.push({ bytes, checking: checkers.check(bytes) });
+      }
+      const next = ahead.shift();
+      if (next === undefined) return place;
+      const checked = await next.checking;
+      if (checked === null || checked.prev !== place.head.hash || place.head.seq + checked.count > last) return place;
+      if (!await sameRows(table, { lines: next.bytes, after: place.head.seq, count: checked.count })) return place;
+      const fault = await tree.take(checked.leaves);
+      if (fault !== null) return { ...place, fault: { entries: fault.seq - 1, ...fault } };
+      place = {
+        head: { seq: place.head.seq + checked.count, hash: checked.hash },
+        offset: place.offset + next.bytes.length,
+      };
+    }
+  } finally {
+    await chunks.return(undefined);
+    await Promise.all(ahead.map(({ checking }) => checking));
+  }
+}
+
+/** Whether the rows behind a number are, one by one, those lines. */
+async function sameRows(
+  table: EntriesTable,
+  { lines: bytes, after, count }: { lines: Uint8Array; after: number; count: number },
+): Promise<boolean> {
+  try {
+    const lines = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).split("\n");
+    for (let done = 0; done < count; done += SLICE) {
+      const slice = Math.min(SLICE, count - done);
+      const rows = await table.rowsAfter(after + done, slice);
+      if (rows.length !== slice) return false;
+      for (const [index, row] of rows.entries()) {
+        if (row[0] !== after + done + index + 1 || rowLine(row) !== lines[done + index]) return false;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Goes over both copies entry by entry and says what is wrong. */
+async function walk(
+  { path, table, lastSeq }: Verified,
+  { from, tree, last }: Task & { from: Place },
+): Promise<Found | { head: Head }> {
+  const rows = tableRows(table, from.head.seq === table.base.seq ? Number.MIN_SAFE_INTEGER : from.head.seq);
+  const lines = journalLines(path, from.offset);
+  const encoder = new TextEncoder();
+  let head = from.head;
   try {
     for (;;) {
       const row: Row = (await rows.next()).value;
       const line: JournalLine | undefined = (await lines.next()).value ?? undefined;
-      if (row === undefined && line === undefined && (last === Infinity || head.seq === last)) break;
+      if (row === undefined && line === undefined && (last === Infinity || head.seq === last)) return { head };
       const fault = head.seq < last ? faultAt(head, row, line) : faultBeyond(head, { row, line, last: lastSeq() });
-      if (fault !== null) return { ok: false, entries: head.seq, seq: head.seq + 1, ...fault };
-      if (head.seq === last) break;
+      if (fault !== null) return { entries: head.seq, seq: head.seq + 1, ...fault };
+      if (head.seq === last) return { head };
+      const inTree = await tree.take(leafHash(encoder.encode(line?.text)));
+      if (inTree !== null) return { entries: inTree.seq - 1, ...inTree };
       head = row as AuditEntry;
     }
   } finally {
     await lines.return(undefined);
   }
-  return { ok: true, entries: head.seq, head: head.hash };
 }
 
 /** A row as it was read, or why it was not. */
 type Row = AuditEntry | Error | undefined;
 type Fault = Pick<FaultyAudit, "where" | "reason">;
 
-async function* tableRows(table: EntriesTable): AsyncGenerator<AuditEntry | Error, undefined> {
-  // Numbers below the first can only have been put there by others.
-  let seq = Number.MIN_SAFE_INTEGER;
+async function* tableRows(table: EntriesTable, after: number): AsyncGenerator<AuditEntry | Error, undefined> {
+  let seq = after;
   let count = SLICE;
   for (;;) {
     let slice: AuditEntry[];

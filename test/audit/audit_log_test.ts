@@ -41,7 +41,9 @@ for (const slowMs of [1, 0]) {
           assert.equal(entry.seq, seq);
           assert.deepEqual(JSON.parse((await lines()).at(-1) ?? ""), entry);
         }
-        assert.deepEqual(await log.verify(), { ok: true, entries: 20, head: (await log.tail(1))[0]?.hash });
+        const verdict = await log.verify();
+        assert.ok(verdict.ok);
+        assert.deepEqual([verdict.entries, verdict.head], [20, (await log.tail(1))[0]?.hash]);
       }, { slowMs });
     }));
 
@@ -99,7 +101,7 @@ Deno.test("AuditLog keeps audit.log readable for people and for the owner only",
       await log.append({ kind: "approve", direction: null, peer: "a".repeat(56) });
       const keys = (await lines()).map((line) => Object.keys(JSON.parse(line)).join(" "));
       assert.deepEqual(keys, [
-        "seq at kind direction peer model prompt_tokens completion_tokens ms outcome digest request receipt monotonic_ms prev hash",
+        "seq at kind direction peer model prompt_tokens completion_tokens ms outcome digest request receipt count monotonic_ms prev hash",
         "seq at kind peer monotonic_ms prev hash",
       ]);
       assert.equal(((await Deno.stat(file)).mode ?? 0) & 0o777, 0o600);

@@ -10,7 +10,7 @@ Deno.test("unplaced() fills in what was not said and both times", () => {
   assert.match(at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   assert.equal(monotonic_ms, Math.round(monotonic_ms * 1000) / 1000);
   const unsaid = { model: null, prompt_tokens: null, completion_tokens: null, ms: null, outcome: null };
-  assert.deepEqual(rest, { ...RECORD, ...unsaid, digest: null, request: null, receipt: null });
+  assert.deepEqual(rest, { ...RECORD, ...unsaid, digest: null, request: null, receipt: null, count: null });
 });
 
 Deno.test("unplaced() keeps microseconds and no more", () => {

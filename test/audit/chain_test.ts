@@ -18,6 +18,7 @@ const FIRST = {
   digest: null,
   request: "c".repeat(64),
   receipt: null,
+  count: null,
   monotonic_ms: 1000.5,
 } as const;
 

@@ -66,6 +66,7 @@ export function fullRecord(number: number): AuditRecord {
     outcome: "ok",
     request: hex(number, "a"),
     receipt: hex(number, "b"),
+    count: 1 + number,
   };
 }
 

@@ -44,7 +44,7 @@ function file(change: (lines: string[]) => string[]): (fixture: LogFixture) => P
 }
 
 for (const field of FIELDS) {
-  const number = ["seq", "prompt_tokens", "completion_tokens", "ms", "monotonic_ms"].includes(field);
+  const number = ["seq", "prompt_tokens", "completion_tokens", "ms", "count", "monotonic_ms"].includes(field);
   const value = number ? `${field} + 1000` : `${field} || 'x'`;
   const missing = field === "seq" ? /entry 6 is missing/ : new RegExp(`entry 6 was changed: ${field};`);
   tampered(
@@ -98,14 +98,14 @@ tampered(
 tampered(
   "an inserted entry before the first",
   sql(
-    "INSERT INTO audit_entries SELECT 0, at, monotonic_ms, kind, direction, peer, model, digest, prompt_tokens, completion_tokens, ms, outcome, request, receipt, prev, hash FROM audit_entries WHERE seq = 1",
+    "INSERT INTO audit_entries SELECT 0, at, monotonic_ms, kind, direction, peer, model, digest, prompt_tokens, completion_tokens, ms, outcome, request, receipt, prev, hash, count FROM audit_entries WHERE seq = 1",
   ),
   isFault("database", 1, /an entry numbered 0 was inserted/),
 );
 tampered(
   "an entry added behind the last one in the database",
   sql(
-    "INSERT INTO audit_entries SELECT 13, at, monotonic_ms, kind, direction, peer, model, digest, prompt_tokens, completion_tokens, ms, outcome, request, receipt, hash, hash FROM audit_entries WHERE seq = 12",
+    "INSERT INTO audit_entries SELECT 13, at, monotonic_ms, kind, direction, peer, model, digest, prompt_tokens, completion_tokens, ms, outcome, request, receipt, hash, hash, count FROM audit_entries WHERE seq = 12",
   ),
   isFault("database", 13, /an entry numbered 13 was added behind the last one/),
 );

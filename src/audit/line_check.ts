@@ -1,0 +1,98 @@
+import { sha256Into } from "./sha256.ts";
+
+/** Lines of `audit.log` that are sound and follow each other. */
+export interface CheckedLines {
+  /** How many. */
+  count: number;
+  /** What the first one says is the hash before it. */
+  prev: string;
+  /** Hash of the last one. */
+  hash: string;
+  /** Hash of each as a leaf of the tree, one behind the other. */
+  leaves: Uint8Array<ArrayBuffer>;
+}
+
+const LINE_FEED = 10;
+const CLOSING_BRACE = 125;
+const LEAF = Uint8Array.of(0);
+const DOMAIN = new TextEncoder().encode("ark-audit/1\n");
+const DIGITS = new TextEncoder().encode("0123456789abcdef");
+
+/** The end of a line: `,"prev":"` 64 digits `","hash":"` 64 digits `"}`. */
+const PREV_KEY = new TextEncoder().encode(',"prev":"');
+const HASH_KEY = new TextEncoder().encode('","hash":"');
+const TAIL = new TextEncoder().encode('"}');
+const HASH_AT = 64 + TAIL.length;
+const BODY_AT = HASH_AT + HASH_KEY.length - 1;
+const PREV_AT = BODY_AT + 1 + 64;
+const SHORTEST = PREV_AT + PREV_KEY.length;
+
+const decoder = new TextDecoder("latin1");
+
+/**
+ * Checks whole lines, each with its line feed, by their bytes alone: that each has the hash of its own content, and names
+ * the one before. That is the dear part of a verification, and this file is what runs it in a thread. Whether a line is
+ * the entry that the database has is for the caller to compare.
+ *
+ * @param bytes Is the same afterwards.
+ * @returns Null where anything is wrong, or there is no line; looking closer is for others.
+ */
+export function checkLines(bytes: Uint8Array): CheckedLines | null {
+  const leaves = new Uint8Array(32 * countLines(bytes));
+  const digest = new Uint8Array(32);
+  let count = 0;
+  let prev = "";
+  let last = -1;
+  let start = 0;
+  for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
+    if (end - start < SHORTEST || !isFramed(bytes, end)) return null;
+    sha256Into(leaves, 32 * count, { prefix: LEAF, bytes, start, end });
+    // What is hashed is the line without its hash: the comma before that becomes the brace that closes it.
+    const comma = end - BODY_AT;
+    const kept = bytes[comma] as number;
+    bytes[comma] = CLOSING_BRACE;
+    sha256Into(digest, 0, { prefix: DOMAIN, bytes, start, end: comma + 1 });
+    bytes[comma] = kept;
+    if (!isHex(digest, { bytes, at: end - HASH_AT })) return null;
+    if (last >= 0 && !isSame(bytes, { a: end - PREV_AT, b: last - HASH_AT })) return null;
+    if (last < 0) prev = decoder.decode(bytes.subarray(end - PREV_AT, end - PREV_AT + 64));
+    last = end;
+    count++;
+    start = end + 1;
+  }
+  if (count === 0 || start !== bytes.length) return null;
+  return { count, prev, hash: decoder.decode(bytes.subarray(last - HASH_AT, last - HASH_AT + 64)), leaves };
+}
+
+function countLines(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) count++;
+  return count;
+}
+
+function isFramed(bytes: Uint8Array, end: number): boolean {
+  return isAt(bytes, end - TAIL.length, TAIL) && isAt(bytes, end - HASH_AT - HASH_KEY.length, HASH_KEY) &&
+    isAt(bytes, end - PREV_AT - PREV_KEY.length, PREV_KEY);
+}
+
+function isAt(bytes: Uint8Array, at: number, text: Uint8Array): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (bytes[at + index] !== text[index]) return false;
+  }
+  return true;
+}
+
+function isHex(digest: Uint8Array, { bytes, at }: { bytes: Uint8Array; at: number }): boolean {
+  for (let index = 0; index < 32; index++) {
+    const byte = digest[index] as number;
+    if (bytes[at + 2 * index] !== DIGITS[byte >> 4] || bytes[at + 2 * index + 1] !== DIGITS[byte & 15]) return false;
+  }
+  return true;
+}
+
+function isSame(bytes: Uint8Array, { a, b }: { a: number; b: number }): boolean {
+  for (let index = 0; index < 64; index++) {
+    if (bytes[a + index] !== bytes[b + index]) return false;
+  }
+  return true;
+}
