@@ -10,10 +10,14 @@ export interface CheckedLines {
   hash: string;
   /** Hash of each as a leaf of the tree, one behind the other. */
   leaves: Uint8Array<ArrayBuffer>;
+  /** How many quotation marks each has; 0 where it has a backslash, so that none of them can be told from the text's. */
+  quotes: Uint8Array<ArrayBuffer>;
 }
 
 const LINE_FEED = 10;
 const CLOSING_BRACE = 125;
+const QUOTE = 34;
+const BACKSLASH = 92;
 const LEAF = Uint8Array.of(0);
 const DOMAIN = new TextEncoder().encode("ark-audit/1\n");
 const DIGITS = new TextEncoder().encode("0123456789abcdef");
@@ -38,7 +42,9 @@ const decoder = new TextDecoder("latin1");
  * @returns Null where anything is wrong, or there is no line; looking closer is for others.
  */
 export function checkLines(bytes: Uint8Array): CheckedLines | null {
-  const leaves = new Uint8Array(32 * countLines(bytes));
+  const lines = countLines(bytes);
+  const leaves = new Uint8Array(32 * lines);
+  const quotes = new Uint8Array(lines);
   const digest = new Uint8Array(32);
   let count = 0;
   let prev = "";
@@ -56,18 +62,30 @@ export function checkLines(bytes: Uint8Array): CheckedLines | null {
     if (!isHex(digest, { bytes, at: end - HASH_AT })) return null;
     if (last >= 0 && !isSame(bytes, { a: end - PREV_AT, b: last - HASH_AT })) return null;
     if (last < 0) prev = decoder.decode(bytes.subarray(end - PREV_AT, end - PREV_AT + 64));
+    quotes[count] = countQuotes(bytes, { start, end });
     last = end;
     count++;
     start = end + 1;
   }
   if (count === 0 || start !== bytes.length) return null;
-  return { count, prev, hash: decoder.decode(bytes.subarray(last - HASH_AT, last - HASH_AT + 64)), leaves };
+  return { count, prev, hash: decoder.decode(bytes.subarray(last - HASH_AT, last - HASH_AT + 64)), leaves, quotes };
 }
 
 function countLines(bytes: Uint8Array): number {
   let count = 0;
   for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) count++;
   return count;
+}
+
+/** The line of an entry has some 60: more than 255 is none. */
+function countQuotes(bytes: Uint8Array, { start, end }: { start: number; end: number }): number {
+  let quotes = 0;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at];
+    if (byte === QUOTE) quotes++;
+    else if (byte === BACKSLASH) return 0;
+  }
+  return quotes > 255 ? 0 : quotes;
 }
 
 function isFramed(bytes: Uint8Array, end: number): boolean {

@@ -7,7 +7,7 @@ import { type JournalLine, journalLines, lineChunks } from "./journal_lines.ts";
 import type { CheckedLines } from "./line_check.ts";
 import { LineCheckers } from "./line_checkers.ts";
 import { leafHash } from "./merkle_tree.ts";
-import { rowLine } from "./row_line.ts";
+import { isLineOf } from "./row_line.ts";
 import { TreeCheck } from "./tree_check.ts";
 
 /** What {@linkcode AuditLog.verify} found. */
@@ -112,7 +112,7 @@ async function runAhead({ path, table }: Verified, { tree, last }: Task): Promis
       if (next === undefined) return place;
       const checked = await next.checking;
       if (checked === null || checked.prev !== place.head.hash || place.head.seq + checked.count > last) return place;
-      if (!await sameRows(table, { lines: next.bytes, after: place.head.seq, count: checked.count })) return place;
+      if (!await sameRows(table, { lines: next.bytes, after: place.head.seq, checked })) return place;
       const fault = await tree.take(checked.leaves);
       if (fault !== null) return { ...place, fault: { entries: fault.seq - 1, ...fault } };
       place = {
@@ -129,7 +129,7 @@ async function runAhead({ path, table }: Verified, { tree, last }: Task): Promis
 /** Whether the rows behind a number are, one by one, those lines. */
 async function sameRows(
   table: EntriesTable,
-  { lines: bytes, after, count }: { lines: Uint8Array; after: number; count: number },
+  { lines: bytes, after, checked: { count, quotes } }: { lines: Uint8Array; after: number; checked: CheckedLines },
 ): Promise<boolean> {
   try {
     const lines = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).split("\n");
@@ -138,7 +138,8 @@ async function sameRows(
       const rows = await table.rowsAfter(after + done, slice);
       if (rows.length !== slice) return false;
       for (const [index, row] of rows.entries()) {
-        if (row[0] !== after + done + index + 1 || rowLine(row) !== lines[done + index]) return false;
+        const at = done + index;
+        if (row[0] !== after + at + 1 || !isLineOf(row, lines[at] ?? "", quotes[at] ?? 0)) return false;
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
