@@ -82,6 +82,11 @@ export class Checkpoints {
     this.#fault = this.#table.tree.fault ?? (this.#newest === null ? null : await this.#contradiction(this.#newest));
   }
 
+  /** Entries that a proof can be about. */
+  get size(): number {
+    return this.#table.tree.size;
+  }
+
   /** Resolves when the next one was made. */
   get next(): Promise<void> {
     return this.#made.promise;

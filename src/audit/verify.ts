@@ -9,6 +9,7 @@ import { LineCheckers } from "./line_checkers.ts";
 import { leafHash } from "./merkle_tree.ts";
 import { isLineOf } from "./row_line.ts";
 import { TreeCheck } from "./tree_check.ts";
+import type { WitnessFinding } from "./witnesses.ts";
 
 /** What {@linkcode AuditLog.verify} found. */
 export type AuditVerdict = SoundAudit | FaultyAudit;
@@ -27,6 +28,8 @@ export interface SoundAudit {
   root: string;
   /** Checkpoints of this node that were compared with the entries. */
   checkpoints: number;
+  /** What witnesses hold, where they were asked. */
+  witnesses?: WitnessFinding[];
 }
 
 /** Something is wrong. */
@@ -41,6 +44,8 @@ export interface FaultyAudit {
   where: "database" | "file" | "both" | "tree";
   /** What is wrong, in a sentence for a person. */
   reason: string;
+  /** What witnesses hold, where they were asked. */
+  witnesses?: WitnessFinding[];
 }
 
 /** Rows per slice: about a millisecond, after which the event loop gets its turn. */

@@ -3,7 +3,7 @@
  *
  * | type | when |
  * |---|---|
- * | `peer` | a node was seen, is gone, asked without being approved, was approved or revoked, has a new key |
+ * | `peer` | a node was seen, is gone, asked without being approved, was approved or revoked, has a new key, or contradicts the audit |
  * | `pair` | a pairing by words began, went on or ended |
  * | `request` | a request began or ended, here or at a peer |
  * | `models` | the catalogue changed |
@@ -11,12 +11,15 @@
  * | `lost` | this subscriber was too slow: so many events before the next one are missing, so read the state anew |
  */
 export type ArkEvent =
-  | { type: "peer"; change: "seen" | "gone" | "knocked" | "approved" | "revoked" | "rotated"; peer: string }
+  | { type: "peer"; change: PeerChange; peer: string }
   | { type: "pair"; session: string; phase: string; peer: string }
   | RequestEvent
   | { type: "models"; count: number }
   | { type: "audit"; available: boolean }
   | { type: "lost"; count: number };
+
+/** What happened to a peer. `contradicted`: its audit log, or ours, is not what a witness saw. */
+export type PeerChange = "seen" | "gone" | "knocked" | "approved" | "revoked" | "rotated" | "contradicted";
 
 /** A request began or ended. */
 export interface RequestEvent {
