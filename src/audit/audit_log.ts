@@ -51,6 +51,20 @@ export interface AuditExportOptions {
   after?: number;
 }
 
+/** What {@linkcode AuditLog.proof} gives: enough to check it with any tool that knows RFC 6962 and C2SP checkpoints. */
+export interface AuditProof {
+  /** Number of the entry. It is the leaf `seq - 1` of the tree. */
+  seq: number;
+  /** Its line as in `audit.log`, or null where it was pruned. */
+  entry: string | null;
+  /** Hash of the leaf, `SHA-256(0x00 || line)`, base64. */
+  leaf: string;
+  /** The RFC 6962 inclusion proof, base64. */
+  proof: string[];
+  /** The signed note whose size and root it is about. */
+  checkpoint: string;
+}
+
 /** A record that waits for its place. */
 interface Waiting {
   unplaced: UnplacedEntry;
@@ -230,6 +244,33 @@ export class AuditLog implements AsyncDisposable {
   /** Keeps the reserve on the disk until the signal fires. */
   async keepReserve(signal: AbortSignal, options: { afterMs?: number } = {}): Promise<void> {
     await this.#reserve.run(signal, options);
+  }
+
+  /** The newest checkpoint over all entries up to now as a signed note, with cosignatures; null where none was made. */
+  async checkpoint(): Promise<string | null> {
+    await this.#read(() => this.checkpoints.make());
+    return this.checkpoints.newest?.note ?? null;
+  }
+
+  /**
+   * Proves that an entry is in the log.
+   *
+   * @throws {ArkError} `bad_request` where there is no such entry, or no checkpoint is about it.
+   */
+  async proof(seq: number): Promise<AuditProof> {
+    if (!Number.isSafeInteger(seq) || seq < 1) throw new ArkError("bad_request", "Name an entry by its number, from 1");
+    return await this.#read(async () => {
+      await this.checkpoints.make();
+      const { checkpoint, leaf, proof } = await this.checkpoints.inclusion(seq);
+      const entry = await this.#table.get(seq);
+      return {
+        seq,
+        entry: entry === undefined ? null : lineOf(entry),
+        leaf: leaf.toBase64(),
+        proof: proof.map((hash) => hash.toBase64()),
+        checkpoint: checkpoint.note,
+      };
+    });
   }
 
   /** Commits what waits, brings the database up to date as far as that goes, and closes the file. */

@@ -62,7 +62,7 @@
  * @module
  */
 export { AuditLog } from "./audit_log.ts";
-export type { AuditExportOptions, AuditLogOptions } from "./audit_log.ts";
+export type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_log.ts";
 export { AUDIT_KINDS } from "./audit_record.ts";
 export type { AuditDirection, AuditEntry, AuditKind, AuditRecord } from "./audit_record.ts";
 export { AUDIT_DOMAIN } from "./chain.ts";

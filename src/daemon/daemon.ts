@@ -1,7 +1,7 @@
 import { reasonOf } from "@ark/node/protocol";
 import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { AuditLog } from "@ark/node/audit";
+import { AuditLog, WitnessBook, Witnesses } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge, WireGuardDiscovery } from "@ark/node/discovery";
 import {
@@ -86,6 +86,9 @@ export interface Daemon extends AsyncDisposable {
   drain(ms: number): Promise<void>;
 }
 
+/** Room that is kept on the disk to record the end of what runs when it is full. */
+const AUDIT_RESERVE_BYTES = 64 << 20;
+
 /** How long a start waits for the first look at the models, in milliseconds. */
 const SCAN_MS = 1_000;
 
@@ -110,7 +113,18 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const events = new Events();
   const metered = meteredEvents(events, metrics);
   const audit = opened.use(
-    await attempt("open the audit log", () => AuditLog.open({ store, mirror: config.paths.audit, logger, events })),
+    await attempt(
+      "open the audit log",
+      () =>
+        AuditLog.open({
+          store,
+          mirror: config.paths.audit,
+          logger,
+          events,
+          identity,
+          reserveBytes: AUDIT_RESERVE_BYTES,
+        }),
+    ),
   );
 
   const keys = opened.use(await attempt("read the API keys", () => ApiKeyBook.open({ store })));
@@ -196,6 +210,26 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const usage = opened.use(await attempt("read what peers have used up", () => Usage.open({ store, logger })));
   const gate = new Gate(book, usage);
   const rotations = await rotationsOf({ store, book, identity, chain, usage, audit, events, logger, config });
+  const witness = await attempt("read what this node witnessed", () =>
+    WitnessBook.open({
+      store,
+      identity,
+      audit,
+      approvedAt: (id) => book.get(id)?.approved_at,
+      logger,
+      events,
+    }));
+  const witnesses = new Witnesses({
+    self: identity.id,
+    audit,
+    peers: () =>
+      table.list().filter(({ state }) => state === "ready" || state === "draining")
+        .map(({ peer }) => ({ id: peer.node_id, addresses: table.addresses(peer.node_id) })),
+    client,
+    logger,
+    events,
+  });
+
   let accepting = true;
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
@@ -207,6 +241,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     gate,
     audit,
     denials,
+    witness,
     engine,
     contextSize: config.contextSize,
     accepting: () => accepting,
@@ -280,6 +315,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             rotations,
             rotate: () => prepareRotation(config.paths.key),
             audit,
+            witness,
+            witnesses,
             events,
             router,
             engine,
@@ -317,6 +354,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     { name: "keys", run: (signal) => keys.run(signal) },
     { name: "offers", run: (signal) => table.run(signal) },
     { name: "rotation", run: (signal) => announcer.run(signal) },
+    { name: "denials", run: (signal) => denials.run(signal) },
+    { name: "checkpoints", run: (signal) => audit.checkpoints.run(signal) },
+    { name: "witnesses", run: (signal) => witnesses.run(signal) },
+    { name: "reserve", run: (signal) => audit.keepReserve(signal) },
     {
       name: "discovery",
       run: (signal) => neighbourhood.run(discoveryOf(config, { identity, logger, port: meshAddress.port }), signal),

@@ -143,7 +143,8 @@ function decodeSignedReceipt(value: unknown): SignedReceipt {
     receipt === null ||
     typeof receipt.request !== "string" || typeof receipt.stream !== "string" || typeof receipt.model !== "string" ||
     !isCount(receipt.prompt_tokens) || !isCount(receipt.completion_tokens) ||
-    (receipt.finish_reason !== "stop" && receipt.finish_reason !== "length")
+    (receipt.finish_reason !== "stop" && receipt.finish_reason !== "length") ||
+    (receipt.leaf !== undefined && (!isCount(receipt.leaf) || receipt.leaf < 1))
   ) throw new ArkError("unavailable", "The peer sent a receipt that is not part of the protocol");
   return {
     receipt: {
@@ -154,6 +155,7 @@ function decodeSignedReceipt(value: unknown): SignedReceipt {
       prompt_tokens: receipt.prompt_tokens,
       completion_tokens: receipt.completion_tokens,
       finish_reason: receipt.finish_reason,
+      ...receipt.leaf === undefined ? {} : { leaf: receipt.leaf },
     },
     signature,
   };

@@ -22,11 +22,13 @@ export interface Receipt {
   completion_tokens: number;
   /** Why the answer ended. */
   finish_reason: FinishReason;
+  /** Number of the entry in the serving node's audit log that records the request's start; absent in older receipts. */
+  leaf?: number;
 }
 
-/** The bytes that are signed: domain, then the fields in the order of the type, as JSON without spaces. */
+/** The bytes that are signed: domain, then the fields in the order of the type, as JSON without spaces or absent ones. */
 export function receiptBytes(receipt: Receipt): Uint8Array<ArrayBuffer> {
-  const { request, stream, model, digest, prompt_tokens, completion_tokens, finish_reason } = receipt;
-  const ordered = { request, stream, model, digest, prompt_tokens, completion_tokens, finish_reason };
+  const { request, stream, model, digest, prompt_tokens, completion_tokens, finish_reason, leaf } = receipt;
+  const ordered = { request, stream, model, digest, prompt_tokens, completion_tokens, finish_reason, leaf };
   return new TextEncoder().encode(RECEIPT_DOMAIN + JSON.stringify(ordered));
 }

@@ -133,7 +133,10 @@ function begin(start: Extract<InferenceEvent, { type: "start" }>, { name, model,
   tally.prompt_tokens = start.prompt_tokens;
 }
 
-function checkReceipt({ signature }: SignedReceipt, expected: AnswerOptions & { end: End; stream: string }): void {
+function checkReceipt(
+  { signature, receipt: { leaf } }: SignedReceipt,
+  expected: AnswerOptions & { end: End; stream: string },
+): void {
   const { id, name, tally, end, stream } = expected;
   const bytes = Uint8Array.fromBase64(signature);
   const stated: Receipt = {
@@ -143,6 +146,8 @@ function checkReceipt({ signature }: SignedReceipt, expected: AnswerOptions & { 
     digest: tally.digest,
     ...end.usage,
     finish_reason: end.finish_reason,
+    // Where the peer recorded the request is its own affair; that it said so is signed.
+    ...leaf === undefined ? {} : { leaf },
   };
   // The signature must be over what we saw: what the peer says beside it proves nothing.
   if (!verify(publicKeyOf(id), receiptBytes(stated), bytes)) {

@@ -32,7 +32,16 @@ Deno.test("Denials.note() records one of each source and reason a minute, and co
   assert.match(metrics.render(), /denials\{code="unauthenticated"\} 200/);
   time.now += 60_000;
   denials.note({ code: "unauthenticated", remote: "10.0.0.1", nodeId: null });
-  assert.equal(records.length, 4);
+  assert.deepEqual(records.map(({ outcome, count = 1 }) => [outcome, count]), [
+    ["unauthenticated", 1],
+    ["replay", 1],
+    ["unauthenticated", 1],
+    // How many more there were in that minute.
+    ["unauthenticated", 99],
+    ["replay", 99],
+    ["unauthenticated", 99],
+    ["unauthenticated", 1],
+  ]);
 });
 
 Deno.test("Denials.note() records at most 60 a minute, however many sources there are", () => {
@@ -43,7 +52,25 @@ Deno.test("Denials.note() records at most 60 a minute, however many sources ther
   assert.equal(records.length, 60);
   time.now += 60_000;
   denials.note({ code: "unauthenticated", remote: "10.9.9.9", nodeId: null });
-  assert.equal(records.length, 61);
+  assert.equal(records.length, 62);
+  assert.deepEqual(records[60], {
+    kind: "deny",
+    direction: "in",
+    peer: null,
+    outcome: "unauthenticated",
+    count: 9_940,
+  });
+});
+
+Deno.test("Denials.run() records how many more there were when it ends", async () => {
+  const { denials, records } = fixture();
+  for (let index = 0; index < 5; index++) denials.note({ code: "replay", remote: "10.0.0.1", nodeId: null });
+  assert.equal(records.length, 1);
+  const stop = new AbortController();
+  const running = denials.run(stop.signal);
+  stop.abort();
+  await running;
+  assert.deepEqual(records.map(({ count = 1 }) => count), [1, 4]);
 });
 
 Deno.test("Denials.note() does not take a request for a nonce for a denial", () => {

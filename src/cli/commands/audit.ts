@@ -1,4 +1,4 @@
-import { type AuditEntry, AuditLog, type AuditVerdict } from "@ark/node/audit";
+import { type AuditEntry, AuditLog, type AuditProof, type AuditVerdict, type SoundAudit } from "@ark/node/audit";
 import { openStore } from "@ark/node/store";
 import { type Command, type CommandContext, CommandError, EXIT, textFlag, UsageError } from "../command.ts";
 import { NodeClient, pathsOf } from "../node_client.ts";
@@ -30,7 +30,7 @@ export const AUDIT_TAIL: Command = {
           entry.model ?? "-",
           entry.completion_tokens === null ? "-" : `${entry.prompt_tokens ?? 0}+${entry.completion_tokens}`,
           entry.ms === null ? "-" : entry.ms.toFixed(0),
-          entry.outcome ?? "-",
+          (entry.outcome ?? "-") + (entry.count === null ? "" : ` x${entry.count}`),
         ]),
       );
     }
@@ -41,11 +41,18 @@ export const AUDIT_TAIL: Command = {
 /** Writes all entries. */
 export const AUDIT_EXPORT: Command = {
   name: "audit export",
-  summary: "Write the whole audit log as JSON lines",
+  summary: "Write the whole audit log as JSON lines, or a proof that others can check",
   usage: "",
-  flags: {},
+  flags: {
+    checkpoint: { help: "the newest signed checkpoint with its cosignatures instead (C2SP tlog-checkpoint)" },
+    proof: { value: "SEQ", help: "one entry instead, with the proof that it is in that checkpoint (RFC 6962)" },
+  },
   async run(context) {
-    const { out } = context;
+    const { out, flags } = context;
+    const seq = textFlag(flags, "proof");
+    if (flags.checkpoint !== undefined && seq !== undefined) throw new UsageError("Give --checkpoint or --proof");
+    if (flags.checkpoint !== undefined) return await exportCheckpoint(context);
+    if (seq !== undefined) return await exportProof(context, Number(seq));
     await withLog(context, {
       running: async (node) => {
         const { body } = await node.open("/audit/export");
@@ -58,6 +65,29 @@ export const AUDIT_EXPORT: Command = {
     return EXIT.ok;
   },
 };
+
+async function exportCheckpoint(context: CommandContext): Promise<number> {
+  const { checkpoint } = await withLog<{ checkpoint: string | null }>(context, {
+    running: (node) => node.call("/audit/checkpoint"),
+    stopped: async (log) => ({ checkpoint: await log.checkpoint() }),
+  });
+  if (checkpoint === null) {
+    throw new CommandError("There is no checkpoint yet: a node makes one of its entries while it runs");
+  }
+  if (context.json) context.out.json({ checkpoint });
+  else context.out.text(checkpoint);
+  return EXIT.ok;
+}
+
+async function exportProof(context: CommandContext, seq: number): Promise<number> {
+  if (!Number.isSafeInteger(seq) || seq < 1) throw new UsageError("Flag --proof is the number of an entry, from 1");
+  const proof = await withLog<AuditProof>(context, {
+    running: (node) => node.call(`/audit/proof?seq=${seq}`),
+    stopped: (log) => log.proof(seq),
+  });
+  context.out.json(proof);
+  return EXIT.ok;
+}
 
 /** Checks the chain. */
 export const AUDIT_VERIFY: Command = {
@@ -73,11 +103,23 @@ export const AUDIT_VERIFY: Command = {
       stopped: (log) => log.verify(),
     });
     if (context.json) out.json(verdict);
-    else if (verdict.ok) out.line(`The audit log is whole: ${verdict.entries} entries, each following the one before.`);
+    else if (verdict.ok) sayWhole(context, verdict);
     else out.line(`The audit log was changed: ${verdict.reason}`);
     return verdict.ok ? EXIT.ok : EXIT.failed;
   },
 };
+
+function sayWhole({ out }: CommandContext, verdict: SoundAudit): void {
+  const { entries, pruned, checkpoints, witnesses = [] } = verdict;
+  out.line(`The audit log is whole: ${entries} entries, each following the one before.`);
+  if (pruned > 0) out.line(`${pruned} of them were pruned; their hashes prove what they were.`);
+  if (checkpoints > 0) out.line(`It agrees with ${checkpoints} signed checkpoints of this node.`);
+  const agree = witnesses.filter(({ state }) => state === "agrees");
+  const most = Math.max(...agree.map(({ size }) => size));
+  if (agree.length > 0) {
+    out.line(`It agrees with what ${agree.length} of ${witnesses.length} peers saw of it, up to entry ${most}.`);
+  } else out.line("No witness was asked: that needs this node to run and an approved peer to be online.");
+}
 
 const ACTS: Record<string, string> = {
   approve: "approved",
@@ -86,6 +128,8 @@ const ACTS: Record<string, string> = {
   pair: "paired",
   rotate: "new key",
   config: "access changed",
+  prune: "pruned",
+  alarm: "contradiction",
 };
 
 function what({ kind, direction }: AuditEntry): string {
@@ -93,13 +137,16 @@ function what({ kind, direction }: AuditEntry): string {
   return ACTS[kind] ?? kind;
 }
 
-interface Ways<T> {
+/** How to ask for something, depending on whether the node runs. */
+export interface Ways<T> {
+  /** Asks the node. */
   running(node: NodeClient): Promise<T>;
+  /** Asks the log. */
   stopped(log: AuditLog): Promise<T>;
 }
 
 /** Asks the running node, which has the log open; where none runs, opens the log itself. */
-async function withLog<T>(context: CommandContext, { running, stopped }: Ways<T>): Promise<T> {
+export async function withLog<T>(context: CommandContext, { running, stopped }: Ways<T>): Promise<T> {
   const paths = await pathsOf(context);
   if (await NodeClient.runs(context)) return running(await NodeClient.find(context));
   try {

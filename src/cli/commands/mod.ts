@@ -1,6 +1,7 @@
 import type { Command } from "../command.ts";
 import { ASK } from "./ask.ts";
 import { AUDIT_EXPORT, AUDIT_TAIL, AUDIT_VERIFY } from "./audit.ts";
+import { AUDIT_PRUNE } from "./audit_prune.ts";
 import { DOCTOR } from "./doctor.ts";
 import { ID } from "./id.ts";
 import { ID_ROTATE } from "./id_rotate.ts";
@@ -52,5 +53,6 @@ export const COMMANDS: readonly Command[] = [
   AUDIT_TAIL,
   AUDIT_EXPORT,
   AUDIT_VERIFY,
+  AUDIT_PRUNE,
   WORKER,
 ];

@@ -1,16 +1,15 @@
 import { Hono } from "hono";
-import { stream } from "hono/streaming";
-import type { AuditLog } from "@ark/node/audit";
 import { formatNodeId, formatPublicKey, type Identity } from "@ark/node/identity";
 import type { LocalBackend } from "@ark/node/inference";
 import type { ModelCatalogue } from "@ark/node/models";
-import { ArkError, toArkError } from "@ark/node/protocol";
+import { toArkError } from "@ark/node/protocol";
 import type { Router } from "@ark/node/routing";
 import type { Events } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { formatAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { adminGuard } from "./admin_guard.ts";
+import { auditRoutes, type AuditRoutesOptions } from "./audit_routes.ts";
 import { keyRoutes, type KeyRoutesOptions } from "../keys/key_routes.ts";
 import { doctorRoute, type DoctorRouteOptions, exposures } from "./doctor_route.ts";
 import { pauseRoutes } from "./pause_routes.ts";
@@ -23,7 +22,8 @@ import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 /** What the admin API needs. */
 export interface AdminOptions
   extends
-    PeerRoutesOptions,
+    Omit<PeerRoutesOptions, "audit">,
+    AuditRoutesOptions,
     RotationRoutesOptions,
     InviteRoutesOptions,
     KeyRoutesOptions,
@@ -43,8 +43,6 @@ export interface AdminOptions
   api: PeerAddress;
   /** Where peers connect. */
   mesh: PeerAddress;
-  /** The audit log. */
-  audit: AuditLog;
   /** What happens, as it happens. */
   events: Events;
   /** Everything within reach. */
@@ -74,10 +72,10 @@ const STARTED = performance.now();
  * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
  * | `/invites…` | see {@linkcode inviteRoutes} |
  * | `GET /models` | models within reach, and files that cannot be used |
- * | `GET /audit?count=N`, `GET /audit/verify`, `GET /audit/export` | the audit log |
+ * | `GET /audit?count=N`, `GET /audit/…`, `POST /audit/prune` | see {@linkcode auditRoutes} |
  */
 export function adminRoutes(options: AdminOptions): Hono {
-  const { audit, engine, router } = options;
+  const { engine, router } = options;
   const app = new Hono();
   const guard = adminGuard(options.token);
   for (const path of ["/status", "/models", "/doctor", "/identity/*"]) app.use(path, guard);
@@ -92,20 +90,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   app.route("/", rotationRoutes(options));
   app.route("/peers", pairRoutes(options));
   app.route("/invites", inviteRoutes(options));
-  app.get("/audit", async ({ req, json }) => {
-    const count = Number(req.query("count") ?? 20);
-    if (!Number.isInteger(count) || count < 1 || count > 10_000) {
-      throw new ArkError("bad_request", "Field count must be a whole number from 1 to 10000");
-    }
-    return json({ entries: await audit.tail(count), fault: audit.fault });
-  });
-  app.get("/audit/verify", async ({ json }) => json(await audit.verify()));
-  app.get("/audit/export", (context) => {
-    context.header("content-type", "application/x-ndjson");
-    return stream(context, async (out) => {
-      for await (const line of audit.export()) await out.writeln(line);
-    });
-  });
+  app.route("/audit", auditRoutes(options));
   app.onError((error) => arkErrorResponse(toArkError(error)));
   return app;
 }
@@ -115,6 +100,8 @@ function status(options: AdminOptions) {
   const peers = table.list();
   const faults = [
     audit.fault,
+    ...options.witnesses?.faults() ?? [],
+    ...options.witness?.faults() ?? [],
     book.fault,
     ...exposures(options),
     ...(engine?.catalogue.faults() ?? []).map(({ path, reason }) => `${path}: ${reason}`),

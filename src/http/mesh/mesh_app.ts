@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { AuditLog } from "@ark/node/audit";
+import type { AuditLog, WitnessBook } from "@ark/node/audit";
 import { isDialablePort } from "@ark/node/discovery";
 import type { Identity, NodeId } from "@ark/node/identity";
 import { type ApprovedPeer, type Cost, type Gate, PAUSED } from "@ark/node/peers";
@@ -13,6 +13,7 @@ import type { Denials } from "./denials.ts";
 import { offerFor } from "./offer.ts";
 import { PeerAnswer } from "./peer_answer.ts";
 import { peerFailure } from "./peer_failure.ts";
+import { witnessAnswer } from "./witness_answer.ts";
 
 /** What {@linkcode meshApp} needs. There is no router among it: a peer's request takes one hop. */
 export interface MeshAppOptions {
@@ -28,6 +29,8 @@ export interface MeshAppOptions {
   audit: Pick<AuditLog, "append">;
   /** Records who was turned away. */
   denials: Denials;
+  /** This node as a witness of its peers' audit logs; without it there is no such route. */
+  witness?: Pick<WitnessBook, "add" | "remembered">;
   /** This node's own models, or null where it has not the role. */
   engine: LocalEngine | null;
   /** Most tokens of context that a request may use. */
@@ -59,6 +62,7 @@ export interface MeshApp {
  * |---|---|
  * | `GET /ark/v1/offer?port=N` | an `Offer`: the models that this very peer may use. `port` is where the peer itself listens |
  * | `POST /ark/v1/infer` | the body is an `InferenceRequest`; the answer a stream of frames that ends with a signed receipt |
+ * | `POST /ark/v1/witness`, `GET /ark/v1/witness` | see {@linkcode witnessAnswer} |
  *
  * A failure is `{"error":{"code":"ark_…","message"}}` with a status as long as nothing was sent, and an `ark-error`
  * frame afterwards.
@@ -83,6 +87,10 @@ export function meshApp(options: MeshAppOptions): MeshApp {
         if (request.method === "POST" && url.pathname === "/ark/v1/infer") {
           running++;
           return await infer(request, { caller, options, over });
+        }
+        const { witness } = options;
+        if (witness !== undefined && url.pathname === "/ark/v1/witness") {
+          return await witnessAnswer(request, { caller, witness });
         }
         throw new ArkError("bad_request", "This node has no such request");
       } catch (error) {

@@ -49,7 +49,8 @@ export class PeerAnswer {
   readonly #began = performance.now();
   readonly #hash = createHash("sha256");
   readonly #hangUp = new AbortController();
-  #started = false;
+  /** Number of the audit entry that records the start. */
+  #leaf: number | null = null;
   #over = false;
   #start: Extract<InferenceEvent, { type: "start" }> | null = null;
   #tokens = 0;
@@ -73,8 +74,7 @@ export class PeerAnswer {
   ): Promise<Response> {
     const { audit, caller, model, events } = this.#options;
     const peer = caller.nodeId;
-    await audit.append({ kind: "start", direction: "in", peer, model, request: caller.signature });
-    this.#started = true;
+    this.#leaf = (await audit.append({ kind: "start", direction: "in", peer, model, request: caller.signature })).seq;
     events.emit({ type: "request", phase: "start", request: caller.signature, direction: "in", peer, model });
     const either = AbortSignal.any([signal, this.#hangUp.signal]);
     const answer = backend.infer(request, { priority: "peer", principal: peer, signal: either });
@@ -173,6 +173,7 @@ export class PeerAnswer {
       prompt_tokens: usage.prompt_tokens,
       completion_tokens: usage.completion_tokens,
       finish_reason,
+      ...this.#leaf === null ? {} : { leaf: this.#leaf },
     };
     this.#tokens = usage.completion_tokens;
     const signature = identity.sign(receiptBytes(receipt));
@@ -189,7 +190,7 @@ export class PeerAnswer {
       this.#tokens,
     );
     lease[Symbol.dispose]();
-    if (!this.#started) return over();
+    if (this.#leaf === null) return over();
     const ms = performance.now() - this.#began;
     const peer = caller.nodeId;
     const request = caller.signature;
