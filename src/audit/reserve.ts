@@ -76,7 +76,7 @@ export class Reserve {
     await pause(afterMs, undefined, { signal }).catch(() => {});
     while (!signal.aborted) {
       await this.take();
-      await pause(this.spent ? 2 * RETRY_MS : 60_000, undefined, { signal }).catch(() => {});
+      await pause(2 * RETRY_MS, undefined, { signal }).catch(() => {});
     }
   }
 

@@ -2,7 +2,7 @@ import type { AuditTree } from "./audit_tree.ts";
 import { type KeptCheckpoint, readCheckpoint } from "./checkpoints.ts";
 import { HASH_BYTES, sameHash, type Tile, TILE_HASHES } from "./merkle_tree.ts";
 import { TreeEdge } from "./tree_edge.ts";
-import type { FaultyAudit } from "./verify.ts";
+import type { FaultyAudit, Found } from "./verify.ts";
 
 /** What is wrong, where the chain itself is sound. */
 export type TreeFault = Pick<FaultyAudit, "seq" | "where" | "reason">;
@@ -58,24 +58,39 @@ export class TreeCheck {
       for (const tile of tiles) await this.#compareTile(tile);
       from = to;
       if (checkpoint === undefined || checkpoint.size > this.#edge.size) continue;
-      const fault = this.#compare(checkpoint);
+      const fault = await this.#compare(checkpoint);
       if (fault !== null) return fault;
       this.#next++;
     }
     return null;
   }
 
+  /** What is wrong, where the walk over the entries found a fault: perhaps the tree knows of one before. */
+  earlier(found: Found): Found {
+    const seq = this.#suspect;
+    if (seq === null || seq >= found.seq) return found;
+    const reason = `Entry ${seq} is the first that is not what the tree says, or was removed; and: ${found.reason}`;
+    return { seq, entries: seq - 1, where: "both", reason };
+  }
+
   /** Says what is left to say when all entries were taken. */
   finish(): TreeFault | null {
     const last = this.#checkpoints.at(-1);
     const { size } = this.#edge;
+    if (last !== undefined && last.size > size && this.#suspect !== null) {
+      const reason = `The log ends at entry ${size}, but a signed checkpoint says that it had ${last.size}: ` +
+        `entry ${this.#suspect} is the first that is not what the tree says, or was removed`;
+      return { seq: this.#suspect, where: "both", reason };
+    }
     if (last !== undefined && last.size > size) {
-      const missing = last.size === size + 1 ? `entry ${last.size} is` : `entries ${size + 1} to ${last.size} are`;
+      const missing = last.size === size + 1
+        ? `entry ${last.size} is missing, or one`
+        : `entries ${size + 1} to ${last.size} are missing, or as many`;
       return {
         seq: size + 1,
         where: "both",
         reason:
-          `The log ends at entry ${size}, but a signed checkpoint says that it had ${last.size}: ${missing} missing`,
+          `The log ends at entry ${size}, but a signed checkpoint says that it had ${last.size}: ${missing} before`,
       };
     }
     if (this.#suspect === null) return null;
@@ -84,7 +99,7 @@ export class TreeCheck {
     return { seq: this.#suspect, where: "tree", reason };
   }
 
-  #compare({ size, note }: KeptCheckpoint): TreeFault | null {
+  async #compare({ size, note }: KeptCheckpoint): Promise<TreeFault | null> {
     const signed = readCheckpoint(note);
     if (signed === null || signed.checkpoint.size !== size) {
       return {
@@ -102,6 +117,7 @@ export class TreeCheck {
       this.#proven = size;
       return null;
     }
+    this.#suspect ??= await this.#firstOther();
     if (this.#suspect !== null) {
       return {
         seq: this.#suspect,
@@ -118,6 +134,19 @@ export class TreeCheck {
       reason: `The log was rewritten in the database and in audit.log: ${which} is not what it was when ` +
         `the checkpoint of ${size} entries was signed`,
     };
+  }
+
+  /** The first entry of the tile that is being filled of which the stored tile has another hash. */
+  async #firstOther(): Promise<number | null> {
+    const { size } = this.#edge;
+    const number = Math.floor(size / TILE_HASHES);
+    const stored = await this.#tree.tile(0, number);
+    for (let index = number * TILE_HASHES; stored !== undefined && index < size; index++) {
+      const at = (index - number * TILE_HASHES) * HASH_BYTES;
+      const hash = this.#edge.hash(0, index);
+      if (hash !== undefined && !sameHash(hash, stored.subarray(at, at + HASH_BYTES))) return index + 1;
+    }
+    return null;
   }
 
   async #compareTile({ level, number, hashes }: Tile): Promise<void> {

@@ -73,7 +73,7 @@ export async function verify(verified: Verified): Promise<AuditVerdict> {
   if (ofPruned !== null) return { ok: false, entries: ofPruned.seq - 1, ...ofPruned };
   const run = await runAhead(verified, { tree, last });
   const found = run.fault ?? await walk(verified, { from: run, tree, last });
-  if ("seq" in found) return { ok: false, ...found };
+  if ("seq" in found) return { ok: false, ...tree.earlier(found) };
   const fault = tree.finish();
   if (fault !== null) return { ok: false, entries: found.head.seq, ...fault };
   const { seq: entries, hash: head } = found.head;
@@ -92,7 +92,8 @@ interface Place {
   offset: number;
 }
 
-type Found = Pick<FaultyAudit, "seq" | "entries" | "where" | "reason">;
+/** A fault, and how many entries before it are sound. */
+export type Found = Pick<FaultyAudit, "seq" | "entries" | "where" | "reason">;
 
 /**
  * Goes over both copies as fast as that goes, as long as all is as it should be: threads check the lines, this one

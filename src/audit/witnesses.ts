@@ -186,8 +186,10 @@ export function witnessedVerdict(verdict: AuditVerdict, findings: readonly Witne
   const holds = `witness ${peer.slice(0, 8)} holds a checkpoint of ${size} entries with this node's signature`;
   const { entries } = verdict;
   if (size > entries) {
-    const missing = size === entries + 1 ? `entry ${size} is` : `entries ${entries + 1} to ${size} are`;
-    const reason = `The log ends at entry ${entries}, but ${holds}: ${missing} missing`;
+    const missing = size === entries + 1
+      ? `entry ${size} is missing, or one`
+      : `entries ${entries + 1} to ${size} are missing, or as many`;
+    const reason = `The log ends at entry ${entries}, but ${holds}: ${missing} before`;
     return { ok: false, entries, seq: entries + 1, where: "both", reason, witnesses };
   }
   const agreed = Math.max(
