@@ -32,7 +32,7 @@ export interface WitnessesOptions {
   logger: Pick<Logger, "error" | "debug" | "info">;
   /** Told of contradictions. */
   events: Pick<Events, "emit">;
-  /** Time between two looks whether a peer lacks the newest checkpoint, in milliseconds. @default {10000} */
+  /** Time between two looks whether a peer lacks the newest checkpoint, in milliseconds. @default {3000} */
   everyMs?: number;
   /** How long a witness may take, in milliseconds. @default {5000} */
   answerMs?: number;
@@ -61,7 +61,7 @@ export class Witnesses {
 
   /** Makes one that has asked nobody yet. */
   constructor(options: WitnessesOptions) {
-    this.#options = { everyMs: 10_000, answerMs: 5_000, ...options };
+    this.#options = { everyMs: 3_000, answerMs: 5_000, ...options };
   }
 
   /** Contradictions, each in a sentence for the owner. */

@@ -20,7 +20,7 @@ async function readLines(stream: ReadableStream<Uint8Array>, take: (line: string
 
 const KILLS = LONG ? 1_000 : 20;
 
-Deno.test(`AuditLog has every acknowledged entry after ${KILLS} kills at random points`, () =>
+Deno.test(`T31 R09: AuditLog has every acknowledged entry after ${KILLS} kills at random points`, () =>
   withFixture(async ({ directory, opened }) => {
     const acknowledged = new Map<number, string>();
     for (let kill = 1; kill <= KILLS; kill++) {
@@ -46,7 +46,7 @@ Deno.test(`AuditLog has every acknowledged entry after ${KILLS} kills at random 
     assert.ok(acknowledged.size >= KILLS);
   }));
 
-Deno.test("AuditLog fails closed where fdatasync fails, goes on when it works again, and stays whole", () =>
+Deno.test("T30: AuditLog fails closed where fdatasync fails, goes on when it works again, and stays whole", () =>
   withFixture(async ({ directory, opened }) => {
     const inject = [
       "-f",

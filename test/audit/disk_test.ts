@@ -21,7 +21,7 @@ async function appendedUntilFull(log: AuditLog): Promise<{ acknowledged: number;
 
 for (const slowMs of [1, 0]) {
   const how = slowMs === 0 ? "in a thread" : "at once";
-  Deno.test(`AuditLog.append() fails closed on a full disk and recovers with it, synced ${how}`, () =>
+  Deno.test(`T30: AuditLog.append() fails closed on a full disk and recovers with it, synced ${how}`, () =>
     withTinyDisk(256, (tiny) =>
       withFixture(async ({ directory }) => {
         const mirror = `${tiny}/audit.log`;

@@ -226,7 +226,7 @@ tampered(
   isFault("both", 1, /entry 1 is not the first of its chain/),
 );
 
-Deno.test("AuditLog.verify() finds a change of any single byte of the file", () =>
+Deno.test("T28 R09: AuditLog.verify() finds a change of any single byte of the file", () =>
   withFixture((fixture) =>
     fixture.opened(async (log) => {
       await fill(log, 12);

@@ -110,7 +110,7 @@ Deno.test("A node with an empty folder of models says what to do", () =>
     assert.match(faults[0] ?? "", /not-there/);
   }));
 
-Deno.test("A full data directory refuses what cannot be recorded, in one sentence, and recovers with the disk", () =>
+Deno.test("T30: A full data directory refuses what cannot be recorded, the owner goes on, and it recovers with the disk", () =>
   withTinyDisk(1_024, async (tiny) => {
     await using pair = await Pair.start({ data: `${tiny}/data` });
     const { a, b } = pair;
@@ -129,6 +129,10 @@ Deno.test("A full data directory refuses what cannot be recorded, in one sentenc
     const runs = b.workerLog();
     assert.equal((await failureOf(await a.chat({ model: MODEL, max_tokens: 1 }))).status, 503);
     assert.equal(b.workerLog(), runs, "What cannot be recorded is not done");
+    // The owner's own questions to his own node are no matter of the log.
+    const own = await b.chat({ model: MODEL, max_tokens: 1 });
+    assert.equal(own.status, 200);
+    await own.body?.cancel();
     assert.equal(await fetch(`${b.api}/healthz`).then(async (answer) => (await answer.json()).status), "ok");
     const { faults } = (await b.admin<{ faults: string[] }>("/status")).body;
     assert.match(faults.join("\n"), SENTENCE);
