@@ -4,7 +4,7 @@ import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
 import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
-import { type Head, lineOf, type Placed, placed } from "./chain.ts";
+import { type Head, lineOf, place, type Placed } from "./chain.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { EntriesTable } from "./entries_table.ts";
 import { Follower } from "./follower.ts";
@@ -110,7 +110,6 @@ export class AuditLog implements AsyncDisposable {
   readonly #reserve: Reserve;
   readonly #logger: Logger | undefined;
   readonly #events: Events | undefined;
-  readonly #encoder = new TextEncoder();
   readonly #buffer = new Uint8Array(GROUP_BYTES);
   #waiting: Waiting[] = [];
   #committing: Promise<void> | undefined;
@@ -353,8 +352,8 @@ export class AuditLog implements AsyncDisposable {
     let used = 0;
     for (const { unplaced } of this.#waiting) {
       if (used + LINE_BYTES > GROUP_BYTES) break;
-      const next = placed(unplaced, head);
-      used += this.#encoder.encodeInto(next.line + "\n", this.#buffer.subarray(used)).written;
+      const next = place(unplaced, head, { bytes: this.#buffer, at: used });
+      used = next.end;
       group.push(next);
       head = next.entry;
     }

@@ -1,7 +1,7 @@
 import type { Statements, Store } from "@ark/node/store";
-import { lineOf, type Placed } from "./chain.ts";
+import { lineOf, type Placed, placedAs } from "./chain.ts";
 import type { EntriesTable } from "./entries_table.ts";
-import { completeRoot, HASH_BYTES, leafHash, rootAt, type Tile, TILE_HASHES } from "./merkle_tree.ts";
+import { completeRoot, HASH_BYTES, rootAt, type Tile, TILE_HASHES } from "./merkle_tree.ts";
 import { TreeEdge } from "./tree_edge.ts";
 
 const PUT = "INSERT OR REPLACE INTO audit_tiles (level, number, hashes, root) VALUES (?, ?, ?, ?)";
@@ -80,7 +80,7 @@ export class AuditTree {
         this.#fault = `The tree of the audit log cannot be made: its database lacks entry ${next} or one soon after`;
         return;
       }
-      const placed = entries.map((entry) => ({ entry, line: lineOf(entry) }));
+      const placed = entries.map((entry) => placedAs(entry, lineOf(entry)));
       this.commit(await this.#store.batch((statements) => this.grown(placed, statements)));
     }
   }
@@ -89,9 +89,8 @@ export class AuditTree {
   grown(placed: readonly Placed[], statements: Statements): TreeEdge {
     const edge = this.#edge.copy();
     if (this.#fault !== null) return edge;
-    const encoder = new TextEncoder();
     const put = ({ level, number, hashes }: Tile) => statements.run(PUT, level, number, hashes, completeRoot(hashes));
-    for (const { line } of placed) edge.append(leafHash(encoder.encode(line)), put);
+    for (const { leaf } of placed) edge.append(leaf, put);
     return edge;
   }
 

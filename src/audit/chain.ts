@@ -1,8 +1,13 @@
 import { createHash } from "node:crypto";
 import type { AuditEntry, UnplacedEntry } from "./audit_record.ts";
+import { HASH_BYTES, leafHash } from "./merkle_tree.ts";
+import { sha256Into } from "./sha256.ts";
 
 /** Stands before the hashed bytes, so that the hash can be mistaken for no other. */
 export const AUDIT_DOMAIN = "ark-audit/1\n";
+
+const DOMAIN = new TextEncoder().encode(AUDIT_DOMAIN);
+const encoder = new TextEncoder();
 
 /** A place in the chain: the last entry before the next. */
 export interface Head {
@@ -15,20 +20,33 @@ export interface Head {
 /** Before the first entry. */
 export const GENESIS: Head = { seq: 0, hash: "0".repeat(64) };
 
-/** An entry in its place, with its line. */
+/** An entry in its place, with the hash of its line as a leaf of the tree. */
 export interface Placed {
   /** The entry. */
   entry: AuditEntry;
-  /** Its line in `audit.log`, without its line feed. */
-  line: string;
+  /** `SHA-256(0x00 || line)`, 32 bytes. */
+  leaf: Uint8Array;
 }
 
-/** Puts an entry behind `head`, and writes its line. */
-export function placed(unplaced: UnplacedEntry, head: Head): Placed {
+/** Puts an entry behind `head` and writes its line with a line feed to `bytes` at `at`, where there must be room. */
+export function place(
+  unplaced: UnplacedEntry,
+  head: Head,
+  { bytes, at }: { bytes: Uint8Array; at: number },
+): Placed & { end: number } {
   const unhashed = { seq: head.seq + 1, ...unplaced, prev: head.hash };
-  const body = bodyOf(unhashed);
-  const entry = { ...unhashed, hash: hashOfBody(body) };
-  return { entry, line: lineWith(body, entry.hash) };
+  // Hashed as the bytes that are written, so that the text becomes bytes once.
+  const body = at + encoder.encodeInto(bodyOf(unhashed), bytes.subarray(at)).written;
+  const digest = new Uint8Array(HASH_BYTES);
+  sha256Into(digest, 0, { prefix: DOMAIN, bytes, start: at, end: body });
+  const hash = digest.toHex();
+  const end = body - 1 + encoder.encodeInto(`,"hash":"${hash}"}\n`, bytes.subarray(body - 1)).written;
+  return { entry: { ...unhashed, hash }, leaf: leafHash(bytes.subarray(at, end - 1)), end };
+}
+
+/** An entry that was read, with its line, as it is placed. */
+export function placedAs(entry: AuditEntry, line: string): Placed {
+  return { entry, leaf: leafHash(encoder.encode(line)) };
 }
 
 /** Whether the hash is the entry's own. */

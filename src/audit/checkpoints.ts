@@ -29,7 +29,11 @@ const KEPT = 10_000;
 const EVERY_ENTRIES = 256;
 const EVERY_MS = 60_000;
 
-/** What {@linkcode Checkpoints} needs. */
+/**
+ * What {@linkcode Checkpoints} needs.
+ *
+ * @internal
+ */
 export interface CheckpointsOptions {
   /** Keeps them. */
   store: Store;

@@ -68,7 +68,7 @@ export type { AuditDirection, AuditEntry, AuditKind, AuditRecord } from "./audit
 export { AUDIT_DOMAIN } from "./chain.ts";
 export type { Checkpoint, Cosignature, NoteSignature, SignedCheckpoint } from "./checkpoint.ts";
 export { cosignaturesOf, isSignedByLog, noteName, parseCheckpoint, parseSignatures } from "./checkpoint.ts";
-export type { Checkpoints, CheckpointsOptions, KeptCheckpoint } from "./checkpoints.ts";
+export type { Checkpoints, KeptCheckpoint } from "./checkpoints.ts";
 export { leafHash, verifyConsistency, verifyInclusion } from "./merkle_tree.ts";
 export type { PruneRange } from "./prune.ts";
 export type { AuditVerdict, FaultyAudit, SoundAudit } from "./verify.ts";

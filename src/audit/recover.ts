@@ -1,6 +1,6 @@
 import type { Logger } from "@ark/node/telemetry";
 import type { AuditEntry } from "./audit_record.ts";
-import { entryOf, type Head, isSound, isSoundAs, lineOf, type Placed } from "./chain.ts";
+import { entryOf, type Head, isSound, isSoundAs, lineOf, type Placed, placedAs } from "./chain.ts";
 import type { EntriesTable } from "./entries_table.ts";
 import type { Journal } from "./journal.ts";
 import { journalLines } from "./journal_lines.ts";
@@ -56,7 +56,7 @@ export async function recover({ journal, table }: Copies, logger: Logger | undef
     if (entry.seq <= stored.seq) return refused(journal.path, head);
     head = entry;
     end = line.end;
-    replayed.push({ entry, line: line.text });
+    replayed.push(placedAs(entry, line.text));
     if (replayed.length < BATCH) continue;
     await table.insert(replayed);
     replayed = [];

@@ -16,7 +16,7 @@ export interface WitnessRequest {
 const OLD_REGEXP = /^old (0|[1-9]\d{0,15})$/;
 
 /** Longest request that is read, in characters. */
-export const WITNESS_REQUEST_LIMIT = NOTE_LIMIT + 45 * PROOF_LIMIT + 64;
+export const WITNESS_REQUEST_LIMIT: number = NOTE_LIMIT + 45 * PROOF_LIMIT + 64;
 
 /** Writes a request. */
 export function witnessRequest({ old, proof, note }: Omit<WitnessRequest, "signed">): string {

@@ -20,6 +20,7 @@
  * @module
  */
 export { type AdminOptions } from "./admin/admin_routes.ts";
+export type { AuditRoutesOptions } from "./admin/audit_routes.ts";
 export * from "./admin/admin_token.ts";
 export type { DoctorRouteOptions, Finding, FindingLevel } from "./admin/doctor_route.ts";
 export type { Circumstances, Explanation, ReasonHere, ReasonThere, Verdict } from "./admin/explain.ts";

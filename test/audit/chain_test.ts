@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { AUDIT_DOMAIN } from "@ark/node/audit";
-import { entryOf, GENESIS, isSound, isSoundAs, lineOf, placed } from "../../src/audit/chain.ts";
+import { entryOf, GENESIS, isSound, isSoundAs, lineOf } from "../../src/audit/chain.ts";
+import { placed } from "./log_fixture.ts";
 import { unplaced } from "../../src/audit/audit_record.ts";
 
 const FIRST = {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { AuditLog, type AuditLogOptions, type AuditRecord } from "@ark/node/audit";
+import { type AuditEntry, AuditLog, type AuditLogOptions, type AuditRecord, leafHash } from "@ark/node/audit";
 import { openStore, type Store } from "@ark/node/store";
+import type { UnplacedEntry } from "../../src/audit/audit_record.ts";
+import { type Head, place } from "../../src/audit/chain.ts";
 
 /** An audit log on a disk, with what a test needs to tamper with it. */
 export interface LogFixture {
@@ -37,6 +39,16 @@ export async function withFixture(test: (fixture: LogFixture) => Promise<void>, 
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+}
+
+/** Puts an entry behind `head`, and gives it with its line. */
+export function placed(unplaced: UnplacedEntry, head: Head): { entry: AuditEntry; line: string } {
+  const bytes = new Uint8Array(16 << 10);
+  const { entry, leaf, end } = place(unplaced, head, { bytes, at: 7 });
+  const line = new TextDecoder().decode(bytes.subarray(7, end - 1));
+  assert.equal(bytes[end - 1], 10);
+  assert.deepEqual(leaf, leafHash(new TextEncoder().encode(line)));
+  return { entry, line };
 }
 
 /** Verifies the log and returns how many entries it has; fails where one is bad. */

@@ -3,8 +3,8 @@ import type { AuditLog } from "@ark/node/audit";
 import { ArkError } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import { Logger } from "@ark/node/telemetry";
-import { entryOf, placed } from "../../src/audit/chain.ts";
-import { fill, fullRecord, type LogFixture, soundEntries, withFixture } from "./log_fixture.ts";
+import { entryOf } from "../../src/audit/chain.ts";
+import { fill, fullRecord, type LogFixture, placed, soundEntries, withFixture } from "./log_fixture.ts";
 
 /** Makes a log of `count` entries, changes it while it is closed, and opens it again. */
 async function reopened(

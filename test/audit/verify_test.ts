@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { AuditLog, FaultyAudit } from "@ark/node/audit";
 import type { Store } from "@ark/node/store";
-import { entryOf, FIELDS, placed } from "../../src/audit/chain.ts";
-import { fill, type LogFixture, soundEntries, withFixture } from "./log_fixture.ts";
+import { entryOf, FIELDS } from "../../src/audit/chain.ts";
+import { fill, type LogFixture, placed, soundEntries, withFixture } from "./log_fixture.ts";
 
 /** Runs a test on a log of 12 entries that is open while it is tampered with. */
 function tampered(

@@ -5,6 +5,7 @@
  * Each measures a baseline in the same run, in turn with what it is compared to, so that a busy machine slows both. They
  * run one after the other: the engine's threads spin. Compare differences and ratios; absolute times are the machine's.
  */
+import { auditBench } from "./audit_bench.ts";
 import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
 import { ownerBench } from "./owner_bench.ts";
@@ -17,6 +18,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   listener: listenerBench,
   mesh: meshBench,
   throughput: throughputBench,
+  audit: auditBench,
   revocation: revocationBench,
   owner: ownerBench,
   signature: signatureBench,
