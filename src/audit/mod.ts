@@ -24,10 +24,39 @@
  * - Where an entry cannot be made durable, `append()` rejects with `audit_unavailable`, and nothing is left of it. It
  *   recovers by itself when the disk does.
  * - No text of a prompt or an answer: {@linkcode AuditRecord} has no field for it.
- * - {@linkcode AuditLog.verify} finds a changed, removed, moved or inserted entry in either copy.
+ * - {@linkcode AuditLog.verify} finds a changed, removed, moved or inserted entry in either copy, and names the first.
  *
- * **Not promised.** Who can write both copies can cut their end off, or compute the whole chain anew, and no look at the
- * log alone will tell. That takes witnesses who keep signed checkpoints (a later issue). There is no rotation yet.
+ * **Tree.** The lines are also the leaves of an RFC 6962 Merkle tree, leaf `seq - 1` for entry `seq`. Its full tiles of 256
+ * hashes are rows of the database, numbered as in C2SP `tlog-tiles`: they change in one transaction with the entries and the
+ * checkpoints, and a million entries do not come with four thousand files. After 256 entries or a minute, and at the
+ * end, the node signs a checkpoint: a C2SP `tlog-checkpoint` with the origin `ark-node/<node id>` and the node's own key.
+ *
+ * **Witnesses.** Each checkpoint goes to every approved peer that is online ({@linkcode Witnesses}), as C2SP
+ * `tlog-witness` has it; a peer cosigns only what goes on from what it saw before ({@linkcode WitnessBook}). So
+ *
+ * | what was done | is found by |
+ * |---|---|
+ * | one copy was changed | the other copy, and the chain |
+ * | both were rewritten or cut, chain and all | the stored tiles (which entry) and the signed checkpoints (since when) |
+ * | also tiles and checkpoints, signed anew with the node's key | any one witness, when it is asked or shown the next one |
+ * | two histories are shown to two peers | the first peer that is shown both, or the owner's `verify`, which asks all |
+ *
+ * Where a log contradicts its own newest checkpoint, no other is signed: this node never signs two histories.
+ *
+ * **Pruning.** {@linkcode AuditLog.prune} removes old entries from both copies, database first; their hashes, the tiles,
+ * stay, so that every checkpoint still holds and whoever kept an old line can prove that it was there.
+ *
+ * **Full disk.** A reserve beside the log is given up first: then what runs can be recorded to its end, while what begins is
+ * refused until the reserve could be taken again.
+ *
+ * **Fields** are only ever added, and left out of a line where they are null, so that lines of older versions keep their
+ * hashes.
+ *
+ * **Not promised.** Without a witness, whoever has the key and the disk can write another history. Witnesses compare what
+ * they are shown, not each other.
+ *
+ * **Why the verification has a SHA-256 of its own.** The way into the runtime and back costs as much as hashing a whole
+ * line, and there are three hashes for each entry. The dear part runs in threads.
  *
  * **Why the file first.** Medians of one durable write of an entry's size on a 4-core virtual machine with ext4
  * (`test/bench/audit_bench.ts`), one after the other, and every 3 ms, when disk and processor have dozed off:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { AuditLog, type AuditVerdict, type FaultyAudit, witnessedVerdict } from "@ark/node/audit";
 import { generateIdentity } from "@ark/node/identity";
 import { openStore, type Store } from "@ark/node/store";
-import { type entryOf } from "../../src/audit/chain.ts";
+import type { entryOf } from "../../src/audit/chain.ts";
 import { fill, fullRecord, type LogFixture, placed, soundEntries, withFixture } from "./log_fixture.ts";
 import { forge, upTo, witnessed, witnessesOf, WitnessNode } from "./witness_fixture.ts";
 

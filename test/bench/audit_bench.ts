@@ -1,4 +1,3 @@
-// deno-lint-ignore-file no-console
 /**
  * What a durable audit entry costs: `deno run -A test/bench/audit_bench.ts [DIRECTORY]`, or `deno task bench audit`.
  *
