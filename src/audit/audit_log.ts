@@ -1,8 +1,7 @@
 import { setImmediate } from "node:timers";
-import type { Identity } from "@ark/node/identity";
 import { ArkError, reasonOf } from "@ark/node/protocol";
-import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
+import type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
 import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
 import { type Head, lineOf, place, type Placed } from "./chain.ts";
 import { Checkpoints } from "./checkpoints.ts";
@@ -14,56 +13,6 @@ import { dropPruned, pruneEnd, type PruneRange } from "./prune.ts";
 import { GROUP_BYTES, recover } from "./recover.ts";
 import { Reserve } from "./reserve.ts";
 import { type AuditVerdict, verify } from "./verify.ts";
-
-/** Options of {@linkcode AuditLog.open}. */
-export interface AuditLogOptions {
-  /** Holds the table of entries. It must stay open longer than the log. */
-  store: Store;
-  /** Path of `audit.log`; its directory must exist. */
-  mirror: string;
-  /** Is told what was healed at the start and when the log cannot be written. */
-  logger?: Logger;
-  /** Gets an `audit` event when the log cannot be written, and when it can again. */
-  events?: Events;
-  /** Signs checkpoints; without it none are made. */
-  identity?: Identity;
-  /**
-   * Room on the disk, in bytes, that is kept to record the end of what runs when the disk is full.
-   *
-   * @default {0}
-   */
-  reserveBytes?: number;
-  /**
-   * A commit that took longer, in milliseconds, makes the next one leave the event loop free; 0 makes each so.
-   *
-   * @default {1}
-   */
-  slowMs?: number;
-}
-
-/** Options of {@linkcode AuditLog.export}. */
-export interface AuditExportOptions {
-  /**
-   * Begin behind this entry.
-   *
-   * @default {0}
-   */
-  after?: number;
-}
-
-/** What {@linkcode AuditLog.proof} gives: enough to check it with any tool that knows RFC 6962 and C2SP checkpoints. */
-export interface AuditProof {
-  /** Number of the entry. It is the leaf `seq - 1` of the tree. */
-  seq: number;
-  /** Its line as in `audit.log`, or null where it was pruned. */
-  entry: string | null;
-  /** Hash of the leaf, `SHA-256(0x00 || line)`, base64. */
-  leaf: string;
-  /** The RFC 6962 inclusion proof, base64. */
-  proof: string[];
-  /** The signed note whose size and root it is about. */
-  checkpoint: string;
-}
 
 /** A record that waits for its place. */
 interface Waiting {
@@ -118,6 +67,8 @@ export class AuditLog implements AsyncDisposable {
   #refusal: string | null = null;
   #commitFault: string | null = null;
   #closed = false;
+  /** Looking at all entries and removing some take turns. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(journal: Journal, { store, logger, events, identity, reserveBytes = 0 }: AuditLogOptions) {
     this.#journal = journal;
@@ -210,7 +161,7 @@ export class AuditLog implements AsyncDisposable {
    * @throws {ArkError} `audit_unavailable` where the database or the file cannot be read at all.
    */
   async verify(): Promise<AuditVerdict> {
-    return await this.#read(async () => {
+    return await this.#inTurn(async () => {
       const checkpoints = await this.checkpoints.list();
       const lastSeq = () => this.#sureHead()?.seq ?? Infinity;
       return await verify({ path: this.#journal.path, table: this.#table, checkpoints, lastSeq });
@@ -231,7 +182,7 @@ export class AuditLog implements AsyncDisposable {
     const count = end.seq - this.#table.base.seq;
     if (count === 0) return 0;
     await this.append({ kind: "prune", direction: null, peer: null, count });
-    await this.#read(() =>
+    await this.#inTurn(() =>
       this.#alone(async () => {
         await this.#table.prune(end);
         await dropPruned(this.#journal, end);
@@ -394,6 +345,12 @@ export class AuditLog implements AsyncDisposable {
 
   #rejectAll(error: unknown): void {
     for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(() => this.#read(work));
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   async #read<T>(work: () => Promise<T>): Promise<T> {

@@ -29,6 +29,9 @@ const KEPT = 10_000;
 const EVERY_ENTRIES = 256;
 const EVERY_MS = 60_000;
 
+/** Cosignatures that are kept of a checkpoint, so that its note stays short enough to be read. */
+const COSIGNATURES = 64;
+
 /**
  * What {@linkcode Checkpoints} needs.
  *
@@ -171,7 +174,7 @@ export class Checkpoints {
     const found = cosignaturesOf(signed, parseSignatures(lines)).filter((one) => one.witness === witness);
     // One of each witness, the newest.
     const others = parseSignatures(row.cosignatures).filter(({ signer }) => signer !== witness);
-    const cosignatures = [...others, ...found].map(({ line }) => `${line}\n`).join("");
+    const cosignatures = [...others, ...found].slice(-COSIGNATURES).map(({ line }) => `${line}\n`).join("");
     if (found.length === 0) return 0;
     await this.#store.updateTable("audit_checkpoints").set({ cosignatures }).where("size", "=", size).execute();
     if (this.#newest?.size === size) this.#newest = { size, note: row.note + cosignatures };

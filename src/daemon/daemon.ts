@@ -1,7 +1,7 @@
 import { reasonOf } from "@ark/node/protocol";
 import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { AuditLog, WitnessBook, Witnesses } from "@ark/node/audit";
+import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
 import { type Discovery, FixedDiscovery, MdnsDiscovery, merge, WireGuardDiscovery } from "@ark/node/discovery";
 import {
@@ -52,6 +52,7 @@ import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { StartError } from "./start_error.ts";
+import { openWitnessing } from "./witnessing.ts";
 import { workerProgram } from "./worker_command.ts";
 
 /** Options of {@linkcode startDaemon} beside the configuration. */
@@ -210,26 +211,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const usage = opened.use(await attempt("read what peers have used up", () => Usage.open({ store, logger })));
   const gate = new Gate(book, usage);
   const rotations = await rotationsOf({ store, book, identity, chain, usage, audit, events, logger, config });
-  const witness = await attempt("read what this node witnessed", () =>
-    WitnessBook.open({
-      store,
-      identity,
-      audit,
-      approvedAt: (id) => book.get(id)?.approved_at,
-      logger,
-      events,
-    }));
-  const witnesses = new Witnesses({
-    self: identity.id,
-    audit,
-    peers: () =>
-      table.list().filter(({ state }) => state === "ready" || state === "draining")
-        .map(({ peer }) => ({ id: peer.node_id, addresses: table.addresses(peer.node_id) })),
-    client,
-    logger,
-    events,
-  });
-
+  const { witness, witnesses } = await attempt(
+    "read what this node witnessed",
+    () => openWitnessing({ store, identity, audit, book, table, client, logger, events }),
+  );
   let accepting = true;
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
