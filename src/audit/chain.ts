@@ -1,12 +1,6 @@
-import { createHash } from "node:crypto";
 import type { AuditEntry, UnplacedEntry } from "./audit_record.ts";
-import { HASH_BYTES, leafHash } from "./merkle_tree.ts";
-import { sha256Into } from "./sha256.ts";
+import { bodyHash, lineHash } from "./line_hash.ts";
 
-/** Stands before the hashed bytes, so that the hash can be mistaken for no other. */
-export const AUDIT_DOMAIN = "ark-audit/1\n";
-
-const DOMAIN = new TextEncoder().encode(AUDIT_DOMAIN);
 const encoder = new TextEncoder();
 
 /** A place in the chain: the last entry before the next. */
@@ -37,16 +31,14 @@ export function place(
   const unhashed = { seq: head.seq + 1, ...unplaced, prev: head.hash };
   // Hashed as the bytes that are written, so that the text becomes bytes once.
   const body = at + encoder.encodeInto(bodyOf(unhashed), bytes.subarray(at)).written;
-  const digest = new Uint8Array(HASH_BYTES);
-  sha256Into(digest, 0, { prefix: DOMAIN, bytes, start: at, end: body });
-  const hash = digest.toHex();
+  const hash = bodyHash(bytes.subarray(at, body));
   const end = body - 1 + encoder.encodeInto(`,"hash":"${hash}"}\n`, bytes.subarray(body - 1)).written;
-  return { entry: { ...unhashed, hash }, leaf: leafHash(bytes.subarray(at, end - 1)), end };
+  return { entry: { ...unhashed, hash }, leaf: lineHash(bytes.subarray(at, end - 1)), end };
 }
 
 /** An entry that was read, with its line, as it is placed. */
 export function placedAs(entry: AuditEntry, line: string): Placed {
-  return { entry, leaf: leafHash(encoder.encode(line)) };
+  return { entry, leaf: lineHash(encoder.encode(line)) };
 }
 
 /** Whether the hash is the entry's own. */
@@ -137,5 +129,5 @@ function lineWith(body: string, hash: string): string {
 }
 
 function hashOfBody(body: string): string {
-  return createHash("sha256").update(AUDIT_DOMAIN).update(body).digest("hex");
+  return bodyHash(encoder.encode(body));
 }

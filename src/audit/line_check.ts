@@ -1,4 +1,4 @@
-import { sha256Into } from "./sha256.ts";
+import { bodyHash, lineHash } from "./line_hash.ts";
 
 /** Lines of `audit.log` that are sound and follow each other. */
 export interface CheckedLines {
@@ -18,9 +18,6 @@ const LINE_FEED = 10;
 const CLOSING_BRACE = 125;
 const QUOTE = 34;
 const BACKSLASH = 92;
-const LEAF = Uint8Array.of(0);
-const DOMAIN = new TextEncoder().encode("ark-audit/1\n");
-const DIGITS = new TextEncoder().encode("0123456789abcdef");
 
 /** The end of a line: `,"prev":"` 64 digits `","hash":"` 64 digits `"}`. */
 const PREV_KEY = new TextEncoder().encode(',"prev":"');
@@ -45,21 +42,20 @@ export function checkLines(bytes: Uint8Array): CheckedLines | null {
   const lines = countLines(bytes);
   const leaves = new Uint8Array(32 * lines);
   const quotes = new Uint8Array(lines);
-  const digest = new Uint8Array(32);
   let count = 0;
   let prev = "";
   let last = -1;
   let start = 0;
   for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
     if (end - start < SHORTEST || !isFramed(bytes, end)) return null;
-    sha256Into(leaves, 32 * count, { prefix: LEAF, bytes, start, end });
+    leaves.set(lineHash(bytes.subarray(start, end)), 32 * count);
     // What is hashed is the line without its hash: the comma before that becomes the brace that closes it.
     const comma = end - BODY_AT;
     const kept = bytes[comma] as number;
     bytes[comma] = CLOSING_BRACE;
-    sha256Into(digest, 0, { prefix: DOMAIN, bytes, start, end: comma + 1 });
+    const hash = bodyHash(bytes.subarray(start, comma + 1));
     bytes[comma] = kept;
-    if (!isHex(digest, { bytes, at: end - HASH_AT })) return null;
+    if (!isText(hash, { bytes, at: end - HASH_AT })) return null;
     if (last >= 0 && !isSame(bytes, { a: end - PREV_AT, b: last - HASH_AT })) return null;
     if (last < 0) prev = decoder.decode(bytes.subarray(end - PREV_AT, end - PREV_AT + 64));
     quotes[count] = countQuotes(bytes, { start, end });
@@ -100,10 +96,9 @@ function isAt(bytes: Uint8Array, at: number, text: Uint8Array): boolean {
   return true;
 }
 
-function isHex(digest: Uint8Array, { bytes, at }: { bytes: Uint8Array; at: number }): boolean {
-  for (let index = 0; index < 32; index++) {
-    const byte = digest[index] as number;
-    if (bytes[at + 2 * index] !== DIGITS[byte >> 4] || bytes[at + 2 * index + 1] !== DIGITS[byte & 15]) return false;
+function isText(text: string, { bytes, at }: { bytes: Uint8Array; at: number }): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (bytes[at + index] !== text.charCodeAt(index)) return false;
   }
   return true;
 }

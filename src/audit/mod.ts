@@ -55,8 +55,8 @@
  * **Not promised.** Without a witness, whoever has the key and the disk can write another history. Witnesses compare what
  * they are shown, not each other.
  *
- * **Why the verification has a SHA-256 of its own.** The way into the runtime and back costs as much as hashing a whole
- * line, and there are three hashes for each entry. The dear part runs in threads.
+ * **Why the tree has a SHA-256 of its own.** The way into the runtime and back costs as much as hashing a whole line, and
+ * a node of the tree is 65 bytes. Lines are hashed by the runtime, and in a verification in threads.
  *
  * **Why the file first.** Medians of one durable write of an entry's size on a 4-core virtual machine with ext4
  * (`test/bench/audit_bench.ts`), one after the other, and every 3 ms, when disk and processor have dozed off:
@@ -94,7 +94,7 @@ export { AuditLog } from "./audit_log.ts";
 export type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
 export { AUDIT_KINDS } from "./audit_record.ts";
 export type { AuditDirection, AuditEntry, AuditKind, AuditRecord } from "./audit_record.ts";
-export { AUDIT_DOMAIN } from "./chain.ts";
+export { AUDIT_DOMAIN } from "./line_hash.ts";
 export type { Checkpoint, Cosignature, NoteSignature, SignedCheckpoint } from "./checkpoint.ts";
 export { cosignaturesOf, isSignedByLog, noteName, parseCheckpoint, parseSignatures } from "./checkpoint.ts";
 export type { Checkpoints, KeptCheckpoint } from "./checkpoints.ts";

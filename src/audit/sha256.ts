@@ -1,7 +1,6 @@
 /**
  * SHA-256 without the way into the runtime and back, which costs several times the hashing of 65 bytes: a tree has one
- * such hash for every entry, and a check of a million entries has three million of them. `node:crypto` is the reference
- * that the tests hold it against.
+ * such hash for every entry. `node:crypto` is the reference that the tests hold it against.
  */
 
 const FIRST_PRIMES = firstPrimes(64);

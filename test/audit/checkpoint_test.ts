@@ -143,6 +143,6 @@ Deno.test("The readers of checkpoints, signatures and witness requests throw not
         }
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: 300 },
   );
 });
