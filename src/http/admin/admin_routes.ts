@@ -25,7 +25,7 @@ export interface AdminOptions
     Omit<PeerRoutesOptions, "audit">,
     AuditRoutesOptions,
     RotationRoutesOptions,
-    InviteRoutesOptions,
+    Omit<InviteRoutesOptions, "audit">,
     KeyRoutesOptions,
     DoctorRouteOptions,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
