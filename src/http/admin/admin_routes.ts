@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { AuditLog } from "@ark/node/audit";
 import { formatNodeId, formatPublicKey, type Identity } from "@ark/node/identity";
 import type { LocalBackend } from "@ark/node/inference";
 import type { ModelCatalogue } from "@ark/node/models";
@@ -22,13 +23,15 @@ import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 /** What the admin API needs. */
 export interface AdminOptions
   extends
-    Omit<PeerRoutesOptions, "audit">,
+    PeerRoutesOptions,
     AuditRoutesOptions,
     RotationRoutesOptions,
-    Omit<InviteRoutesOptions, "audit">,
+    InviteRoutesOptions,
     KeyRoutesOptions,
     DoctorRouteOptions,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
+  /** The audit log. */
+  audit: AuditLog;
   /** The admin token. */
   token: string;
   /** This node. */
