@@ -55,7 +55,7 @@ const MOST_PER_SOURCE = 3;
 const MOST_OUTGOING = 8;
 const MOST_KEPT = 64;
 const WINDOW_MS = 300_000;
-const TICK_MS = 250;
+const TICK_MS = 500;
 /** How long to wait for the pairing that the other node began at the same instant. */
 const CROSSING_MS = 1_000;
 /** How long to wait for the other node's name. */

@@ -164,3 +164,20 @@ Deno.test("An invitation that was taken back, or is of another node, or of this 
   }
   assert.deepEqual([...a.daemon.book.list(), ...b.daemon.book.list()], []);
 });
+
+Deno.test("A node that was let in by an invitation is paused when the words differ", async () => {
+  await using b = await TestNode.start({ name: "B", models: [FIXTURES] });
+  await using a = await TestNode.start({ name: "A" });
+  const { link } = await invite(b);
+  assert.equal((await a.admin("/invites/accept", { link })).status, 200);
+  await a.reaches(MODEL);
+  await begin(a, { node_id: b.daemon.id });
+  const theirs = await pairingAt(b);
+  const ended = await act(b, theirs.session, { what: "different" });
+  assert.match(String(ended.sentence), /It was approved before and is paused now/);
+  assert.deepEqual(b.daemon.book.list().map(({ paused }) => paused), [true]);
+  const answer = await a.chat({ model: MODEL, max_tokens: 1 });
+  assert.notEqual(answer.status, 200);
+  await answer.body?.cancel();
+  assert.equal(b.workerLog(), "");
+});

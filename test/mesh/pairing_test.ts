@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateIdentity } from "@ark/node/identity";
 import { until } from "../inference/local_fixture.ts";
 import { act, begin, pairingAt, pairingsAt } from "./meeting.ts";
 import { auditOf, FIXTURES, MODEL, TestNode } from "./test_node.ts";
@@ -164,4 +165,16 @@ Deno.test("Begin says in one sentence why it cannot: nobody there, this node its
     assert.equal(answer.status, status, JSON.stringify(answer.body));
     assert.match(JSON.stringify(answer.body), sentence);
   }
+});
+
+Deno.test("T42: A node whose name looks like that of an approved peer is shown with a warning", async () => {
+  await using b = await TestNode.start({ name: "B" });
+  await using a = await TestNode.start({ name: "D\u0430ve's \u0410rk" });
+  await b.approve({ publicKey: `ed25519:${generateIdentity().publicKey.toBase64()}`, name: "Dave's Ark" });
+  const mine = await begin(a, { address: b.mesh });
+  const theirs = await pairingAt(b);
+  await act(b, theirs.session, { what: "match" });
+  await act(a, mine.session, { what: "match" });
+  const named = await pairingAt(b, ({ name }) => name !== null);
+  assert.deepEqual([named.name, named.looks_like], ["D\u0430ve's \u0410rk", "Dave's Ark"]);
 });

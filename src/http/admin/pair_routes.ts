@@ -34,7 +34,7 @@ const ALIVE_MS = 15_000;
  * |---|---|
  * | `GET /pair`, `GET /pair/events` | pairings, once, or again after each change as server-sent events |
  * | `POST /pair` `{address}` or `{node_id}` | begins one, and answers when the words are known |
- * | `POST /pair/SESSION/match`, `…/different`, `…/cancel` | what the owner says about the words |
+ * | `POST /pair/SESSION/match`, `…/different`, `…/cancel` | what the owner says about the words; `different` pauses a peer that was approved before |
  * | `POST /pair/SESSION/approve` `{preset, models, expires_at, name}` or `{permissions, …}` or `{keep: true}` | what the other node may do here |
  * | `GET /pending` | nodes that proved their key and wait for the owner, and those that are ignored |
  * | `POST /ignore`, `/dismiss`, `/unignore` `{node_id}` | no card of it any more, for ever or a day; and the undo |
@@ -54,7 +54,7 @@ export function pairRoutes(options: PairRoutesOptions): Hono {
     const { session, act } = req.param();
     if (!ACTS.has(act)) throw new ArkError("bad_request", "With a pairing one can match, different, cancel or approve");
     const view = await pairings.decide(session, act as "match" | "different" | "cancel");
-    if (view.phase === "different") neighbourhood.forget(view.id);
+    if (act === "different") await distrust(view.id, options);
     return json(pairingJson(view, book.list()));
   });
   app.get("/pending", ({ json }) => {
@@ -87,6 +87,15 @@ export function pairRoutes(options: PairRoutesOptions): Hono {
     return json({ unignored: formatNodeId(id) });
   });
   return app;
+}
+
+/** The node with this key is not the one that the owner believed: it is no card any more, and may ask nothing. */
+async function distrust(id: NodeId, { book, neighbourhood, audit, table }: PairRoutesOptions): Promise<void> {
+  if (book.get(id) === undefined) return neighbourhood.forget(id);
+  // It may have been let in by an invitation before any words were compared.
+  await book.setPaused(id, "paused");
+  await audit.append({ kind: "config", direction: null, peer: id }).catch(() => {});
+  table.refresh();
 }
 
 async function approve({ req, json }: Context, options: PairRoutesOptions): Promise<Response> {

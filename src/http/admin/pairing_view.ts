@@ -75,8 +75,12 @@ export interface InvitationJson {
   verified: boolean | null;
 }
 
+const PAUSED =
+  " It was approved before and is paused now: 'ark-node peers revoke' ends that, 'peers resume' takes it back.";
+
 /** A pairing for the owner. */
 export function pairingJson(view: PairingView, peers: readonly ApprovedPeer[]): PairingJson {
+  const approved = peers.some(({ node_id }) => node_id === view.id);
   const others = peers.filter(({ node_id }) => node_id !== view.id).map(({ name }) => name);
   return {
     session: view.session,
@@ -93,8 +97,8 @@ export function pairingJson(view: PairingView, peers: readonly ApprovedPeer[]): 
     numbers: view.words === null ? null : [...view.words.numbers],
     name: view.name,
     looks_like: view.name === null ? null : lookAlike(view.name, others),
-    approved: peers.some(({ node_id }) => node_id === view.id),
-    sentence: describePairing(view),
+    approved,
+    sentence: describePairing(view) + (approved && view.mine === "different" ? PAUSED : ""),
   };
 }
 
