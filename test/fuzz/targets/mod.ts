@@ -3,6 +3,7 @@ import type { FuzzTarget } from "../target.ts";
 import { approval } from "./approval.ts";
 import { auditLine } from "./audit_line.ts";
 import { auditVerifier } from "./audit_verifier.ts";
+import { checkpoint, witnessing } from "./checkpoint.ts";
 import { ggufHeader } from "./gguf_header.ts";
 import { httpResponse } from "./http_response.ts";
 import { nodeId, publicKey } from "./identities.ts";
@@ -15,8 +16,10 @@ import { invitationProof, invite, pairingMessage } from "./pairing.ts";
 import { receipt } from "./receipt.ts";
 import { requestJson } from "./request_json.ts";
 import { responseHead } from "./response_head.ts";
+import { rotation } from "./rotation.ts";
 import { signature } from "./signature.ts";
 import { structuredFields } from "./structured_fields.ts";
+import { wireGuardDump } from "./wireguard.ts";
 
 /** A target of any kind of input. */
 // deno-lint-ignore no-explicit-any
@@ -41,7 +44,11 @@ export const TARGETS: readonly AnyTarget[] = [
   requestJson,
   auditLine,
   auditVerifier,
+  checkpoint,
+  witnessing,
   pairingMessage,
   invite,
   invitationProof,
+  rotation,
+  wireGuardDump,
 ];
