@@ -136,7 +136,7 @@ async function measureAuditLog(directory: string): Promise<void> {
 }
 
 async function within(parent: string, work: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir({ dir: parent });
+  const directory = await Deno.makeTempDir({ dir: parent, suffix: ".part" });
   try {
     await work(directory);
   } finally {
