@@ -210,7 +210,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const usage = opened.use(await attempt("read what peers have used up", () => Usage.open({ store, logger })));
   const gate = new Gate(book, usage);
-  const rotations = await rotationsOf({ store, book, identity, chain, usage, audit, events, logger, config });
+  const rotations = await rotationsOf({ store, book, identity, chain, usage, memory, audit, events, logger, config });
   const { witness, witnesses } = await attempt(
     "read what this node witnessed",
     () => openWitnessing({ store, identity, audit, book, table, client, logger, events }),

@@ -30,9 +30,11 @@ export class AddressMemory {
     });
   }
 
-  /** Forgets a node. */
-  async forget(id: NodeId): Promise<void> {
-    await this.#store.deleteFrom("peer_addresses").where("node_id", "=", id).execute();
+  /** A node goes on under another key, where it was. */
+  async inherit(from: NodeId, to: NodeId): Promise<void> {
+    const addresses = (await this.all()).filter(({ id }) => id === from).map(({ address }) => address);
+    await this.note(to, addresses);
+    await this.#store.deleteFrom("peer_addresses").where("node_id", "=", from).execute();
   }
 
   /** Everything that is remembered, oldest first. */
