@@ -1,3 +1,4 @@
+import { styleText } from "node:util";
 import { escaped } from "@ark/node/telemetry";
 
 /** Where an {@linkcode Output} writes to. */
@@ -26,6 +27,13 @@ export class Output {
   /** Writes lines of the result; what could steer a terminal is spelled out. */
   line(text = ""): void {
     write(this.#streams.stdout, this.#encoder.encode(spelled(text) + "\n"));
+  }
+
+  /** Writes lines of the result that matter most: bold where a person reads along. */
+  strong(text: string): void {
+    const shown = spelled(text);
+    const styled = this.terminal ? styleText("bold", shown, { validateStream: false }) : shown;
+    write(this.#streams.stdout, this.#encoder.encode(styled + "\n"));
   }
 
   /** Writes a part of the result: to a terminal as {@linkcode line} does, to a file or another program as it is. */

@@ -1,4 +1,3 @@
-import { styleText } from "node:util";
 import type { Admitted, PairingJson } from "@ark/node/http";
 import { isOpen } from "@ark/node/peers";
 import { escaped } from "@ark/node/telemetry";
@@ -143,12 +142,9 @@ export function showWords(out: Output, { words, numbers, address }: PairingJson)
     return { word: word.toUpperCase(), number, width: Math.max(word.length, number.length) };
   });
   const row = (texts: string[]) => `    ${texts.join("     ")}`.trimEnd();
-  const bold = (text: string) => out.terminal ? styleText("bold", text, { validateStream: false }) : text;
-  out.line(
-    `\n${address === null ? "" : `Node at ${safe(address)}\n\n`}` +
-      `${bold(row(cells.map(({ word, width }) => word.padEnd(width))))}\n` +
-      `${row(cells.map(({ number, width }) => number.padEnd(width)))}\n`,
-  );
+  out.line(address === null ? "" : `\nNode at ${safe(address)}\n`);
+  out.strong(row(cells.map(({ word, width }) => word.padEnd(width))));
+  out.line(`${row(cells.map(({ number, width }) => number.padEnd(width)))}\n`);
 }
 
 function safe(text: string): string {

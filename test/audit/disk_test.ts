@@ -64,7 +64,7 @@ for (const slowMs of [1, 0]) {
 }
 
 Deno.test("AuditLog and its database on the same full disk lose nothing that was acknowledged", () =>
-  withTinyDisk(256, async (tiny) => {
+  withTinyDisk(512, async (tiny) => {
     let acknowledged = 0;
     {
       await using store = await openStore(`${tiny}/ark.db`);
