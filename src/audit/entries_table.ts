@@ -33,13 +33,16 @@ export class EntriesTable {
     this.tree = tree;
   }
 
-  /** Adds entries that follow the last one in one transaction. */
+  /**
+   * Adds entries that follow the last one in one transaction. They are durable in the file, out of which a start after a
+   * loss of power puts them here again, so the disk is not waited for.
+   */
   async insert(placed: readonly Placed[]): Promise<void> {
     if (placed.length === 0) return;
     const edge = await this.#store.batch((statements) => {
       for (const { entry } of placed) statements.run(INSERT, ...FIELDS.map((field) => entry[field]));
       return this.tree.grown(placed, statements);
-    });
+    }, { durable: false });
     this.tree.commit(edge);
   }
 

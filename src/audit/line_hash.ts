@@ -15,8 +15,8 @@ export function bodyHash(body: Uint8Array): string {
 
 /** Hash of a line as a leaf of the tree: `SHA-256(0x00 || line)`. */
 export function lineHash(line: Uint8Array): Uint8Array {
-  const { buffer, byteOffset, length } = createHash("sha256").update(behind(LEAF, line)).digest();
-  return new Uint8Array(buffer, byteOffset, length);
+  // By way of a text: to make a Buffer costs the runtime as much as half the hash.
+  return Uint8Array.fromHex(createHash("sha256").update(behind(LEAF, line)).digest("hex"));
 }
 
 const LEAF = Uint8Array.of(0);

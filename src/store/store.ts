@@ -13,9 +13,20 @@ export interface Store extends Kysely<Database>, AsyncDisposable {
    * between: `work` is synchronous, so it holds up the event loop and nothing else can slip into its transaction. It
    * waits for its turn behind Kysely's transactions. What `work` throws rolls everything back.
    */
-  batch<T>(work: (statements: Statements) => T): Promise<T>;
+  batch<T>(work: (statements: Statements) => T, options?: BatchOptions): Promise<T>;
   /** Closes the database; end what uses it first. */
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Options of {@linkcode Store.batch}. */
+export interface BatchOptions {
+  /**
+   * False for what is durable elsewhere already and can be made anew: a loss of power may undo it, with everything that
+   * was committed after it and is not durable by itself. Saves the wait for the disk.
+   *
+   * @default {true}
+   */
+  durable?: boolean;
 }
 
 /** Prepared statements of a {@linkcode Store.batch}, kept by their text: write values as `?`, never into the text. */
@@ -37,17 +48,20 @@ export class SqliteStore extends Kysely<Database> implements Store {
     this.#sqlite = sqlite;
   }
 
-  batch<T>(work: (statements: Statements) => T): Promise<T> {
+  batch<T>(work: (statements: Statements) => T, { durable = true }: BatchOptions = {}): Promise<T> {
     // Kysely's connection is taken for its lock only: whoever holds it is alone with the database.
     return this.connection().execute(() => {
-      this.#sqlite.exec("BEGIN IMMEDIATE");
+      if (!durable) this.#sqlite.exec("PRAGMA synchronous = NORMAL");
       try {
+        this.#sqlite.exec("BEGIN IMMEDIATE");
         const result = work(this.#sqlite);
         this.#sqlite.exec("COMMIT");
         return Promise.resolve(result);
       } catch (error) {
         this.#sqlite.rollback();
         return Promise.reject(error);
+      } finally {
+        if (!durable) this.#sqlite.exec("PRAGMA synchronous = FULL");
       }
     });
   }
