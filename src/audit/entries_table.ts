@@ -5,7 +5,8 @@ import { entryFrom, FIELDS, GENESIS, type Head, type Placed } from "./chain.ts";
 
 const COLUMNS = FIELDS.join(", ");
 const INSERT = `INSERT INTO audit_entries (${COLUMNS}) VALUES (${FIELDS.map(() => "?").join(", ")})`;
-const ROWS = `SELECT ${COLUMNS} FROM audit_entries WHERE seq > ? ORDER BY seq LIMIT ?`;
+/** Rows behind a number, at most so many, with the columns in the order of {@linkcode FIELDS}. */
+export const ROWS = `SELECT ${COLUMNS} FROM audit_entries WHERE seq > ? ORDER BY seq LIMIT ?`;
 
 /**
  * The table `audit_entries`: entries in, entries out, in the order of `seq`. Nothing is ever updated, and only pruning
@@ -21,6 +22,11 @@ export class EntriesTable {
   constructor(store: Store) {
     this.#store = store;
     this.tree = new AuditTree(store);
+  }
+
+  /** The database's file, for threads; null where it is in memory only. */
+  get path(): string | null {
+    return this.#store.path;
   }
 
   /** Reads where the table begins, and its tree. Before that nothing may be inserted. */

@@ -4,12 +4,16 @@ import { bodyHash, lineHash } from "./line_hash.ts";
 export interface CheckedLines {
   /** How many. */
   count: number;
+  /** Number of the entry before the first one, as the first one says; -1 where it has none. */
+  after: number;
   /** What the first one says is the hash before it. */
   prev: string;
   /** Hash of the last one. */
   hash: string;
   /** Hash of each as a leaf of the tree, one behind the other. */
   leaves: Uint8Array<ArrayBuffer>;
+  /** Whether the database has the same entries, one by one; absent where that was not looked at. */
+  sameRows?: boolean;
   /** How many quotation marks each has; 0 where it has a backslash, so that none of them can be told from the text's. */
   quotes: Uint8Array<ArrayBuffer>;
 }
@@ -64,7 +68,20 @@ export function checkLines(bytes: Uint8Array): CheckedLines | null {
     start = end + 1;
   }
   if (count === 0 || start !== bytes.length) return null;
-  return { count, prev, hash: decoder.decode(bytes.subarray(last - HASH_AT, last - HASH_AT + 64)), leaves, quotes };
+  const after = numberOf(bytes) - 1;
+  return {
+    count,
+    after,
+    prev,
+    hash: decoder.decode(bytes.subarray(last - HASH_AT, last - HASH_AT + 64)),
+    leaves,
+    quotes,
+  };
+}
+
+/** Number of the first line, or 0. */
+function numberOf(bytes: Uint8Array): number {
+  return Number(/^\{"seq":(\d{1,15}),/.exec(decoder.decode(bytes.subarray(0, 32)))?.[1] ?? 0);
 }
 
 function countLines(bytes: Uint8Array): number {

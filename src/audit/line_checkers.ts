@@ -4,7 +4,7 @@ import { type CheckedLines, checkLines } from "./line_check.ts";
 /** Below so many bytes of lines starting threads takes longer than the checking. */
 const THREADS_FROM_BYTES = 4 << 20;
 
-/** Beside the thread that compares with the database; on two cores one. */
+/** Beside the thread that builds the tree; on two cores one. */
 const MOST_THREADS = 3;
 
 /** Bytes that are checked at a time without a thread: about a millisecond of the event loop. */
@@ -21,12 +21,12 @@ export class LineCheckers implements Disposable {
   #threads: Thread[] = [];
   #turn = 0;
 
-  /** Prepares for so many bytes in all. */
-  constructor(bytes: number) {
+  /** Prepares for so many bytes in all, and for comparing them with the rows of a database's file where there is one. */
+  constructor(bytes: number, database: string | null) {
     if (bytes < THREADS_FROM_BYTES) return;
     const count = Math.max(1, Math.min(MOST_THREADS, navigator.hardwareConcurrency - 1));
     try {
-      for (let index = 0; index < count; index++) this.#threads.push(this.#start());
+      for (let index = 0; index < count; index++) this.#threads.push(this.#start(database));
     } catch {
       this[Symbol.dispose]();
     }
@@ -60,9 +60,10 @@ export class LineCheckers implements Disposable {
     for (const { worker } of this.#threads.splice(0)) worker.terminate();
   }
 
-  #start(): Thread {
+  #start(database: string | null): Thread {
     const worker = new Worker(new URL("./line_check_worker.ts", import.meta.url), { type: "module" });
     const thread: Thread = { worker, waiting: [] };
+    worker.postMessage(database);
     worker.onmessage = ({ data }) => thread.waiting.shift()?.resolve(data);
     worker.onerror = (event) => {
       // Without threads it takes longer, and says the same.

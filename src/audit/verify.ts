@@ -7,7 +7,7 @@ import { type JournalLine, journalLines, lineChunks } from "./journal_lines.ts";
 import type { CheckedLines } from "./line_check.ts";
 import { LineCheckers } from "./line_checkers.ts";
 import { leafHash } from "./merkle_tree.ts";
-import { isLineOf } from "./row_line.ts";
+import { areLines, linesOf } from "./same_rows.ts";
 import { TreeCheck } from "./tree_check.ts";
 import type { WitnessFinding } from "./witnesses.ts";
 
@@ -96,15 +96,15 @@ interface Place {
 export type Found = Pick<FaultyAudit, "seq" | "entries" | "where" | "reason">;
 
 /**
- * Goes over both copies as fast as that goes, as long as all is as it should be: threads check the lines, this one
- * compares them with the rows. Where something is not, it stops before it, and {@linkcode walk} says what.
+ * Goes over both copies as fast as that goes, as long as all is as it should be: threads check the lines and compare them
+ * with the rows, this one builds the tree. Where something is not, it stops before it, and {@linkcode walk} says what.
  */
 async function runAhead({ path, table }: Verified, { tree, last }: Task): Promise<Place & { fault?: Found }> {
   let place: Place = { head: table.base, offset: 0 };
   // Rows below the first can only have been put there by others.
   if ((await table.after(Number.MIN_SAFE_INTEGER, 1))[0]?.seq !== place.head.seq + 1) return place;
   const size = await Deno.stat(path).then(({ size }) => size, () => 0);
-  using checkers = new LineCheckers(size);
+  using checkers = new LineCheckers(size, table.path);
   const chunks = lineChunks(path, checkers.chunkBytes);
   const ahead: { bytes: Uint8Array; checking: Promise<CheckedLines | null> }[] = [];
   try {
@@ -118,7 +118,8 @@ async function runAhead({ path, table }: Verified, { tree, last }: Task): Promis
       if (next === undefined) return place;
       const checked = await next.checking;
       if (checked === null || checked.prev !== place.head.hash || place.head.seq + checked.count > last) return place;
-      if (!await sameRows(table, { lines: next.bytes, after: place.head.seq, checked })) return place;
+      if (checked.after !== place.head.seq) return place;
+      if (!(checked.sameRows ?? await sameRows(table, next.bytes, checked))) return place;
       const fault = await tree.take(checked.leaves);
       if (fault !== null) return { ...place, fault: { entries: fault.seq - 1, ...fault } };
       place = {
@@ -132,21 +133,14 @@ async function runAhead({ path, table }: Verified, { tree, last }: Task): Promis
   }
 }
 
-/** Whether the rows behind a number are, one by one, those lines. */
-async function sameRows(
-  table: EntriesTable,
-  { lines: bytes, after, checked: { count, quotes } }: { lines: Uint8Array; after: number; checked: CheckedLines },
-): Promise<boolean> {
+/** Whether the rows are, one by one, those lines. */
+async function sameRows(table: EntriesTable, bytes: Uint8Array, checked: CheckedLines): Promise<boolean> {
   try {
-    const lines = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).split("\n");
-    for (let done = 0; done < count; done += SLICE) {
-      const slice = Math.min(SLICE, count - done);
-      const rows = await table.rowsAfter(after + done, slice);
-      if (rows.length !== slice) return false;
-      for (const [index, row] of rows.entries()) {
-        const at = done + index;
-        if (row[0] !== after + at + 1 || !isLineOf(row, lines[at] ?? "", quotes[at] ?? 0)) return false;
-      }
+    const lines = linesOf(bytes);
+    for (let from = 0; from < checked.count; from += SLICE) {
+      const slice = Math.min(SLICE, checked.count - from);
+      const rows = await table.rowsAfter(checked.after + from, slice);
+      if (rows.length !== slice || !areLines(rows, { lines, checked, from })) return false;
       await new Promise((resolve) => setImmediate(resolve));
     }
     return true;

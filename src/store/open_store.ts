@@ -43,7 +43,7 @@ export async function openStore(path: string): Promise<Store> {
     // of 5.5 ms, at the same mean.
     sqlite.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
       PRAGMA wal_autocheckpoint = 100`);
-    const store = new SqliteStore(sqlite);
+    const store = new SqliteStore(sqlite, path === ":memory:" ? null : path);
     await migrate(store);
     cleanup.move();
     return store;

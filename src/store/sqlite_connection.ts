@@ -24,8 +24,8 @@ export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
 
-  constructor(path: string) {
-    this.#database = new DatabaseSync(path);
+  constructor(path: string, { readOnly = false }: { readOnly?: boolean } = {}) {
+    this.#database = new DatabaseSync(path, { readOnly });
   }
 
   /** For Kysely. */

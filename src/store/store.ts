@@ -8,6 +8,8 @@ import type { Database } from "./schema.ts";
  * @internal
  */
 export interface Store extends Kysely<Database>, AsyncDisposable {
+  /** The file, or null where it is in memory only. */
+  readonly path: string | null;
   /**
    * Runs `work` in one transaction on prepared statements, without Kysely's cost per query and without a pause in
    * between: `work` is synchronous, so it holds up the event loop and nothing else can slip into its transaction. It
@@ -41,11 +43,13 @@ export interface Statements {
 
 /** The one implementation of {@linkcode Store}. */
 export class SqliteStore extends Kysely<Database> implements Store {
+  readonly path: string | null;
   readonly #sqlite: SqliteConnection;
 
-  constructor(sqlite: SqliteConnection) {
+  constructor(sqlite: SqliteConnection, path: string | null) {
     super({ dialect: new SqliteDialect({ database: sqlite }) });
     this.#sqlite = sqlite;
+    this.path = path;
   }
 
   batch<T>(work: (statements: Statements) => T, { durable = true }: BatchOptions = {}): Promise<T> {
