@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** Pairing: nodes that the owner wants to hear nothing of, invitations, and where paired nodes were. */
+/** Pairing: nodes that the owner wants to hear nothing of, and invitations. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     CREATE TABLE ignored_nodes (
@@ -17,12 +17,5 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       terms TEXT NOT NULL,
       used_ms INTEGER,
       used_by TEXT
-    ) STRICT, WITHOUT ROWID`.execute(db);
-  await sql`
-    CREATE TABLE peer_addresses (
-      node_id TEXT NOT NULL,
-      address TEXT NOT NULL,
-      noted_ms INTEGER NOT NULL,
-      PRIMARY KEY (node_id, address)
     ) STRICT, WITHOUT ROWID`.execute(db);
 }

@@ -20,16 +20,7 @@ import {
 } from "@ark/node/http";
 import { type Identity, type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
-import {
-  AddressMemory,
-  Gate,
-  IgnoredNodes,
-  Invitations,
-  LastAddresses,
-  Neighbourhood,
-  PeerBook,
-  Usage,
-} from "@ark/node/peers";
+import { Gate, IgnoredNodes, Invitations, LastAddresses, Neighbourhood, PeerBook, Usage } from "@ark/node/peers";
 import { PeerTable, RemoteBackend, RotationAnnouncer, Router } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
@@ -171,9 +162,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       () => LastAddresses.open({ store, logger, approved: (id) => book.get(id) !== undefined }),
     ),
   );
+  const addresses = (id: NodeId) => eachOnce([...lastAddresses.of(id), ...neighbourhood.addresses(id)]);
   const table = new PeerTable({
     approved: () => book.list(),
-    addresses: (id) => eachOnce([...lastAddresses.of(id), ...neighbourhood.addresses(id)]),
+    addresses,
     reached: (id, address) => lastAddresses.note(id, address),
     client,
     ownPort: () => mesh?.port ?? 0,
@@ -181,10 +173,6 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
   const ownPort = () => mesh?.port ?? 0;
   const announcer = new RotationAnnouncer({ self: identity.id, chain, table, client, ownPort, logger });
-  const memory = new AddressMemory(store);
-  for (const { id, address } of await attempt("read where peers are", () => memory.all())) {
-    if (book.get(id) !== undefined) neighbourhood.paired(id, address);
-  }
   const pairings = opened.use(pairingsOf({
     identity,
     name: config.name,
@@ -195,6 +183,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     events,
     logger,
     ownPort,
+    addresses,
   }));
   const invitations = new Invitations(store);
   const router = new Router({
@@ -210,7 +199,18 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const usage = opened.use(await attempt("read what peers have used up", () => Usage.open({ store, logger })));
   const gate = new Gate(book, usage);
-  const rotations = await rotationsOf({ store, book, identity, chain, usage, memory, audit, events, logger, config });
+  const rotations = await rotationsOf({
+    store,
+    book,
+    identity,
+    chain,
+    usage,
+    lastAddresses,
+    audit,
+    events,
+    logger,
+    config,
+  });
   const { witness, witnesses } = await attempt(
     "read what this node witnessed",
     () => openWitnessing({ store, identity, audit, book, table, client, logger, events }),
@@ -249,7 +249,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             name: config.name,
             book,
             neighbourhood,
-            memory,
+            lastAddresses,
             ignored,
             audit,
             events,
@@ -308,7 +308,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             pairings,
             invitations,
             ignored,
-            memory,
+            lastAddresses,
             client,
             closing: closing.signal,
             keys,

@@ -10,7 +10,7 @@ import {
   shortId,
   type SignedRotation,
 } from "@ark/node/identity";
-import { type AddressMemory, type PeerBook, Rotations, type Usage } from "@ark/node/peers";
+import { type LastAddresses, type PeerBook, Rotations, type Usage } from "@ark/node/peers";
 import { reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
@@ -81,8 +81,8 @@ export interface RotationsContext extends OwnIdentity {
   book: PeerBook;
   /** What peers have used up, which follows them to their new key. */
   usage: Pick<Usage, "inherit">;
-  /** Where paired peers are, which follows them, too. */
-  memory: Pick<AddressMemory, "inherit">;
+  /** Where peers are, which follows them, too. */
+  lastAddresses: Pick<LastAddresses, "inherit">;
   /** Records each new key. */
   audit: Pick<AuditLog, "append">;
   /** Told of each. */
@@ -95,7 +95,7 @@ export interface RotationsContext extends OwnIdentity {
 
 /** Opens the changes of peers' keys, and records those of this node that are new. */
 export async function rotationsOf(context: RotationsContext): Promise<Rotations> {
-  const { store, book, identity, chain, usage, memory, audit, events, logger, config } = context;
+  const { store, book, identity, chain, usage, lastAddresses, audit, events, logger, config } = context;
   const record = async (entry: Parameters<AuditLog["append"]>[0]): Promise<void> => {
     try {
       await audit.append(entry);
@@ -111,12 +111,7 @@ export async function rotationsOf(context: RotationsContext): Promise<Rotations>
     automatic: config.autoRotate,
     async accepted({ peer, old, statement }) {
       usage.inherit(old, peer.node_id);
-      await memory.inherit(old, peer.node_id).catch((error) => {
-        logger.warn("Where a peer is could not be noted under its new key", {
-          peer: peer.node_id,
-          reason: reasonOf(error),
-        });
-      });
+      lastAddresses.inherit(old, peer.node_id);
       logger.info("A peer goes on under a new key", { peer: peer.node_id, reason: `it was ${shortId(old)}` });
       await record({ kind: "revoke", direction: null, peer: old });
       await record({ kind: "rotate", direction: "in", peer: peer.node_id, request: statement });

@@ -12,7 +12,7 @@ import type { Events, Logger } from "@ark/node/telemetry";
 import { presentedKey } from "@ark/node/transport";
 
 /** What pairings are made of. */
-export interface PairingsOf extends Pick<PairingsOptions, "identity" | "name" | "client" | "ownPort"> {
+export interface PairingsOf extends Pick<PairingsOptions, "identity" | "name" | "client" | "ownPort" | "addresses"> {
   /** Nodes that were seen. */
   neighbourhood: Neighbourhood;
   /** Whom the owner wants to hear nothing of. */
@@ -36,16 +36,16 @@ const OUTCOMES: Partial<Record<PairingView["phase"], "ok" | ErrorCode>> = {
 
 /** The pairings of a node, joined to what else it knows and records. */
 export function pairingsOf(parts: PairingsOf): Pairings {
-  const { identity, name, client, ownPort, neighbourhood, ignored, audit, events, logger } = parts;
+  const { identity, name, client, ownPort, addresses, neighbourhood, ignored, audit, events, logger } = parts;
   return new Pairings({
     identity,
     name,
     client,
     ownPort,
+    addresses,
     ignored,
     logger,
     probe: (address, { signal }) => presentedKey(address, { signal }),
-    addresses: (id) => neighbourhood.addresses(id),
     changed: ({ session, id, phase, direction, address }) => {
       if (address !== null && isOpen(phase)) {
         if (direction === "in") neighbourhood.asked(id, address);

@@ -1,5 +1,5 @@
 import type { AuditLog } from "@ark/node/audit";
-import type { AddressMemory, ApprovedPeer, IgnoredNodes, Neighbourhood, PeerBook } from "@ark/node/peers";
+import type { ApprovedPeer, IgnoredNodes, LastAddresses, Neighbourhood, PeerBook } from "@ark/node/peers";
 import { describePermissions } from "@ark/node/peers";
 import type { Events } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
@@ -11,7 +11,7 @@ export interface AdmitOptions {
   /** Nodes that were seen. */
   neighbourhood: Pick<Neighbourhood, "paired">;
   /** Where paired nodes are. */
-  memory: Pick<AddressMemory, "note">;
+  lastAddresses: Pick<LastAddresses, "told">;
   /** Whom the owner wants to hear nothing of. */
   ignored: Pick<IgnoredNodes, "get" | "remove">;
   /** Records approvals. */
@@ -39,12 +39,12 @@ export async function admitPeer(
   approval: unknown,
   { addresses, options }: { addresses: readonly PeerAddress[]; options: AdmitOptions },
 ): Promise<Admitted> {
-  const { book, neighbourhood, memory, ignored, audit, events } = options;
+  const { book, neighbourhood, lastAddresses, ignored, audit, events } = options;
   const approved = await book.approve(approval);
   const id = approved.node_id;
   for (const address of addresses) neighbourhood.paired(id, address);
+  lastAddresses.told(id, addresses);
   // The approval stands, whatever else cannot be written.
-  await memory.note(id, addresses).catch(() => {});
   if (ignored.get(id) !== undefined) await ignored.remove(id).catch(() => {});
   const recorded = await audit.append({ kind: "approve", direction: null, peer: id }).then(() => true, () => false);
   events.emit({ type: "peer", change: "approved", peer: id });

@@ -18,7 +18,7 @@ export interface LastAddressesOptions {
 }
 
 /**
- * Where approved peers answered as themselves, remembered across restarts. Whoever controls what this node discovers can
+ * Where approved peers answered as themselves, or their owners said that they are, remembered across restarts. Whoever controls what this node discovers can
  * hide a peer behind addresses of his own making, but not the addresses where it was found before (trust.md T46).
  */
 export class LastAddresses {
@@ -54,13 +54,27 @@ export class LastAddresses {
    * news: an address that is lost in a crash is found again.
    */
   note(id: NodeId, { hostname, port }: PeerAddress): void {
+    // What a name led to is known by its address; the name itself only the owner can give.
+    if (isIP(hostname) !== 0) this.#put(id, { hostname, port });
+  }
+
+  /** Notes where the owner paired with a node or was invited to one, a name included. */
+  told(id: NodeId, addresses: readonly PeerAddress[]): void {
+    for (const { hostname, port } of addresses) this.#put(id, { hostname, port });
+  }
+
+  /** A node goes on under another key, where it was. */
+  inherit(from: NodeId, to: NodeId): void {
+    this.told(to, this.of(from).toReversed());
+  }
+
+  #put(id: NodeId, address: PeerAddress): void {
     const { approved, most } = this.#options;
     const before = this.of(id);
-    const [latest] = before;
-    if (latest?.hostname === hostname && latest.port === port || isIP(hostname) === 0 || !approved(id)) return;
-    const others = before.filter((one) => one.hostname !== hostname || one.port !== port);
-    this.#known.set(id, [{ hostname, port }, ...others].slice(0, most));
-    for (const known of this.#known.keys()) if (!approved(known)) this.#known.delete(known);
+    const isIt = ({ hostname, port }: PeerAddress) => hostname === address.hostname && port === address.port;
+    if (before[0] !== undefined && isIt(before[0]) || !approved(id)) return;
+    this.#known.set(id, [address, ...before.filter((one) => !isIt(one))].slice(0, most));
+    for (const known of this.#known.keys()) if (!approved(known) && known !== id) this.#known.delete(known);
     this.#writing = this.#writing.then(() => this.#write(id)).catch((error) => {
       this.#options.logger.debug("The address of a peer could not be remembered", {
         peer: id,
@@ -79,6 +93,8 @@ export class LastAddresses {
     await this.#options.store.replaceInto("last_addresses").values({ node_id: id, addresses }).execute();
   }
 }
+
+const NAME = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,16}\.?$/i;
 
 function idIn(text: string): NodeId | null {
   try {
@@ -99,8 +115,8 @@ function addressesIn(text: string): PeerAddress[] {
   if (!Array.isArray(pairs)) return [];
   return pairs.flatMap((pair: unknown) => {
     const [hostname, port] = Array.isArray(pair) ? pair : [];
-    const fits = typeof hostname === "string" && isIP(hostname) !== 0 && Number.isInteger(port) && port > 0 &&
-      port < 65_536;
+    const fits = typeof hostname === "string" && (isIP(hostname) !== 0 || NAME.test(hostname)) &&
+      Number.isInteger(port) && port > 0 && port < 65_536;
     return fits ? [{ hostname, port }] : [];
   });
 }

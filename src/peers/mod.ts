@@ -37,7 +37,6 @@
  */
 export * from "./account.ts";
 export * from "./accept_invitation.ts";
-export * from "./address_memory.ts";
 export * from "./approved_peer.ts";
 export * from "./describe_pairing.ts";
 export * from "./describe_permissions.ts";

@@ -26,8 +26,6 @@ export interface Database {
   ignored_nodes: IgnoredNodesTable;
   /** Invitations, each for one node. */
   invitations: InvitationsTable;
-  /** Where paired nodes were, so that they are found again after a restart. */
-  peer_addresses: PeerAddressesTable;
   /** Where approved peers answered. */
   last_addresses: LastAddressesTable;
 }
@@ -228,16 +226,6 @@ export interface InvitationsTable {
   used_ms: number | null;
   /** Node id of who accepted, or null. */
   used_by: string | null;
-}
-
-/** One address of one node. */
-export interface PeerAddressesTable {
-  /** Node id. */
-  node_id: string;
-  /** `host:port` */
-  address: string;
-  /** When it was noted last, in milliseconds since 1970. */
-  noted_ms: number;
 }
 
 /** Where a peer answered as itself. */

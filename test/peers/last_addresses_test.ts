@@ -72,11 +72,26 @@ Deno.test("LastAddresses takes nothing of a table that somebody wrote nonsense i
   await using store = await openStore(":memory:");
   const other = generateIdentity().id;
   await store.insertInto("last_addresses").values([
-    { node_id: BOB, addresses: '[["10.0.0.2",8911],["evil.example",8911],["10.0.0.3",0],["10.0.0.4"],7,null]' },
+    { node_id: BOB, addresses: '[["10.0.0.2",8911],["not a name",8911],["10.0.0.3",0],["10.0.0.4"],7,null]' },
     { node_id: other, addresses: "{" },
     { node_id: "nobody", addresses: "[]" },
   ]).execute();
   await using last = await open(store);
   assert.deepEqual([last.of(BOB), last.of(other)], [[at("10.0.0.2")], []]);
   assert.equal((await store.selectFrom("last_addresses").selectAll().execute()).length, 1);
+});
+
+Deno.test("LastAddresses keeps what the owner told, a name included, and it follows a peer to its new key", async () => {
+  await using store = await openStore(":memory:");
+  const [next, stranger] = [generateIdentity().id, generateIdentity().id];
+  {
+    await using last = await open(store, (id) => id !== stranger);
+    last.told(BOB, [at("attic.example.org", 9000), at("10.0.0.2")]);
+    last.told(stranger, [at("10.0.0.66")]);
+    last.inherit(BOB, next);
+    assert.deepEqual(last.of(next), [at("10.0.0.2"), at("attic.example.org", 9000)]);
+  }
+  await using last = await open(store);
+  assert.deepEqual(last.of(next), [at("10.0.0.2"), at("attic.example.org", 9000)]);
+  assert.deepEqual(last.of(stranger), []);
 });

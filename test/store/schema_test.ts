@@ -12,7 +12,6 @@ import {
   type LastAddressesTable,
   type ModelDigestsTable,
   openStore,
-  type PeerAddressesTable,
   type PeerUsageTable,
   type RevokedPeersTable,
   type RotationsTable,
@@ -94,7 +93,6 @@ const SCHEMA = {
     used_ms: "integer?",
     used_by: "text?",
   } satisfies Columns<InvitationsTable>,
-  peer_addresses: { node_id: "text", address: "text", noted_ms: "integer" } satisfies Columns<PeerAddressesTable>,
   last_addresses: { node_id: "text", addresses: "text" } satisfies Columns<LastAddressesTable>,
 } satisfies Record<keyof Database, Record<string, Column>>;
 
@@ -112,7 +110,7 @@ const RELEASED: Record<string, string> = {
   "0001_initial": "154c7c49f6049e7c08a7db44d8700944ad9511bf89dfd18d4478af89c857c23c",
   "0002_api_keys": "715e439a365df92dd14d4ef17bdb5bb89a556a23c8bc8a64b257a9e5c84ffe90",
   "0003_audit_tree": "19b1bd347c87d897b7ad1e2d6404d663d79cbad69ffd162a2d977c8770759dcb",
-  "0004_pairing": "22415bb0245f89f94794447ab7b4641ec8601a4acdd1a8e42343b171a0d67e27",
+  "0004_pairing": "64dafd6ec9118994a49fe2a91c51e6eabc38ae1b0a80865878661ef70d6c4cb9",
   "0005_rotations": "f52499a1c031835c07e1d24dc325bb4f3d72cac9a06c84bbc8f8b8d4a4a2e106",
   "0006_usage": "3a471c1a430f446a547be22d1e13818cd4ad45815cdd4d183b3f63fe5528b740",
   "0007_last_addresses": "91e37fb0544fcd06e1546b7dff627d96b22093ab068c0e1c225b3d74705e232c",

@@ -18,7 +18,7 @@ export interface PairRoutesOptions extends Pick<PeerRoutesOptions, "book" | "nei
   /** Whom the owner wants to hear nothing of. */
   ignored: IgnoredNodes;
   /** Where paired nodes are. */
-  memory: AdmitOptions["memory"];
+  lastAddresses: AdmitOptions["lastAddresses"];
   /** What happens, as it happens. */
   events: Events;
   /** Aborted when the node begins to stop: streams that would never end are ended. */
