@@ -3,7 +3,6 @@ import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
-import { type Discovery, FixedDiscovery, MdnsDiscovery, merge, WireGuardDiscovery } from "@ark/node/discovery";
 import {
   ApiKeyBook,
   Denials,
@@ -18,32 +17,24 @@ import {
   rotateRoute,
   toldAddress,
 } from "@ark/node/http";
-import { type Identity, type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
+import { type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
-import { Gate, IgnoredNodes, Invitations, LastAddresses, Neighbourhood, PeerBook, Usage } from "@ark/node/peers";
-import { PeerTable, RemoteBackend, RotationAnnouncer, Router } from "@ark/node/routing";
+import type { PeerBook } from "@ark/node/peers";
+import { RemoteBackend, Router } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
-import {
-  formatAddress,
-  listenMesh,
-  MeshClient,
-  type MeshListener,
-  type PeerAddress,
-  presentedKey,
-} from "@ark/node/transport";
+import { formatAddress, listenMesh, type PeerAddress } from "@ark/node/transport";
 import { lockDataDirectory } from "./data_lock.ts";
 import { Doctor } from "./doctor/doctor.ts";
 import { LocalListeners } from "./local_listeners.ts";
 import { meteredEvents } from "./metered_events.ts";
 import { observedAnswers } from "./observed_answers.ts";
-import { identityOf, refuseBrokenPin, rotationsOf } from "./own_identity.ts";
-import { pairingsOf } from "./pairings_of.ts";
+import { openNeighbours } from "./neighbours.ts";
+import { identityOf, refuseBrokenPin } from "./own_identity.ts";
 import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
-import { StartError } from "./start_error.ts";
-import { openWitnessing } from "./witnessing.ts";
+import { attempt, StartError } from "./start_error.ts";
 import { workerProgram } from "./worker_command.ts";
 
 /** Options of {@linkcode startDaemon} beside the configuration. */
@@ -129,63 +120,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
   const scanned = engine?.catalogue.refresh().catch(() => {});
   if (engine !== null) opened.use(engine.backend);
-  const client = opened.use(new MeshClient({ identity }));
-  let mesh: MeshListener | null = null;
-  const book = await attempt("read the approved peers", () =>
-    PeerBook.open({
-      path: config.paths.peers,
-      store,
-      logger,
-      removed: (ids) => {
-        for (const id of ids) {
-          mesh?.disconnect(id);
-          client.disconnect(id);
-        }
-      },
-      changed: () => table.refresh(),
-    }));
-  const ignored = await attempt("read which nodes are ignored", () => IgnoredNodes.open(store));
-  const neighbourhood = new Neighbourhood({
-    self: identity.id,
-    probe: (address, { signal }) => presentedKey(address, { signal }),
-    approved: (id) => book.get(id) !== undefined,
-    ignored: (id) => ignored.get(id) !== undefined,
-    logger,
-    found: (id) => {
-      events.emit({ type: "peer", change: "seen", peer: id });
-      if (book.get(id) !== undefined) table.refresh();
-    },
-  });
-  const lastAddresses = opened.use(
-    await attempt(
-      "read where peers were",
-      () => LastAddresses.open({ store, logger, approved: (id) => book.get(id) !== undefined }),
-    ),
-  );
-  const addresses = (id: NodeId) => eachOnce([...lastAddresses.of(id), ...neighbourhood.addresses(id)]);
-  const table = new PeerTable({
-    approved: () => book.list(),
-    addresses,
-    reached: (id, address) => lastAddresses.note(id, address),
-    client,
-    ownPort: () => mesh?.port ?? 0,
-    logger,
-  });
-  const ownPort = () => mesh?.port ?? 0;
-  const announcer = new RotationAnnouncer({ self: identity.id, chain, table, client, ownPort, logger });
-  const pairings = opened.use(pairingsOf({
-    identity,
-    name: config.name,
-    client,
-    neighbourhood,
-    ignored,
-    audit,
-    events,
-    logger,
-    ownPort,
-    addresses,
-  }));
-  const invitations = new Invitations(store);
+  const neighbours = opened.use(await openNeighbours({ config, identity, chain, store, audit, events, logger }));
+  const { book, client, gate, neighbourhood, rotations, table, witness } = neighbours;
   const router = new Router({
     name: config.name,
     local: engine,
@@ -197,24 +133,6 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     logger,
   });
 
-  const usage = opened.use(await attempt("read what peers have used up", () => Usage.open({ store, logger })));
-  const gate = new Gate(book, usage);
-  const rotations = await rotationsOf({
-    store,
-    book,
-    identity,
-    chain,
-    usage,
-    lastAddresses,
-    audit,
-    events,
-    logger,
-    config,
-  });
-  const { witness, witnesses } = await attempt(
-    "read what this node witnessed",
-    () => openWitnessing({ store, identity, audit, book, table, client, logger, events }),
-  );
   let accepting = true;
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
@@ -235,7 +153,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     events: metered,
   });
   opened.defer(() => peersApp.settled());
-  mesh = opened.use(
+  const mesh = opened.use(
     await bound("mesh-listen", config.meshListen, () =>
       listenMesh({
         ...config.meshListen,
@@ -244,20 +162,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
         handler: (request, caller) => peersApp.fetch(request, caller),
         introductions: introductions({
           [ROTATE_PATH]: rotateRoute({ rotations, asked: (id, address) => neighbourhood.asked(id, address) }),
-          ...meetingRoutes({
-            self: identity.id,
-            name: config.name,
-            book,
-            neighbourhood,
-            lastAddresses,
-            ignored,
-            audit,
-            events,
-            pairings,
-            invitations,
-            denials,
-            logger,
-          }),
+          ...meetingRoutes({ ...neighbours, self: identity.id, name: config.name, audit, events, denials, logger }),
         }),
         knock: (caller, url) => {
           const listed = neighbourhood.asked(caller.nodeId, toldAddress(url, caller.remote));
@@ -266,6 +171,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
         refused: (refusal) => denials.note(refusal),
       })),
   );
+  neighbours.listening(mesh);
   const meshAddress = { hostname: mesh.hostname, port: mesh.port };
 
   const refused = refusedApps({ metrics, logger });
@@ -285,6 +191,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
         });
         return localApp({
           admin: {
+            ...neighbours,
             token,
             identity,
             name: config.name,
@@ -292,24 +199,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             roles: roles.map(({ name }) => name),
             api,
             mesh: meshAddress,
-            book,
-            gate,
             accepting: () => accepting,
-            neighbourhood,
-            table,
-            rotations,
             rotate: () => prepareRotation(config.paths.key),
             audit,
-            witness,
-            witnesses,
             events,
             router,
             engine,
-            pairings,
-            invitations,
-            ignored,
-            lastAddresses,
-            client,
             closing: closing.signal,
             keys,
             keysRequired: config.requireKeys,
@@ -333,20 +228,11 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   if (engine !== null && engine.catalogue.list().length > 0) engine.backend.warmUp();
   const services: Service[] = [
-    { name: "peers", run: (signal) => book.run(signal) },
-    { name: "usage", run: (signal) => usage.run(signal) },
-    { name: "pairings", run: (signal) => pairings.run(signal) },
+    ...neighbours.services(),
     { name: "keys", run: (signal) => keys.run(signal) },
-    { name: "offers", run: (signal) => table.run(signal) },
-    { name: "rotation", run: (signal) => announcer.run(signal) },
     { name: "denials", run: (signal) => denials.run(signal) },
     { name: "checkpoints", run: (signal) => audit.checkpoints.run(signal) },
-    { name: "witnesses", run: (signal) => witnesses.run(signal) },
     { name: "reserve", run: (signal) => audit.keepReserve(signal) },
-    {
-      name: "discovery",
-      run: (signal) => neighbourhood.run(discoveryOf(config, { identity, logger, port: meshAddress.port }), signal),
-    },
     ...(engine === null ? [] : [{ name: "models", run: (signal: AbortSignal) => engine.catalogue.run(signal) }]),
   ];
   const stop = new AbortController();
@@ -389,34 +275,6 @@ function refuseUnsafeEnvironment(env: (name: string) => string | undefined): voi
 
 function engineOf(roles: readonly Role[], context: Parameters<NonNullable<Role["engine"]>>[0]): OwnEngine | null {
   return roles.find((role) => role.engine !== undefined)?.engine?.(context) ?? null;
-}
-
-function discoveryOf(config: Config, own: { identity: Identity; logger: Logger; port: number }): Discovery {
-  const { identity, logger, port } = own;
-  const { hostname } = config.meshListen;
-  const parts: Discovery[] = [];
-  if (config.peers.length > 0) parts.push(new FixedDiscovery(config.peers, { repeatMs: 2_000 }));
-  if (config.mdns) {
-    parts.push(
-      new MdnsDiscovery({ id: identity.id, port, hostname, unavailable: (sentence) => logger.warn(sentence) }),
-    );
-  }
-  if (config.wireguard === "auto") {
-    parts.push(new WireGuardDiscovery({ unavailable: (sentence) => logger.info(sentence) }));
-  }
-  return merge(parts);
-}
-
-function eachOnce(addresses: readonly PeerAddress[]): PeerAddress[] {
-  return [...new Map(addresses.map((address) => [formatAddress(address), address])).values()];
-}
-
-async function attempt<T>(what: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    throw new StartError(`Cannot ${what}: ${reasonOf(error)}`, { cause: error });
-  }
 }
 
 async function bound<T>(flag: string, { hostname, port }: PeerAddress, listen: () => Promise<T>): Promise<T> {

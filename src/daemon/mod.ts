@@ -27,6 +27,6 @@ export { type NodeAddress, runningNode } from "./data_lock.ts";
 export { examineStill } from "./doctor/still_facts.ts";
 export * from "./role.ts";
 export * from "./rotate_key.ts";
-export * from "./start_error.ts";
+export { StartError } from "./start_error.ts";
 export * from "./worker_barrier.ts";
 export * from "./worker_command.ts";

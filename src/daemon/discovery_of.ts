@@ -1,0 +1,21 @@
+import type { Config } from "@ark/node/config";
+import { type Discovery, FixedDiscovery, MdnsDiscovery, merge, WireGuardDiscovery } from "@ark/node/discovery";
+import type { Identity } from "@ark/node/identity";
+import type { Logger } from "@ark/node/telemetry";
+
+/** Every way of finding others that the owner left on. */
+export function discoveryOf(
+  { peers, mdns, wireguard, meshListen: { hostname } }: Config,
+  { identity, logger, port }: { identity: Identity; logger: Logger; port: number },
+): Discovery {
+  const parts: Discovery[] = [];
+  if (peers.length > 0) parts.push(new FixedDiscovery(peers, { repeatMs: 2_000 }));
+  if (mdns) {
+    const unavailable = (sentence: string) => logger.warn(sentence);
+    parts.push(new MdnsDiscovery({ id: identity.id, port, hostname, unavailable }));
+  }
+  if (wireguard === "auto") {
+    parts.push(new WireGuardDiscovery({ unavailable: (sentence) => logger.info(sentence) }));
+  }
+  return merge(parts);
+}
