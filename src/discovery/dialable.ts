@@ -4,6 +4,7 @@ import type { Link } from "./link.ts";
 /** The owner's own API of any node, which no other node has business with. */
 const LOCAL_API_PORT = 8910;
 
+/** Addresses that are no machine's, or not the same machine's everywhere. */
 const NEVER = new BlockList();
 NEVER.addSubnet("0.0.0.0", 8, "ipv4");
 NEVER.addSubnet("224.0.0.0", 3, "ipv4"); // multicast, reserved, broadcast
@@ -18,6 +19,23 @@ PRIVATE.addSubnet("100.64.0.0", 10, "ipv4");
 PRIVATE.addSubnet("172.16.0.0", 12, "ipv4");
 PRIVATE.addSubnet("192.168.0.0", 16, "ipv4");
 PRIVATE.addSubnet("fc00::", 7, "ipv6");
+
+/** This machine itself, and what its neighbours on a link gave themselves. */
+const NEAR = new BlockList();
+NEAR.addSubnet("127.0.0.0", 8, "ipv4");
+NEAR.addSubnet("169.254.0.0", 16, "ipv4");
+
+/**
+ * Whether an address can be another machine's, wherever that is: an IPv4 or IPv6 address in any spelling that is neither
+ * this machine's, nor of one link only, nor nobody's.
+ */
+export function isElsewhere(address: string): boolean {
+  if (isIPv4(address)) return !NEVER.check(address, "ipv4") && !NEAR.check(address, "ipv4");
+  if (!isIPv6(address) || address.includes("%")) return false;
+  // One spelling of each, so that no rule is got past by another. IPv4 in an IPv6 spelling has no use here.
+  const plain = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  return !plain.startsWith("::ffff:") && !NEVER.check(plain, "ipv6");
+}
 
 /** Whether a port may be the mesh listener of a node: not one of the system's, and not the local API. */
 export function isDialablePort(port: number): boolean {

@@ -29,7 +29,7 @@
  *
  * @module
  */
-export { isDialablePort } from "./dialable.ts";
+export { isDialablePort, isElsewhere } from "./dialable.ts";
 export * from "./discovery.ts";
 export * from "./fixed_discovery.ts";
 export * from "./mdns_discovery.ts";

@@ -1,4 +1,5 @@
-import { BlockList, isIPv4, isIPv6 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
+import { isElsewhere } from "./dialable.ts";
 
 /** A peer of a WireGuard interface that stands at one address in the tunnel. */
 export interface WireGuardPeer {
@@ -16,15 +17,6 @@ const MOST_CHARACTERS = 256 << 10;
 const INTERFACE_REGEXP = /^[A-Za-z0-9_=+.-]{1,15}$/;
 /** 32 bytes in base64: the last digit before the padding has two bits to spare, which are zero. */
 const KEY_REGEXP = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
-
-const NOBODY = new BlockList();
-NOBODY.addSubnet("0.0.0.0", 8, "ipv4");
-NOBODY.addSubnet("127.0.0.0", 8, "ipv4");
-NOBODY.addSubnet("169.254.0.0", 16, "ipv4");
-NOBODY.addSubnet("224.0.0.0", 3, "ipv4");
-NOBODY.addSubnet("::", 96, "ipv6");
-NOBODY.addSubnet("fe80::", 10, "ipv6");
-NOBODY.addSubnet("ff00::", 8, "ipv6");
 
 /**
  * Reads what `wg show all allowed-ips` prints: a line per peer with interface, key and allowed addresses. Taken are
@@ -53,7 +45,6 @@ export function parseWireGuardPeers(text: string): WireGuardPeer[] {
 /** The address in `10.0.0.2/32` or `fd00::2/128`, or null. */
 function singleHost(text: string): string | null {
   const [hostname = "", bits, ...more] = text.split("/");
-  if (more.length > 0 || hostname.includes("%") || /^::ffff:/i.test(hostname)) return null;
-  const family = isIPv4(hostname) && bits === "32" ? "ipv4" : isIPv6(hostname) && bits === "128" ? "ipv6" : null;
-  return family === null || NOBODY.check(hostname, family) ? null : hostname;
+  const single = isIPv4(hostname) && bits === "32" || isIPv6(hostname) && bits === "128";
+  return more.length === 0 && single && isElsewhere(hostname) ? hostname : null;
 }

@@ -1,5 +1,5 @@
-import { BlockList, isIPv4, isIPv6 } from "node:net";
-import { isDialablePort, parsePeerAddress } from "@ark/node/discovery";
+import { isIP, isIPv4 } from "node:net";
+import { isDialablePort, isElsewhere, parsePeerAddress } from "@ark/node/discovery";
 import type { Identity, NodeId } from "@ark/node/identity";
 import { ArkError, decodeInvitationAnswer, parseInvitation, reasonOf } from "@ark/node/protocol";
 import type { MeshClient, PeerAddress } from "@ark/node/transport";
@@ -80,27 +80,10 @@ function parsed(link: string) {
   }
 }
 
-/** Addresses of this machine, of its own link, and of nobody in particular. */
-const NEVER = new BlockList();
-NEVER.addSubnet("0.0.0.0", 8, "ipv4");
-NEVER.addSubnet("127.0.0.0", 8, "ipv4");
-NEVER.addSubnet("169.254.0.0", 16, "ipv4");
-NEVER.addSubnet("224.0.0.0", 3, "ipv4");
-NEVER.addSubnet("::", 96, "ipv6");
-NEVER.addSubnet("64:ff9b::", 96, "ipv6");
-NEVER.addSubnet("fe80::", 10, "ipv6");
-NEVER.addSubnet("ff00::", 8, "ipv6");
-
 /** Whether a link may make this node dial an address: no link is to reach what only this machine can. */
 function mayDial({ hostname, port }: PeerAddress, { loopback }: { loopback: boolean }): boolean {
   if (!isDialablePort(port)) return false;
-  if (isIPv4(hostname)) return hostname.startsWith("127.") ? loopback : !NEVER.check(hostname, "ipv4");
-  if (isIPv6(hostname)) {
-    // One spelling of each, so that no rule is got past by another.
-    const plain = new URL(`http://[${hostname}]`).hostname.slice(1, -1);
-    if (plain === "::1") return loopback;
-    // IPv4 in an IPv6 spelling has no use here.
-    return !plain.startsWith("::ffff:") && !NEVER.check(plain, "ipv6");
-  }
+  if (loopback && (hostname === "::1" || (isIPv4(hostname) && hostname.startsWith("127.")))) return true;
+  if (isIP(hostname) !== 0) return isElsewhere(hostname);
   return hostname.toLowerCase().replace(/\.$/, "") !== "localhost" && !/\.localhost\.?$/i.test(hostname);
 }
