@@ -113,11 +113,15 @@ function sayWhole({ out }: CommandContext, verdict: SoundAudit): void {
   const { entries, pruned, checkpoints, witnesses = [] } = verdict;
   out.line(`The audit log is whole: ${entries} entries, each following the one before.`);
   if (pruned > 0) out.line(`${pruned} of them were pruned; their hashes prove what they were.`);
-  if (checkpoints > 0) out.line(`It agrees with ${checkpoints} signed checkpoints of this node.`);
+  if (checkpoints > 0) {
+    out.line(`It agrees with ${checkpoints} signed checkpoint${checkpoints === 1 ? "" : "s"} of this node.`);
+  }
   const agree = witnesses.filter(({ state }) => state === "agrees");
   const most = Math.max(...agree.map(({ size }) => size));
   if (agree.length > 0) {
     out.line(`It agrees with what ${agree.length} of ${witnesses.length} peers saw of it, up to entry ${most}.`);
+  } else if (witnesses.length > 0) {
+    out.line("No peer that was asked has a checkpoint of it yet: one is made for every 256 entries, and every minute.");
   } else out.line("No witness was asked: that needs this node to run and an approved peer to be online.");
 }
 
