@@ -70,6 +70,11 @@ async function run(name: string): Promise<boolean> {
 }
 
 if (Deno.args.includes("--child")) Deno.exit(await child(asked[0] ?? ""));
+const stranger = asked.find((name) => !TARGETS.some((one) => one.name === name));
+if (stranger !== undefined) {
+  console.error(`There is no target ${stranger}: there are ${TARGETS.map(({ name }) => name).join(", ")}`);
+  Deno.exit(2);
+}
 console.log(`Seed ${seed}`);
 const names = TARGETS.map(({ name }) => name).filter((name) => asked.length === 0 || asked.includes(name));
 let failed = 0;
