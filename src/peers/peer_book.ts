@@ -5,6 +5,7 @@ import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
 import { type Approval, type ApprovedPeer, decodeApproval } from "./approved_peer.ts";
 import { writeDurably } from "./durable_file.ts";
+import { Turns } from "./turns.ts";
 
 /** How a key stands with the owner. */
 export type Standing = "approved" | "unknown" | "revoked";
@@ -52,7 +53,8 @@ export class PeerBook {
   #fault: string | null = null;
   #writeFault: string | null = null;
   #stamp: string | null = null;
-  #queue: Promise<unknown> = Promise.resolve();
+  /** One change at a time: approvals, revocations and edits by hand never interleave. */
+  readonly #turns = new Turns();
 
   private constructor({ path, store, logger }: PeerBookOptions) {
     this.#path = path;
@@ -114,7 +116,7 @@ export class PeerBook {
    * Nothing has changed then.
    */
   approve(approval: unknown): Promise<ApprovedPeer> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       await this.#read();
       if (this.#fault !== null) throw new ArkError("bad_request", `Nothing was changed: ${this.#fault}`);
       const peer = decodeApproval(approval, new Date().toISOString());
@@ -139,7 +141,7 @@ export class PeerBook {
     this.#leaving.set(id, (this.#leaving.get(id) ?? 0) + 1);
     this.#tellRemoved();
     try {
-      return await this.#exclusive(() => this.#revoke(id));
+      return await this.#turns.take(() => this.#revoke(id));
     } finally {
       const others = (this.#leaving.get(id) ?? 1) - 1;
       if (others > 0) this.#leaving.set(id, others);
@@ -154,7 +156,7 @@ export class PeerBook {
    * @throws {ArkError} `internal` when the file is malformed or cannot be written. A pause holds then until a restart.
    */
   setPaused(id: NodeId, paused: "paused" | "resumed"): Promise<ApprovedPeer | undefined> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       await this.#read();
       const { paused: _, ...rest } = this.#peers.get(id) ?? {} as Partial<ApprovedPeer>;
       if (rest.node_id === undefined || this.get(id) === undefined) return undefined;
@@ -175,7 +177,7 @@ export class PeerBook {
    * `internal` when it cannot be written. Nothing has changed then.
    */
   succeed(old: NodeId, next: NodeId): Promise<ApprovedPeer> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       await this.#read();
       if (this.#fault !== null) throw new ArkError("bad_request", `Nothing was changed: ${this.#fault}`);
       const before = this.get(old);
@@ -200,7 +202,7 @@ export class PeerBook {
 
   /** Reads the file again when it has changed. */
   reload(): Promise<void> {
-    return this.#exclusive(() => this.#read());
+    return this.#turns.take(() => this.#read());
   }
 
   /** Follows edits by hand and expiries, by looking once a second: it works on every file system. */
@@ -333,13 +335,6 @@ export class PeerBook {
 
   #counts(peer: ApprovedPeer): boolean {
     return !expired(peer) && !this.#leaving.has(peer.node_id);
-  }
-
-  /** One change at a time: approvals, revocations and edits by hand never interleave. */
-  #exclusive<T>(act: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(act);
-    this.#queue = result.catch(() => {});
-    return result;
   }
 }
 

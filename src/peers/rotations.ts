@@ -3,6 +3,7 @@ import { ArkError } from "@ark/node/protocol";
 import type { RotationsTable, Store } from "@ark/node/store";
 import type { ApprovedPeer } from "./approved_peer.ts";
 import type { PeerBook } from "./peer_book.ts";
+import { Turns } from "./turns.ts";
 
 /** What came of a change of keys: the owner is asked, two keys claim to follow the same one, or it counts. */
 export type RotationState = "pending" | "contested" | "accepted";
@@ -60,7 +61,7 @@ const DAY_MS = 86_400_000;
 export class Rotations {
   readonly #options: RotationsOptions;
   readonly #rows = new Map<NodeId, RotationsTable>();
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(options: RotationsOptions) {
     this.#options = options;
@@ -92,7 +93,7 @@ export class Rotations {
    * @throws {ArkError} `forbidden` where it changes nothing, with the reason for the node that sent it.
    */
   hear(chain: readonly SignedRotation[], from: NodeId): Promise<RotationState> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       if (chain.at(-1)?.new !== from) throw refused("Only the node that has the new key can say whom it follows");
       if (this.#isAccepted(chain, from)) return "accepted";
       const row = this.#judge(chain.slice(chain.findLastIndex(({ old }) => this.#options.book.get(old) !== undefined)));
@@ -112,7 +113,7 @@ export class Rotations {
    * cannot be written.
    */
   accept(id: NodeId): Promise<AcceptedRotation> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       const waiting = this.list().find((one) => one.old === id || one.new === id);
       const row = waiting === undefined ? undefined : this.#rows.get(waiting.old);
       if (waiting === undefined || row === undefined) {
@@ -215,12 +216,6 @@ export class Rotations {
     await this.#options.store.insertInto("rotations").values(row)
       .onConflict((conflict) => conflict.column("old_id").doUpdateSet(row)).execute();
     this.#rows.set(row.old_id, row);
-  }
-
-  #exclusive<T>(act: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(act);
-    this.#queue = result.catch(() => {});
-    return result;
   }
 }
 
