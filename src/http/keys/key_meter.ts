@@ -1,3 +1,4 @@
+import { lasting } from "@ark/node/peers";
 import { ArkError } from "@ark/node/protocol";
 import type { ApiKeyTerms } from "./api_key.ts";
 
@@ -101,12 +102,8 @@ export class KeyMeter {
 }
 
 function busy(what: string, seconds: number): ArkError {
-  return new ArkError("busy", `${what}; try again in ${wait(seconds)}`, { retryAfterSeconds: Math.max(1, seconds) });
-}
-
-function wait(seconds: number): string {
-  if (seconds < 120) return count(Math.max(1, Math.ceil(seconds)), "second");
-  return seconds < 7_200 ? count(Math.ceil(seconds / 60), "minute") : count(Math.ceil(seconds / 3_600), "hour");
+  const retryAfterSeconds = Math.max(1, seconds);
+  return new ArkError("busy", `${what}; try again in ${lasting(retryAfterSeconds * 1_000)}`, { retryAfterSeconds });
 }
 
 function count(number: number, what: string): string {
