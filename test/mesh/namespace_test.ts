@@ -4,7 +4,8 @@ import { until } from "../inference/local_fixture.ts";
 import { Avahi, missingAvahi } from "../support/avahi.ts";
 import { canUseNamespaces, type NetworkHost, NetworkLab } from "../support/netns.ts";
 import { FROM_SOURCE, NodeProcess } from "../support/node_process.ts";
-import { FIXTURES, MODEL } from "./test_node.ts";
+import { answersThrough } from "./answers_through.ts";
+import { FIXTURES } from "./test_node.ts";
 
 const reason = await canUseNamespaces();
 const noAvahi = await missingAvahi();
@@ -44,18 +45,7 @@ Deno.test({
       assert.deepEqual(texts, [a.id.slice(0, 8), b.id.slice(0, 8)].toSorted());
     }
 
-    await b.json("peers", "approve", a.id.slice(0, 8), "--name", "alice");
-    await a.json("peers", "approve", b.id.slice(0, 8), "--name", "bob");
-    await until(async () => (await a.json<{ models: unknown[] }>("models")).models.length > 0);
-    const answer = await a.json<{ text: string; node: string; route: string }>(
-      "ask",
-      MODEL,
-      "Tell me a story.",
-      "--max-tokens",
-      "20",
-    );
-    assert.deepEqual([answer.node, answer.route], ["bob", "peer"]);
-    assert.ok(answer.text.length > 10, answer.text);
+    await answersThrough(a, b);
     for (const node of [a, b]) assert.ok((await node.json<{ ok: boolean }>("audit", "verify")).ok);
   },
 });

@@ -5,6 +5,7 @@ import { canUseNamespaces, NetworkLab } from "../support/netns.ts";
 import { FROM_SOURCE, NodeProcess } from "../support/node_process.ts";
 import { quantile, SteadyPeer } from "../support/steady_peer.ts";
 import { canUseWireGuard, Tunnel, type TunnelEnd } from "../support/wireguard.ts";
+import { answersThrough } from "./answers_through.ts";
 import { FIXTURES, MODEL } from "./test_node.ts";
 
 const reason = await canUseNamespaces() ?? await canUseWireGuard();
@@ -53,18 +54,7 @@ Deno.test({
     // The tunnel alone lets nobody in.
     assert.deepEqual((await a.json<{ models: unknown[] }>("models")).models, []);
 
-    await b.json("peers", "approve", a.id.slice(0, 8), "--name", "alice");
-    await a.json("peers", "approve", b.id.slice(0, 8), "--name", "bob");
-    await until(async () => (await a.json<{ models: unknown[] }>("models")).models.length > 0);
-    const answer = await a.json<{ text: string; node: string; route: string }>(
-      "ask",
-      MODEL,
-      "Tell me a story.",
-      "--max-tokens",
-      "20",
-    );
-    assert.deepEqual([answer.node, answer.route], ["bob", "peer"]);
-    assert.ok(answer.text.length > 10, answer.text);
+    await answersThrough(a, b);
 
     const { peers: [status] } = await a.json<Status>("peers", "list");
     assert.equal(status?.address, `${bob.address}:8911`);
