@@ -1,5 +1,5 @@
 import type { Answers } from "@ark/node/http";
-import { type ErrorCode, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
+import { type ErrorCode, type InferenceEvent, type InferenceRequest, toArkError, tokensOf } from "@ark/node/protocol";
 import type { Route, RouteOptions, Router } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
 
@@ -30,7 +30,7 @@ export function observedAnswers(
       };
       try {
         for await (const event of router.infer(request, { ...options, chosen })) {
-          if (event.type === "text") tokens += event.tokens;
+          tokens += tokensOf(event);
           if (event.type === "end") outcome = "ok";
           yield event;
         }

@@ -1,4 +1,11 @@
-import type { InferenceInput, InferenceRequest, Timings, Usage } from "@ark/node/protocol";
+import {
+  type AnswerPart,
+  type InferenceInput,
+  type InferenceRequest,
+  type Timings,
+  tokensOf,
+  type Usage,
+} from "@ark/node/protocol";
 
 /** What an engine says at the end of an answer. */
 interface Ending {
@@ -16,6 +23,7 @@ export class Continuation {
   #promptTokens: number | null = null;
   #text = "";
   #tokens = 0;
+  #textOnly = true;
   /** Tokens and milliseconds of the parts before the one that runs. */
   #before = { tokens: 0, ms: 0 };
   #since = 0;
@@ -40,16 +48,22 @@ export class Continuation {
     return this.#before.ms;
   }
 
+  /** Whether what was shown can be given back to the engine as text, for it to write on. */
+  get resumable(): boolean {
+    return this.#textOnly && this.#request.parameters.format === undefined;
+  }
+
   /** Whether it has as many tokens as it may have. */
   get full(): boolean {
     return this.#tokens >= (this.#request.parameters.max_tokens ?? Infinity);
   }
 
   /** What the engine is to do for the next part. */
-  next(): Pick<InferenceRequest, "input" | "parameters"> {
+  next(): Omit<InferenceRequest, "model"> {
     this.#since = performance.now();
-    const { input, parameters } = this.#request;
-    if (!this.begun) return { input, parameters };
+    const { model: _, ...asked } = this.#request;
+    const { input, parameters } = asked;
+    if (!this.begun) return asked;
     const { max_tokens: most } = parameters;
     const rest = most === undefined ? {} : { max_tokens: most - this.#tokens };
     return { input: followed(input, this.#text), parameters: { ...parameters, ...rest } };
@@ -62,10 +76,11 @@ export class Continuation {
     return first;
   }
 
-  /** Takes text that is shown. */
-  add(text: string, tokens: number): void {
-    this.#text += text;
-    this.#tokens += tokens;
+  /** Takes a part that is shown. */
+  add(part: AnswerPart): void {
+    if (part.type === "text") this.#text += part.text;
+    else this.#textOnly = false;
+    this.#tokens += tokensOf(part);
   }
 
   /** The engine has left it. */
@@ -79,6 +94,7 @@ export class Continuation {
       usage: {
         prompt_tokens: this.#promptTokens ?? usage.prompt_tokens,
         completion_tokens: this.#before.tokens + usage.completion_tokens,
+        ...usage.cached_tokens === undefined || this.resumed ? {} : { cached_tokens: usage.cached_tokens },
       },
       prompt_ms,
       generation_ms: this.#before.ms + generation_ms,
@@ -90,9 +106,10 @@ const NOTHING: Ending = { usage: { prompt_tokens: 0, completion_tokens: 0 }, pro
 
 /** An input with the beginning of its answer: an assistant's turn that has begun is gone on with. */
 function followed(input: InferenceInput, text: string): InferenceInput {
-  if (input.kind === "completion") return { kind: "completion", prompt: input.prompt + text };
+  if (input.kind === "completion" && typeof input.prompt === "string") return { ...input, prompt: input.prompt + text };
+  if (input.kind !== "chat") return input;
   const last = input.messages.at(-1);
   const others = last?.role === "assistant" ? input.messages.slice(0, -1) : input.messages;
   const content = (last?.role === "assistant" ? last.content : "") + text;
-  return { kind: "chat", messages: [...others, { role: "assistant", content }] };
+  return { ...input, messages: [...others, { ...last?.role === "assistant" ? last : {}, role: "assistant", content }] };
 }

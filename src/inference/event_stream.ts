@@ -1,4 +1,4 @@
-import type { ArkError, InferenceEvent } from "@ark/node/protocol";
+import { type ArkError, type InferenceEvent, joinParts } from "@ark/node/protocol";
 
 /** What an {@linkcode EventStream} tells the one who feeds it. */
 export interface EventStreamOptions {
@@ -91,8 +91,8 @@ export class EventStream implements AsyncIterableIterator<InferenceEvent> {
 
   #merge(event: InferenceEvent): boolean {
     const last = this.#events.at(-1);
-    if (event.type !== "text" || last?.type !== "text") return false;
-    const merged = { type: "text", text: last.text + event.text, tokens: last.tokens + event.tokens } as const;
+    const merged = last === undefined ? null : joinParts(last, event);
+    if (merged === null) return false;
     this.#events[this.#events.length - 1] = merged;
     return true;
   }

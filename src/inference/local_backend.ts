@@ -1,3 +1,4 @@
+import { createHmac, randomBytes } from "node:crypto";
 import type { LocalModel } from "@ark/node/models";
 import {
   ArkError,
@@ -89,8 +90,6 @@ interface Resident {
   phase: "loading" | "ready" | "leaving";
   busy: boolean;
   lastUsed: number;
-  /** Whose prompt the worker's state is of. */
-  principal: string | null;
   job: Job | null;
   /** Whether its job was told to make room for the owner's. */
   yielding: boolean;
@@ -124,6 +123,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
   #uses = 0;
   #disposed = false;
   readonly #ending = new AbortController();
+  readonly #secret = randomBytes(32);
   #probed: Promise<ProbedEngine> | undefined;
 
   /** Makes a backend without any model in memory. */
@@ -317,7 +317,6 @@ export class LocalBackend implements Backend, AsyncDisposable {
       phase: "loading",
       busy: true,
       lastUsed: ++this.#uses,
-      principal: null,
       job,
       yielding: false,
       loaded: null,
@@ -345,6 +344,10 @@ export class LocalBackend implements Backend, AsyncDisposable {
         threads,
         gpu,
         vram_reserve: vramReserve,
+        task: "generate",
+        slots: 1,
+        engine: "auto",
+        loras: [],
       },
     };
   }
@@ -417,8 +420,6 @@ export class LocalBackend implements Backend, AsyncDisposable {
 
   #begin(resident: Resident, job: Job): void {
     const { worker } = resident;
-    const reuse = resident.principal === job.principal;
-    resident.principal = job.principal;
     resident.job = job;
     resident.busy = true;
     resident.lastUsed = ++this.#uses;
@@ -431,16 +432,17 @@ export class LocalBackend implements Backend, AsyncDisposable {
         if (!progress.start(prompt_tokens)) return;
         job.stream.push({ type: "start", model: id, digest: this.#digest(resident), prompt_tokens });
       },
-      text: (text, tokens) => {
-        progress.add(text, tokens);
-        job.stream.push({ type: "text", text, tokens });
+      part: (part) => {
+        progress.add(part);
+        job.stream.push(part);
       },
-      end: ({ finish_reason, ...rest }) => {
+      end: ({ finish_reason, stop_text, ...rest }) => {
         this.#failures.delete(resident.key);
         this.#averageMs += (performance.now() - began - this.#averageMs) / 8;
         job.over = true;
         this.#release(resident);
-        job.stream.push({ type: "end", finish_reason, ...endOf(progress, timings, rest) });
+        const stopped = stop_text === undefined ? {} : { stop_text };
+        job.stream.push({ type: "end", finish_reason, ...stopped, ...endOf(progress, timings, rest) });
         this.#schedule();
       },
       fail: (error) => {
@@ -452,15 +454,24 @@ export class LocalBackend implements Backend, AsyncDisposable {
         if (worker.state === "ready") this.#schedule();
       },
     };
-    worker.answer({ ...progress.next(), reuse }, listener);
+    worker.answer({ ...progress.next(), principal: this.#labelOf(job.principal) }, listener);
   }
 
   /** Puts an answer of a peer back to the head of the peers' line, to go on when the owner's requests are done. */
   #setAside(job: Job, timings: Pick<Timings, "queue_ms" | "load_ms">): void {
     job.progress.pause();
+    if (!job.progress.resumable) {
+      const sentence = "The owner's request came first, and an answer like this cannot be gone on with; ask again";
+      return this.#drop(job, new ArkError("busy", sentence, { retryAfterSeconds: 1 }));
+    }
     if (!job.progress.full) return this.#line.putBack(job);
     job.over = true;
     job.stream.push({ type: "end", finish_reason: "length", ...endOf(job.progress, timings) });
+  }
+
+  /** What a worker is told of a principal: enough to tell two apart, and nothing of who they are. */
+  #labelOf(principal: string): string {
+    return createHmac("sha256", this.#secret).update(principal).digest("base64url").slice(0, 22);
   }
 
   #release(resident: Resident): void {

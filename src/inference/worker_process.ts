@@ -1,4 +1,4 @@
-import { ArkError } from "@ark/node/protocol";
+import { type AnswerPart, ArkError } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { EngineLoad, EngineModel, EngineRequest, EngineResult } from "./worker/engine.ts";
 import { encodeFrame, FrameReader } from "./worker/frames.ts";
@@ -11,8 +11,8 @@ export type WorkerState = "stopped" | "starting" | "loading" | "ready" | "stoppi
 export interface AnswerListener {
   /** The prompt is in tokens and fits. */
   start(promptTokens: number): void;
-  /** Some tokens, as text. */
-  text(text: string, tokens: number): void;
+  /** The next part of the answer. */
+  part(part: AnswerPart): void;
   /** The answer is complete. */
   end(result: EngineResult): void;
   /** The answer ended otherwise; the worker itself may be at its end, too. */
@@ -223,6 +223,9 @@ export class WorkerProcess {
         this.#barrier = message.barrier;
         this.#state = "loading";
         return this.#within(this.#times.load, "The engine took too long to load the model");
+      case "progress":
+        if (expected !== "loading progress") throw unexpected();
+        return;
       case "loaded":
         if (expected !== "loading loaded") throw unexpected();
         this.#state = "ready";
@@ -238,8 +241,8 @@ export class WorkerProcess {
         // A cancel has a time of its own.
         if (!this.#cancelled) clearTimeout(this.#timer);
         return listener.start(message.prompt_tokens);
-      case "text":
-        return listener.text(message.text, message.tokens);
+      case "part":
+        return listener.part(message.part);
       case "end":
         return this.#take()?.end(message);
       case "error":

@@ -1,25 +1,103 @@
-import { isCount } from "./count.ts";
-import { ArkError } from "./errors.ts";
-import { LIMITS } from "./limits.ts";
-
 /** A model as a person writes it: `llama3.1:8b`, `arkling`, the stem of a file name. At most 200 characters. */
 export type ModelRef = string;
 
-/** Who speaks in a chat message. */
-export type MessageRole = "system" | "user" | "assistant";
+/** Who speaks in a chat message. `tool` is the answer of a function that the model called. */
+export type MessageRole = "system" | "user" | "assistant" | "tool";
 
-/** One message of a chat: who and what, nothing else. */
+/** A JSON Schema: any JSON object, at most 128 KiB as text and 64 levels deep. */
+export type JsonSchema = { readonly [key: string]: unknown };
+
+/** A call of a function that a model wrote. */
+export interface ToolCall {
+  /** Distinct within the conversation: at most 64 characters. */
+  id: string;
+  /** The function. */
+  name: string;
+  /** Its arguments as a JSON text, as the model wrote them: not always valid JSON. */
+  arguments: string;
+}
+
+/** One message of a chat. */
 export interface Message {
   /** Who speaks. */
   role: MessageRole;
-  /** What is said. */
+  /** What is said; may be empty where the message calls tools. */
   content: string;
+  /** What an assistant thought before it spoke. */
+  reasoning?: string;
+  /** The functions that an assistant called. */
+  tool_calls?: ToolCall[];
+  /** Which call a message of the role `tool` answers. */
+  tool_call_id?: string;
+  /** Name of the function that a message of the role `tool` answers for. */
+  name?: string;
 }
 
-/** What the model reads: a chat that its template renders, or a raw prompt. */
-export type InferenceInput =
-  | { kind: "chat"; messages: Message[] }
-  | { kind: "completion"; prompt: string };
+/** A function that the model may call. */
+export interface Tool {
+  /** 1 to 64 letters, digits, `_`, `-` and `.`. */
+  name: string;
+  /** What it is for, for the model. */
+  description?: string;
+  /** Its arguments; without it, none. */
+  parameters?: JsonSchema;
+}
+
+/** Whether the model may, must or must not call a function, or which one it must call. */
+export type ToolChoice = "auto" | "none" | "required" | { name: string };
+
+/** A chat that the model's template renders. An assistant's message at the end is gone on with. */
+export interface ChatInput {
+  /** Tells the inputs apart. */
+  kind: "chat";
+  /** At least one. */
+  messages: Message[];
+  /** Functions that the model may call; absent or at least one. */
+  tools?: Tool[];
+  /** Whether a function may or must be called. @default {"auto"} where there are tools */
+  tool_choice?: ToolChoice;
+  /** Whether the model may call several functions at once. @default {true} */
+  parallel_tool_calls?: boolean;
+  /** Whether the model is to think first, where it can choose; absent: as its template does by itself. */
+  think?: boolean;
+}
+
+/** A raw prompt: text that may hold control tokens, or tokens. */
+export interface CompletionInput {
+  /** Tells the inputs apart. */
+  kind: "completion";
+  /** Text, or ids of the model's own vocabulary. */
+  prompt: string | number[];
+  /** Text after the gap that is to be filled, for models that can. */
+  suffix?: string;
+}
+
+/** Texts whose meaning is wanted as vectors. */
+export interface EmbedInput {
+  /** Tells the inputs apart. */
+  kind: "embed";
+  /** At least one; each a text or tokens of the model's own vocabulary. */
+  texts: (string | number[])[];
+}
+
+/** Documents that are to be put in order for a query. */
+export interface RerankInput {
+  /** Tells the inputs apart. */
+  kind: "rerank";
+  /** What is looked for. */
+  query: string;
+  /** At least one. */
+  documents: string[];
+}
+
+/** What the model reads. */
+export type InferenceInput = ChatInput | CompletionInput | EmbedInput | RerankInput;
+
+/** What an answer must look like: the engine cannot write anything else. */
+export type OutputFormat =
+  | { kind: "json" }
+  | { kind: "json_schema"; schema: JsonSchema }
+  | { kind: "grammar"; grammar: string };
 
 /** How the model is to write. Every field is optional; what is absent is the engine's default. */
 export interface GenerationParameters {
@@ -33,6 +111,8 @@ export interface GenerationParameters {
   top_k?: number;
   /** 0 to 1. */
   min_p?: number;
+  /** 0 to 1; 1 is none. */
+  typical_p?: number;
   /** Same seed, same text, on the same engine. */
   seed?: number;
   /** Texts that end the answer and are not part of it. */
@@ -43,6 +123,16 @@ export interface GenerationParameters {
   presence_penalty?: number;
   /** 1 is none; up to 2. */
   repeat_penalty?: number;
+  /** Tokens back that penalties look; 0 is none. @default {64} */
+  repeat_last_n?: number;
+  /** Added to the score of a token before one is chosen: pairs of token and -100 to 100. */
+  logit_bias?: [token: number, bias: number][];
+  /** Where given, each text tells how likely its tokens were, with so many alternatives: 0 to 20. */
+  logprobs?: number;
+  /** What the answer must look like. */
+  format?: OutputFormat;
+  /** Additions to the model from the owner's own store, with their weight. Peers may not send them. */
+  lora?: { name: string; scale: number }[];
 }
 
 /** A question to a model: model, input, parameters. All that ever travels to a peer. */
@@ -53,10 +143,12 @@ export interface InferenceRequest {
   input: InferenceInput;
   /** How it writes. */
   parameters: GenerationParameters;
+  /** Only how many tokens the prompt has is wanted: the answer is `start` and `end`. */
+  count_only?: true;
 }
 
-/** Why an answer ended: the model or a stop text ended it, or a limit of tokens. */
-export type FinishReason = "stop" | "length";
+/** Why an answer ended: the model or a stop text ended it, a limit of tokens, or the model calls functions. */
+export type FinishReason = "stop" | "length" | "tool_calls";
 
 /** Tokens of one request. */
 export interface Usage {
@@ -64,6 +156,8 @@ export interface Usage {
   prompt_tokens: number;
   /** Tokens that the model wrote. */
   completion_tokens: number;
+  /** Tokens of the prompt that were there from an earlier request of the same principal; absent where not known. */
+  cached_tokens?: number;
 }
 
 /** What the engine took, in milliseconds. */
@@ -78,202 +172,77 @@ export interface Timings {
   generation_ms: number;
 }
 
+/** A token that might have been written, and how likely it was. */
+export interface TokenChance {
+  /** Its text; a token that is part of a character has the replacement character. */
+  token: string;
+  /** Its bytes. */
+  bytes: number[];
+  /** Natural logarithm of its probability; at most 0. */
+  logprob: number;
+}
+
+/** A token that was written, how likely it was, and what else might have been. */
+export interface TokenLogprob extends TokenChance {
+  /** The most likely ones, the likeliest first. */
+  top: TokenChance[];
+}
+
 /**
- * One step of an answer. A stream is `start`, any number of `text`, then exactly one `end`; a stream that stops without
+ * A part of an answer between its start and its end. `tokens` is how many tokens were written since the part before; a
+ * token's text may come later than the token.
+ *
+ * | type | what |
+ * |---|---|
+ * | `text` | of the answer |
+ * | `reasoning` | what the model thinks before it answers |
+ * | `tool_call` | a call of a function begins; `index` counts from 0 |
+ * | `tool_arguments` | part of the JSON of the call with that index |
+ * | `vector` | of the text with that index: float32, little-endian, in base64, of length 1 |
+ * | `score` | of the document with that index: 0 to 1, larger is better |
+ */
+export type AnswerPart =
+  | { type: "text"; text: string; tokens: number; logprobs?: TokenLogprob[] }
+  | { type: "reasoning"; text: string; tokens: number }
+  | { type: "tool_call"; index: number; id: string; name: string; tokens: number }
+  | { type: "tool_arguments"; index: number; text: string; tokens: number }
+  | { type: "vector"; index: number; values: string }
+  | { type: "score"; index: number; score: number };
+
+/**
+ * One step of an answer. A stream is `start`, any number of parts, then exactly one `end`; a stream that stops without
  * `end` was cut, whatever the transport says. A failure is thrown as an `ArkError`.
  */
 export type InferenceEvent =
   | { type: "start"; model: string; digest: string | null; prompt_tokens: number }
-  | { type: "text"; text: string; tokens: number }
-  | { type: "end"; finish_reason: FinishReason; usage: Usage; timings: Timings };
-
-const ROLES: ReadonlySet<unknown> = new Set(["system", "user", "assistant"]);
-
-/** Allowed range of each numeric parameter: [least, most, integer]. */
-const NUMBERS: Record<Exclude<keyof GenerationParameters, "stop">, readonly [number, number, boolean]> = {
-  max_tokens: [1, 1_000_000, true],
-  temperature: [0, 2, false],
-  top_p: [0, 1, false],
-  top_k: [0, 1_000_000, true],
-  min_p: [0, 1, false],
-  seed: [-0x80000000, 0xffffffff, true],
-  frequency_penalty: [-2, 2, false],
-  presence_penalty: [-2, 2, false],
-  repeat_penalty: [1, 2, false],
-};
-
-/**
- * Reads an {@linkcode InferenceRequest} from any JSON value. Strict: an unknown field anywhere is refused, so nothing
- * rides along.
- *
- * @throws {ArkError} `bad_request`, with a sentence that names the field.
- */
-export function decodeInferenceRequest(value: unknown): InferenceRequest {
-  const fields = record(value, "request", ["model", "input", "parameters"]);
-  return {
-    model: decodeModelRef(fields.model),
-    input: decodeInput(fields.input),
-    parameters: decodeGenerationParameters(fields.parameters === undefined ? {} : fields.parameters),
+  | AnswerPart
+  | {
+    type: "end";
+    finish_reason: FinishReason;
+    /** The stop text that ended the answer; absent where something else did. */
+    stop_text?: string;
+    usage: Usage;
+    timings: Timings;
   };
+
+/** Tokens that the model wrote for an event. */
+export function tokensOf(event: InferenceEvent): number {
+  return "tokens" in event ? event.tokens : 0;
 }
 
-/**
- * Checks that a value can name a model: a non-empty text without control and invisible characters.
- *
- * @throws {ArkError} `bad_request`
- */
-export function decodeModelRef(value: unknown): ModelRef {
-  if (typeof value !== "string" || value.length === 0) throw bad("Field model must be a non-empty text");
-  if (value.length > LIMITS.modelRefLength) {
-    throw bad(`Field model must have at most ${LIMITS.modelRefLength} characters`);
+/** Two parts that follow each other as one, or null where they cannot be one. */
+export function joinParts(first: InferenceEvent, second: InferenceEvent): AnswerPart | null {
+  if (first.type === "text" && second.type === "text") {
+    const logprobs = first.logprobs === undefined && second.logprobs === undefined
+      ? {}
+      : { logprobs: [...first.logprobs ?? [], ...second.logprobs ?? []] };
+    return { type: "text", text: first.text + second.text, tokens: first.tokens + second.tokens, ...logprobs };
   }
-  // Invisible characters too: a model's name is shown to people, in terminals and in lists to choose from.
-  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value)) throw bad("Field model must have no control characters");
-  return value;
-}
-
-/**
- * Reads parameters from any JSON value. Strict: an unknown field is refused, a number out of range too.
- *
- * @throws {ArkError} `bad_request`
- */
-export function decodeGenerationParameters(value: unknown): GenerationParameters {
-  const fields = record(value, "parameters", [...Object.keys(NUMBERS), "stop"]);
-  const parameters: GenerationParameters = {};
-  for (const [name, [least, most, integer]] of Object.entries(NUMBERS) as NumberRules) {
-    const given = fields[name];
-    if (given === undefined) continue;
-    if (typeof given !== "number" || !Number.isFinite(given) || given < least || given > most) {
-      throw bad(`Field ${name} must be a number from ${least} to ${most}`);
-    }
-    if (integer && !Number.isInteger(given)) throw bad(`Field ${name} must be a whole number`);
-    parameters[name] = given;
+  if (first.type === "reasoning" && second.type === "reasoning") {
+    return { type: "reasoning", text: first.text + second.text, tokens: first.tokens + second.tokens };
   }
-  if (fields.stop !== undefined) parameters.stop = decodeStop(fields.stop);
-  return parameters;
-}
-
-type NumberRules = [Exclude<keyof GenerationParameters, "stop">, readonly [number, number, boolean]][];
-
-function decodeStop(value: unknown): string[] {
-  if (!Array.isArray(value) || value.length > LIMITS.stops) {
-    throw bad(`Field stop must be a list of at most ${LIMITS.stops} texts`);
+  if (first.type === "tool_arguments" && second.type === "tool_arguments" && first.index === second.index) {
+    return { ...first, text: first.text + second.text, tokens: first.tokens + second.tokens };
   }
-  for (const stop of value) {
-    if (typeof stop !== "string" || stop.length === 0 || stop.length > LIMITS.stopLength) {
-      throw bad(`Each text of stop must have 1 to ${LIMITS.stopLength} characters`);
-    }
-  }
-  return [...value];
-}
-
-function decodeInput(value: unknown): InferenceInput {
-  if (typeof value !== "object" || value === null) throw bad("Field input must be an object");
-  const kind = (value as Record<string, unknown>).kind;
-  if (kind === "completion") {
-    const fields = record(value, "input", ["kind", "prompt"]);
-    if (typeof fields.prompt !== "string") throw bad("Field prompt must be a text");
-    return { kind, prompt: fields.prompt };
-  }
-  if (kind === "chat") {
-    const { messages } = record(value, "input", ["kind", "messages"]);
-    if (!Array.isArray(messages) || messages.length === 0) throw bad("Field messages must be a non-empty list");
-    if (messages.length > LIMITS.messages) throw bad(`Field messages must have at most ${LIMITS.messages} entries`);
-    return { kind, messages: messages.map(decodeMessage) };
-  }
-  throw bad("Field input.kind must be chat or completion");
-}
-
-function decodeMessage(value: unknown, index: number): Message {
-  const fields = record(value, `messages[${index}]`, ["role", "content"]);
-  if (!ROLES.has(fields.role)) throw bad(`Field messages[${index}].role must be system, user or assistant`);
-  if (typeof fields.content !== "string") throw bad(`Field messages[${index}].content must be a text`);
-  return { role: fields.role as MessageRole, content: fields.content };
-}
-
-/** Copies the named own fields of an object into one without a prototype, and refuses any other field. */
-function record(value: unknown, what: string, names: readonly string[]): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw bad(`The ${what} must be an object`);
-  const copy: Record<string, unknown> = Object.create(null);
-  for (const key of Object.keys(value)) {
-    if (!names.includes(key)) throw bad(`The ${what} has an unknown field: ${printable(key)}`);
-    copy[key] = (value as Record<string, unknown>)[key];
-  }
-  return copy;
-}
-
-/** A field's name as it may stand in an error: short, without control characters. */
-function printable(key: string): string {
-  return key.slice(0, 40).replaceAll(/[^\u0020-\u007e]/g, "?");
-}
-
-function bad(message: string): ArkError {
-  return new ArkError("bad_request", message);
-}
-
-/**
- * Reads one event of a peer's stream. Strict in what it keeps: fields that are not part of the type are dropped, so a
- * peer cannot add to what the local client sees.
- *
- * @throws {ArkError} `unavailable`: a peer that sends nonsense is a peer that cannot answer.
- */
-export function decodeInferenceEvent(value: unknown): InferenceEvent {
-  if (typeof value === "object" && value !== null) {
-    const event = value as Record<string, unknown>;
-    switch (event.type) {
-      case "start":
-        if (isModelRef(event.model) && isDigestOrNone(event.digest) && isCount(event.prompt_tokens)) {
-          const { model, digest, prompt_tokens } = event;
-          return { type: "start", model, digest: digest ?? null, prompt_tokens };
-        }
-        break;
-      case "text":
-        if (typeof event.text === "string" && isCount(event.tokens)) {
-          return { type: "text", text: event.text, tokens: event.tokens };
-        }
-        break;
-      case "end":
-        return decodeEnd(event);
-    }
-  }
-  throw new ArkError("unavailable", "The peer sent an event that is not part of the protocol");
-}
-
-function decodeEnd(event: Record<string, unknown>): InferenceEvent {
-  const usage = event.usage as Partial<Usage> | null | undefined;
-  const timings = event.timings as Partial<Timings> | null | undefined;
-  const reason = event.finish_reason;
-  if (
-    (reason !== "stop" && reason !== "length") || typeof usage !== "object" || usage === null ||
-    !isCount(usage.prompt_tokens) || !isCount(usage.completion_tokens)
-  ) throw new ArkError("unavailable", "The peer sent an end of stream that is not part of the protocol");
-  return {
-    type: "end",
-    finish_reason: reason,
-    usage: { prompt_tokens: usage.prompt_tokens, completion_tokens: usage.completion_tokens },
-    timings: {
-      queue_ms: duration(timings?.queue_ms),
-      load_ms: duration(timings?.load_ms),
-      prompt_ms: duration(timings?.prompt_ms),
-      generation_ms: duration(timings?.generation_ms),
-    },
-  };
-}
-
-function isModelRef(value: unknown): value is ModelRef {
-  try {
-    decodeModelRef(value);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Whether a value is a SHA-256 in hex, or absent. */
-function isDigestOrNone(value: unknown): value is string | null | undefined {
-  return value === null || value === undefined || (typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
-}
-
-function duration(value: unknown): number {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : 0;
+  return null;
 }

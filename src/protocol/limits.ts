@@ -14,6 +14,24 @@ export const LIMITS = {
   modelRefLength: 200,
   /** Most messages in one chat request. */
   messages: 2_000,
+  /** Most functions that a request may offer. */
+  tools: 256,
+  /** Most calls in one message. */
+  toolCalls: 128,
+  /** Longest JSON schema or grammar, in characters. */
+  schemaLength: 128 << 10,
+  /** Deepest JSON schema, in levels. */
+  schemaDepth: 64,
+  /** Most tokens whose score a request may change. */
+  logitBiases: 1_024,
+  /** Most additions to a model in one request. */
+  loras: 8,
+  /** Most alternatives that are told of a token. */
+  topLogprobs: 20,
+  /** Most texts in one request for vectors. */
+  embedTexts: 2_048,
+  /** Most documents in one request to put them in order. */
+  rerankDocuments: 2_048,
   /** Most stop texts in one request. */
   stops: 16,
   /** Longest stop text, in characters. */

@@ -1,6 +1,7 @@
 import { ArkError, type ErrorCode, isErrorCode } from "./errors.ts";
 import { isCount } from "./count.ts";
-import { decodeInferenceEvent, type InferenceEvent } from "./inference.ts";
+import { decodeInferenceEvent, isFinishReason } from "./decode_event.ts";
+import type { InferenceEvent } from "./inference.ts";
 import { LIMITS } from "./limits.ts";
 import type { Receipt } from "./receipt.ts";
 
@@ -143,7 +144,7 @@ function decodeSignedReceipt(value: unknown): SignedReceipt {
     receipt === null ||
     typeof receipt.request !== "string" || typeof receipt.stream !== "string" || typeof receipt.model !== "string" ||
     !isCount(receipt.prompt_tokens) || !isCount(receipt.completion_tokens) ||
-    (receipt.finish_reason !== "stop" && receipt.finish_reason !== "length") ||
+    !isFinishReason(receipt.finish_reason) ||
     (receipt.leaf !== undefined && (!isCount(receipt.leaf) || receipt.leaf < 1))
   ) throw new ArkError("unavailable", "The peer sent a receipt that is not part of the protocol");
   return {

@@ -22,6 +22,9 @@
  *
  * @module
  */
+export { decodeAnswerPart, decodeInferenceEvent, decodeUsage, isFinishReason } from "./decode_event.ts";
+export * from "./decode_request.ts";
+export { decodeSchema } from "./decode_value.ts";
 export * from "./errors.ts";
 export * from "./inference.ts";
 export * from "./invitation.ts";

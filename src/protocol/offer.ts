@@ -1,7 +1,7 @@
 import { isCount } from "./count.ts";
 import { ArkError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
-import { decodeModelRef } from "./inference.ts";
+import { decodeModelRef } from "./decode_request.ts";
 
 /** One model that a node offers to the peer that asked. */
 export interface OfferedModel {

@@ -111,11 +111,16 @@ export class RemoteBackend implements Backend {
     }
   }
 
-  #prepare({ model: asked, input, parameters }: InferenceRequest, signal: AbortSignal): Run {
+  #prepare({ model: asked, input, parameters, count_only }: InferenceRequest, signal: AbortSignal): Run {
     const { table } = this.#options;
     const offer = table.list().find((view) => view.peer.node_id === this.id)?.offer;
     const model = findOffered(offer?.models ?? [], asked)?.id ?? null;
-    const request = { model: model ?? asked, input, parameters };
+    const request = {
+      model: model ?? asked,
+      input,
+      parameters,
+      ...count_only === true ? { count_only } : {},
+    };
     const body = new TextEncoder().encode(JSON.stringify(request));
     if (body.length > LIMITS.requestBodyBytes) {
       const most = LIMITS.requestBodyBytes >> 20;

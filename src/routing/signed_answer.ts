@@ -9,6 +9,7 @@ import {
   type Receipt,
   receiptBytes,
   type SignedReceipt,
+  tokensOf,
 } from "@ark/node/protocol";
 import type { MeshResponse } from "@ark/node/transport";
 import { startWatchdog } from "./watchdog.ts";
@@ -101,7 +102,7 @@ export async function* readAnswer(
           continue;
         }
         if (event.type === "start") begin(event, options);
-        else tally.completion_tokens = Math.min(tally.completion_tokens + event.tokens, Number.MAX_SAFE_INTEGER);
+        else tally.completion_tokens = Math.min(tally.completion_tokens + tokensOf(event), Number.MAX_SAFE_INTEGER);
         started = true;
         // Time that our own reader takes is not the peer's silence.
         watchdog.rest();

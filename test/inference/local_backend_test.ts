@@ -35,14 +35,19 @@ Deno.test("LocalBackend tells its worker the request and nothing about who asks"
     threads: 3,
     gpu: "off",
     vram_reserve: 2 ** 31,
+    task: "generate",
+    slots: 1,
+    engine: "auto",
+    loras: [],
   });
-  assert.deepEqual(generate, {
+  const { principal, ...told } = generate ?? assert.fail();
+  assert.deepEqual(told, {
     type: "generate",
     id: 1,
     input: { kind: "completion", prompt: "a" },
     parameters: { seed: 1 },
-    reuse: false,
   });
+  assert.match(String(principal), /^[\w-]{22}$/);
   assert.ok(!JSON.stringify(logged.log()).includes("secret-principal"));
   const allowed = [
     "DENO_",
@@ -63,12 +68,14 @@ Deno.test("LocalBackend tells its worker the request and nothing about who asks"
   }
 });
 
-Deno.test("LocalBackend lets state be reused by the principal before, and by no other", async () => {
+Deno.test("LocalBackend tells the worker whose prompt it is by a label that says nothing else", async () => {
   await using fake = new FakeBackend();
   for (const principal of ["a", "a", "b", "a", "a"]) {
     await answerOf(fake.backend.infer(question("fake", "x", { max_tokens: 1 }), asking({ principal })));
   }
-  assert.deepEqual(fake.log("generate").map(({ reuse }) => reuse), [false, true, false, false, true]);
+  const [a, , b, ...rest] = fake.log("generate").map(({ principal }) => principal);
+  assert.notEqual(a, b);
+  assert.deepEqual(rest, [a, a]);
 });
 
 Deno.test("LocalBackend stops the worker within a token when the reader leaves", async () => {

@@ -4,17 +4,17 @@ import { decodeWorkerMessage, type WorkerMessage } from "../../src/inference/wor
 
 const MESSAGES: WorkerMessage[] = [
   { type: "hello", protocol: 1, barrier: ["network", "data"] },
-  { type: "loaded", context_size: 1024, threads: 1, gpu: null, engine: "llama.cpp v1" },
-  { type: "loaded", context_size: 1024, threads: 8, gpu: "cuda", engine: "llama.cpp v1" },
+  { type: "loaded", context_size: 1024, threads: 1, gpu: null, engine: "llama.cpp v1", slots: 1 },
+  { type: "loaded", context_size: 1024, threads: 8, gpu: "cuda", engine: "llama.cpp v1", slots: 1 },
   { type: "failed", message: "No memory" },
   { type: "start", id: 1, prompt_tokens: 3 },
-  { type: "text", id: 1, text: "\u0000\n a", tokens: 1 },
+  { type: "progress", fraction: 0.5 },
+  { type: "part", id: 1, part: { type: "text", text: "\u0000\n a", tokens: 1 } },
   {
     type: "end",
     id: 1,
     finish_reason: "stop",
-    usage: { prompt_tokens: 3, completion_tokens: 1 },
-    reused_tokens: 0,
+    usage: { cached_tokens: 0, prompt_tokens: 3, completion_tokens: 1 },
     prompt_ms: 0.5,
     generation_ms: 1,
   },
@@ -41,8 +41,7 @@ Deno.test("decodeWorkerMessage() reads or throws a SyntaxError, whatever the val
   const fields = fc.record({
     type: fc.constantFrom(...MESSAGES.map(({ type }) => type), "other"),
     id: fc.anything(),
-    text: fc.anything(),
-    tokens: fc.anything(),
+    part: fc.oneof(fc.anything(), fc.record({ type: fc.constant("text"), text: fc.anything(), tokens: fc.anything() })),
     usage: fc.anything(),
     code: fc.anything(),
     message: fc.anything(),

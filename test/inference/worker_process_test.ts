@@ -22,6 +22,10 @@ function run(name: string, path = FIXTURE): Run {
     threads: 1,
     gpu: "off",
     vram_reserve: null,
+    task: "generate",
+    slots: 1,
+    engine: "addon",
+    loras: [],
   } as const;
   const worker = new WorkerProcess({
     prepare: () => Promise.resolve({ command: workerCommand(name), load }),
@@ -48,11 +52,12 @@ function answer(worker: WorkerProcess, parts: Partial<EngineRequest>): Promise<A
   const input = { kind: "completion", prompt: "The node is ready to answer a question" } as const;
   const pieces: string[] = [];
   let tokens = 0;
-  worker.answer({ input, parameters: { max_tokens: 10, temperature: 0 }, reuse: false, ...parts }, {
+  worker.answer({ input, parameters: { max_tokens: 10, temperature: 0 }, principal: "a", ...parts }, {
     start() {},
-    text(text, count) {
-      pieces.push(text);
-      tokens += count;
+    part(part) {
+      if (part.type !== "text") return assert.fail(part.type);
+      pieces.push(part.text);
+      tokens += part.tokens;
     },
     end: (result) => resolve({ ...result, text: pieces.join(""), pieces, tokens }),
     fail: reject,
@@ -108,16 +113,16 @@ Deno.test("The engine computes only what is new for the same principal, and all 
   const reused: number[] = [];
   let prompt = 0;
   const texts = new Set<string>();
-  for (const parts of [{}, { reuse: true }, { reuse: false }, { reuse: true }]) {
+  for (const parts of [{}, {}, { principal: "b" }, { principal: "b" }]) {
     const result = await answer(worker, parts);
-    reused.push(result.reused_tokens);
+    reused.push(result.usage.cached_tokens);
     texts.add(result.text);
     prompt = result.usage.prompt_tokens;
   }
   assert.deepEqual(reused, [0, prompt - 1, 0, prompt - 1]);
   assert.equal(texts.size, 1);
-  const seeded = await answer(worker, { reuse: true, parameters: { max_tokens: 1, seed: 1 } });
-  assert.equal(seeded.reused_tokens, 0);
+  const seeded = await answer(worker, { principal: "b", parameters: { max_tokens: 1, seed: 1 } });
+  assert.equal(seeded.usage.cached_tokens, 0);
 });
 
 Deno.test("The engine erases another principal's state even when the request itself is refused", async () => {
@@ -126,8 +131,8 @@ Deno.test("The engine erases another principal's state even when the request its
   await worker.ready;
   await answer(worker, {});
   const long = { kind: "completion", prompt: "word ".repeat(900) } as const;
-  await assert.rejects(answer(worker, { input: long }), { code: "context_exceeded" });
-  assert.equal((await answer(worker, { reuse: true })).reused_tokens, 0);
+  await assert.rejects(answer(worker, { input: long, principal: "b" }), { code: "context_exceeded" });
+  assert.equal((await answer(worker, {})).usage.cached_tokens, 0);
 });
 
 Deno.test("The engine sends each token as it is written, and ends before a stop text, also across tokens", async () => {

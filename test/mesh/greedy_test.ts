@@ -34,7 +34,7 @@ class CountingBackend implements Backend {
     this.most.set(principal, Math.max(running, this.most.get(principal) ?? 0));
     const spend = (tokens: number) => this.tokens.set(principal, (this.tokens.get(principal) ?? 0) + tokens);
     try {
-      const prompt_tokens = request.input.kind === "completion" ? request.input.prompt.split(" ").length : 1;
+      const prompt_tokens = request.input.kind === "completion" ? String(request.input.prompt).split(" ").length : 1;
       yield { type: "start", model: MODEL, digest: null, prompt_tokens };
       spend(prompt_tokens);
       const count = Math.min(20, request.parameters.max_tokens ?? Infinity);

@@ -102,7 +102,7 @@ Deno.test("An unsigned request and a replayed one are refused, and the worker sa
 
   const request = rawRequest(QUESTION, { to, signer: peer, nonce: first.nonce });
   assert.equal((await sendRaw(b.daemon.mesh, request)).status, 200);
-  const runs = () => b.workerLog().split("\n").filter((line) => line.includes('"generate"')).length;
+  const runs = () => b.workerLog().split("\n").filter((line) => line.includes('"type":"generate"')).length;
   assert.equal(runs(), 1);
   const replayed = await sendRaw(b.daemon.mesh, request);
   assert.equal(replayed.status, 401);

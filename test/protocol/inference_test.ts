@@ -67,7 +67,7 @@ for (
     ["request", JSON.parse(`{"model":"m","input":{"kind":"completion","prompt":""},"__proto__":{"user":1}}`)],
     ["input", { ...REQUEST, input: { ...REQUEST.input, system: "s" } }],
     ["input", { ...COMPLETION, input: { ...COMPLETION.input, messages: [] } }],
-    ["messages[0]", { ...REQUEST, input: { kind: "chat", messages: [{ role: "user", content: "", name: "Ann" }] } }],
+    ["messages[0]", { ...REQUEST, input: { kind: "chat", messages: [{ role: "user", content: "", user: "Ann" }] } }],
     ["parameters", { ...REQUEST, parameters: { user: "u-1" } }],
     ["parameters", { ...REQUEST, parameters: { num_ctx: 4096 } }],
     ["parameters", { ...REQUEST, parameters: JSON.parse(`{"__proto__":1}`) }],
@@ -164,7 +164,7 @@ Deno.test("decodeGenerationParameters() takes at most 16 short stop texts, and c
 Deno.test("decodeInferenceEvent() reads each event, and drops what is not part of it", () => {
   for (const event of EVENTS) {
     assert.deepEqual(decodeInferenceEvent(event), event);
-    assert.deepEqual(decodeInferenceEvent({ ...event, tool_calls: [{}], logprobs: 1 }), event);
+    assert.deepEqual(decodeInferenceEvent({ ...event, tool_calls: [{}], user: 1 }), event);
   }
 });
 
@@ -187,7 +187,7 @@ for (
     ["a broken count", { ...EVENTS[1], tokens: 1.5 }],
     ["a count beyond all counting", { ...EVENTS[1], tokens: 2 ** 53 }],
     ["no text", { type: "text", tokens: 1 }],
-    ["an unknown reason to finish", { ...EVENTS[2], finish_reason: "tool_calls" }],
+    ["an unknown reason to finish", { ...EVENTS[2], finish_reason: "content" }],
     ["no usage", { ...EVENTS[2], usage: null }],
     ["an unknown type", { type: "tool" }],
   ] as const

@@ -113,7 +113,7 @@ export class ScriptedPeer {
   /** The frames of an honest answer of so many words, with its receipt. */
   honest({ body, hash }: Arrived): Uint8Array[] {
     const { model, parameters, input } = JSON.parse(body) as InferenceRequest;
-    const prompt = input.kind === "completion" ? input.prompt : input.messages.map(({ content }) => content).join(" ");
+    const prompt = input.kind === "chat" ? input.messages.map(({ content }) => content).join(" ") : "a prompt";
     const words = parameters.max_tokens ?? 3;
     return this.signed(answerEvents(model, { prompt_tokens: prompt.split(" ").length, words }), { hash });
   }

@@ -28,7 +28,7 @@ import { ArkError, type InferenceInput } from "@ark/node/protocol";
 
 class FakeEngine implements Engine {
   #contextSize = 0;
-  #last: string[] = [];
+  #last: { principal: string; words: string[] } = { principal: "", words: [] };
 
   async load({ path, context_size, threads }: Parameters<Engine["load"]>[0]) {
     const name = path.slice(path.lastIndexOf("/") + 1);
@@ -36,14 +36,14 @@ class FakeEngine implements Engine {
     if (name.includes("crash-load")) Deno.exit(9);
     if (name.includes("hang-load")) await new Promise(() => {});
     this.#contextSize = context_size;
-    return { context_size, threads: threads ?? 1, gpu: null, engine: "fake 1" };
+    return { context_size, threads: threads ?? 1, gpu: null, engine: "fake 1", slots: 1 };
   }
 
-  async generate({ input, parameters, reuse }: EngineRequest, { sink, signal }: EngineGenerateOptions) {
+  async generate({ input, parameters, principal }: EngineRequest, { sink, signal }: EngineGenerateOptions) {
     const text = textOf(input);
     const words = text.split(/\s+/).filter(Boolean);
-    const reused = reuse ? common(words, this.#last) : 0;
-    this.#last = words;
+    const cached_tokens = principal === this.#last.principal ? common(words, this.#last.words) : 0;
+    this.#last = { principal, words };
     const room = this.#contextSize - words.length;
     if (room < 1) {
       throw new ArkError(
@@ -65,13 +65,12 @@ class FakeEngine implements Engine {
         log({ type: "fake:over", tokens: token, cancelled: true });
         throw new ArkError("cancelled", "The request was cancelled");
       }
-      sink.text(token === 0 ? "w0" : ` w${token}`, 1);
+      sink.part({ type: "text", text: token === 0 ? "w0" : ` w${token}`, tokens: 1 });
     }
     log({ type: "fake:over", tokens: count, cancelled: false });
     return {
       finish_reason: "length" as const,
-      usage: { prompt_tokens: words.length, completion_tokens: count },
-      reused_tokens: reused,
+      usage: { prompt_tokens: words.length, completion_tokens: count, cached_tokens },
       prompt_ms: 1,
       generation_ms: count,
     };
@@ -79,7 +78,8 @@ class FakeEngine implements Engine {
 }
 
 function textOf(input: InferenceInput): string {
-  return input.kind === "chat" ? input.messages.map(({ content }) => content).join("\n") : input.prompt;
+  if (input.kind === "chat") return input.messages.map(({ content }) => content).join("\n");
+  return input.kind === "completion" ? String(input.prompt) : "";
 }
 
 function option(text: string, name: string): number | undefined {

@@ -1,6 +1,6 @@
 /**
  * A worker with the real engine that writes down what it was asked and what it took from the request before: a line of
- * JSON per request, `{ prompt, reuse, reused }`, in the file that `FAKE_WORKER_LOG` names.
+ * JSON per request, `{ prompt, principal, reused }`, in the file that `FAKE_WORKER_LOG` names.
  */
 import {
   type Engine,
@@ -20,9 +20,9 @@ class ObservedEngine implements Engine {
 
   async generate(request: EngineRequest, options: EngineGenerateOptions): Promise<EngineResult> {
     const result = await this.#engine.generate(request, options);
-    const { input, reuse } = request;
-    const prompt = input.kind === "chat" ? input.messages.map(({ content }) => content).join("\n") : input.prompt;
-    const line = JSON.stringify({ prompt, reuse, reused: result.reused_tokens });
+    const { input, principal } = request;
+    const prompt = input.kind === "chat" ? input.messages.map(({ content }) => content).join("\n") : "";
+    const line = JSON.stringify({ prompt, principal, reused: result.usage.cached_tokens });
     Deno.writeTextFileSync(Deno.env.get("FAKE_WORKER_LOG") ?? "", line + "\n", { append: true });
     return result;
   }

@@ -11,7 +11,7 @@ const TURNS = LONG ? 50 : 3;
 
 interface Observed {
   prompt: string;
-  reuse: boolean;
+  principal: string;
   reused: number;
 }
 
@@ -70,14 +70,17 @@ Deno.test(`T34 T35: No secret crosses in ${CONVERSATIONS} conversations of two p
   assert.equal(observed.length, answers.length);
   let [changes, kept] = [0, 0];
   let before: string | undefined;
-  for (const { prompt, reuse, reused } of observed) {
+  const labels = new Map<string, string>();
+  for (const { prompt, principal, reused } of observed) {
     const now = secrets.get([...secrets.keys()].find((secret) => prompt.includes(secret)) ?? "");
     assert.ok(now !== undefined);
     if (now !== before) {
       changes++;
-      assert.deepEqual([reuse, reused], [false, 0], `${reused} tokens of ${before} were taken for ${now}`);
+      assert.equal(reused, 0, `${reused} tokens of ${before} were taken for ${now}`);
     } else if (reused > 0) kept++;
     before = now;
+    // The engine is told one and the same label for all of a principal's, and none of another's.
+    assert.equal(labels.getOrInsert(now, principal), principal);
   }
   // Otherwise the lines above would have said nothing.
   assert.ok(changes >= CONVERSATIONS / 2, `The principal changed only ${changes} times`);

@@ -1,4 +1,4 @@
-import { ArkError, type InferenceEvent, type InferenceRequest } from "@ark/node/protocol";
+import { ArkError, type InferenceEvent, type InferenceRequest, tokensOf } from "@ark/node/protocol";
 import { sharesModel } from "@ark/node/peers";
 import type { Answers } from "../openai/openai_routes.ts";
 import type { HeldKey } from "./api_key_book.ts";
@@ -48,8 +48,8 @@ async function* metered({ answers, held, request, options }: Metered): AsyncGene
     const usage = { prompt_tokens: 0, completion_tokens: 0 };
     for await (const event of events) {
       if (event.type === "start") usage.prompt_tokens = event.prompt_tokens;
-      if (event.type === "text") usage.completion_tokens += event.tokens;
-      const tokens = event.type === "start" ? event.prompt_tokens : event.type === "text" ? event.tokens : 0;
+      usage.completion_tokens += tokensOf(event);
+      const tokens = event.type === "start" ? event.prompt_tokens : tokensOf(event);
       const enough = lease.spend(tokens);
       yield event;
       if (enough || event.type === "end") continue;

@@ -3,7 +3,14 @@ import type { AuditLog, WitnessBook } from "@ark/node/audit";
 import { isDialablePort } from "@ark/node/discovery";
 import type { Identity, NodeId } from "@ark/node/identity";
 import { type ApprovedPeer, type Cost, type Gate, PAUSED } from "@ark/node/peers";
-import { ArkError, decodeInferenceRequest, type InferenceRequest, type Offer, toArkError } from "@ark/node/protocol";
+import {
+  ArkError,
+  decodeInferenceRequest,
+  type InferenceInput,
+  type InferenceRequest,
+  type Offer,
+  toArkError,
+} from "@ark/node/protocol";
 import type { LocalEngine } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { Caller, PeerAddress } from "@ark/node/transport";
@@ -148,9 +155,12 @@ async function infer(request: Request, { caller, options, over }: InferRun): Pro
     if (engine === null || model === undefined) {
       throw new ArkError("model_not_found", `This node has no model ${asked.model}`);
     }
+    if (asked.parameters.lora !== undefined) {
+      throw new ArkError("forbidden", "This node's additions to models are for its owner; ask without lora");
+    }
     const parameters = { ...asked.parameters, max_tokens: lease.charge.maxTokens };
     return await answer.start(engine.backend, {
-      request: { model: model.id, input: asked.input, parameters },
+      request: { ...asked, model: model.id, parameters },
       signal: request.signal,
     });
   } catch (error) {
@@ -173,10 +183,32 @@ async function bodyOf(request: Request): Promise<unknown> {
 const BYTES_PER_TOKEN = 4;
 
 function costOf({ input, parameters }: InferenceRequest): Cost {
-  const texts = input.kind === "chat" ? input.messages.map(({ content }) => content) : [input.prompt];
-  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-  const promptTokens = Math.ceil(bytes / BYTES_PER_TOKEN);
+  const promptTokens = partsOf(input).reduce((sum, part) => {
+    return sum + (typeof part === "string" ? Math.ceil(Buffer.byteLength(part) / BYTES_PER_TOKEN) : part.length);
+  }, 0);
   return { promptTokens, ...(parameters.max_tokens === undefined ? {} : { maxTokens: parameters.max_tokens }) };
+}
+
+/** What of an input becomes tokens, as texts or as tokens. */
+function partsOf(input: InferenceInput): (string | number[])[] {
+  switch (input.kind) {
+    case "completion":
+      return [input.prompt, input.suffix ?? ""];
+    case "embed":
+      return input.texts;
+    case "rerank":
+      // The query is read together with each document.
+      return input.documents.map((document) => input.query + document);
+    case "chat":
+      return [
+        ...input.messages.flatMap(({ content, reasoning = "", tool_calls = [] }) => [
+          content,
+          reasoning,
+          ...tool_calls.map((call) => call.name + call.arguments),
+        ]),
+        ...(input.tools ?? []).map((tool) => JSON.stringify(tool)),
+      ];
+  }
 }
 
 function admitted<T>(admit: () => T, denied: { denials: Denials; caller: Caller; model: string }): T {

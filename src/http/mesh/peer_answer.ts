@@ -15,6 +15,7 @@ import {
   type Receipt,
   receiptBytes,
   toArkError,
+  tokensOf,
 } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { Caller } from "@ark/node/transport";
@@ -137,9 +138,10 @@ export class PeerAnswer {
       for (;;) {
         const { done, value: event } = await iterator.next();
         if (done) throw new ArkError("engine_failed", "The engine ended before its answer was complete");
-        if (event.type === "text") {
-          lease.charge.write(event.tokens);
-          this.#tokens += event.tokens;
+        const tokens = tokensOf(event);
+        if (tokens > 0) {
+          lease.charge.write(tokens);
+          this.#tokens += tokens;
         }
         yield this.#hashed(encodeEventFrame(event));
         if (event.type === "end") {

@@ -115,7 +115,7 @@ async function* chunksOf(
       throw brokenOff();
     } else if (event.type === "text") {
       if (event.text !== "") yield encoder.text(event.text);
-    } else {
+    } else if (event.type === "end") {
       ended = true;
       yield encoder.finish(event.finish_reason);
       if (includeUsage) yield encoder.usage(event.usage);

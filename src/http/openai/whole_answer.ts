@@ -19,7 +19,7 @@ export async function wholeAnswer(
     if (event.type === "start") model = event.model;
     else if (model === null) break;
     else if (event.type === "text") text += event.text;
-    else {
+    else if (event.type === "end") {
       const choices = [shape.wholeChoice(text, event.finish_reason)];
       body = { id, object: shape.object, created, model, choices, usage: usageBody(event.usage) };
     }

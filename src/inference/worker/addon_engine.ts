@@ -41,6 +41,8 @@ interface Loaded {
   batchTokens: number;
   /** The last token of the request before, which is not wanted and may still be computed. */
   settling: Promise<unknown>;
+  /** Whose prompt the sequence's state is of. */
+  principal: string | null;
 }
 
 /**
@@ -85,12 +87,14 @@ export class AddonEngine implements Engine {
       detokenize: detokenizeFor(model, addon.LlamaVocabularyType.bpe),
       batchTokens: llama.gpu === false ? BATCH_TOKENS.cpu : BATCH_TOKENS.gpu,
       settling: Promise.resolve(),
+      principal: null,
     };
     return {
       context_size: context.contextSize,
       threads: count,
       gpu: llama.gpu === false ? null : llama.gpu,
       engine: `llama.cpp ${llama.llamaCppRelease.release}`,
+      slots: 1,
     };
   }
 
@@ -128,13 +132,15 @@ class Complaints {
 
 async function generate(
   loaded: Loaded,
-  { input, parameters, reuse }: EngineRequest,
+  { input, parameters, principal, count_only }: EngineRequest,
   { sink, signal }: EngineGenerateOptions,
 ): Promise<EngineResult> {
   const { sequence } = loaded;
   await loaded.settling;
   // State from another principal goes first of all, before anything can fail.
+  const reuse = loaded.principal === principal;
   if (!reuse) await sequence.clearHistory();
+  loaded.principal = principal;
   const prompt = loaded.prompts.tokens(input) as Token[];
   const room = sequence.contextSize - prompt.length;
   if (room < 1) {
@@ -144,6 +150,7 @@ async function generate(
     );
   }
   sink.start(prompt.length);
+  if (count_only) return counted(prompt.length);
   const began = performance.now();
   const { last, reused } = await readPrompt(loaded, prompt, {
     mayReuse: reuse && parameters.seed === undefined,
@@ -170,7 +177,7 @@ async function generate(
         await new Promise((resolve) => setImmediate(resolve));
       }
       const piece = writer.push(value.token);
-      if (piece.text !== "") sink.text(piece.text, piece.tokens);
+      if (piece.text !== "") sink.part({ type: "text", text: piece.text, tokens: piece.tokens });
       if (piece.stopped) break;
       if (count < most) continue;
       finish = "length";
@@ -180,14 +187,19 @@ async function generate(
     loaded.settling = quietly(tokens.return());
   }
   const rest = writer.flush();
-  if (rest.text !== "") sink.text(rest.text, rest.tokens);
+  if (rest.text !== "") sink.part({ type: "text", text: rest.text, tokens: rest.tokens });
   return {
     finish_reason: finish,
-    usage: { prompt_tokens: prompt.length, completion_tokens: writer.count },
-    reused_tokens: reused,
+    usage: { prompt_tokens: prompt.length, completion_tokens: writer.count, cached_tokens: reused },
     prompt_ms: first - began,
     generation_ms: end - first,
   };
+}
+
+/** The end of a request that only asked how long its prompt is. */
+function counted(prompt_tokens: number): EngineResult {
+  const usage = { prompt_tokens, completion_tokens: 0, cached_tokens: 0 };
+  return { finish_reason: "stop", usage, prompt_ms: 0, generation_ms: 0 };
 }
 
 /**

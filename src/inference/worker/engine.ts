@@ -1,4 +1,4 @@
-import type { FinishReason, GenerationParameters, InferenceInput, Usage } from "@ark/node/protocol";
+import type { AnswerPart, FinishReason, GenerationParameters, InferenceInput, Usage } from "@ark/node/protocol";
 import type { GpuChoice } from "./messages.ts";
 
 /** A build of llama.cpp that was found to work on this machine. */
@@ -31,6 +31,28 @@ export interface EngineLoad {
   gpu: GpuChoice;
   /** Memory of the GPU that stays free, in bytes, or null for the engine's own margin. */
   vram_reserve: number | null;
+  /** What the model is for; it decides how its memory is laid out. */
+  task: ModelTask;
+  /** Most requests at once; the engine may take fewer. */
+  slots: number;
+  /** Which implementation; `auto` takes the faster one where its check of itself passes. */
+  engine: EngineChoice;
+  /** Additions to the model that requests may name. */
+  loras: readonly LoraFile[];
+}
+
+/** What a model is used for: to write, to turn texts into vectors, or to put documents in order. */
+export type ModelTask = "generate" | "embed" | "rerank";
+
+/** Which implementation runs a model: llama.cpp's libraries directly, or node-llama-cpp's addon. */
+export type EngineChoice = "auto" | "native" | "addon";
+
+/** An addition to a model. */
+export interface LoraFile {
+  /** As requests name it. */
+  name: string;
+  /** Absolute path of the GGUF file. */
+  path: string;
 }
 
 /** What a loaded model came to. */
@@ -43,6 +65,8 @@ export interface EngineModel {
   gpu: string | null;
   /** Name and version of the engine. */
   engine: string;
+  /** Requests that it answers at once, at least 1. */
+  slots: number;
 }
 
 /** One request to the engine. */
@@ -51,33 +75,35 @@ export interface EngineRequest {
   input: InferenceInput;
   /** How it writes. */
   parameters: GenerationParameters;
-  /** Whether the state of the request before may be used. Otherwise it is erased before anything else happens. */
-  reuse: boolean;
+  /** Whose prompt it is. State of one principal's prompt is never used for another's. */
+  principal: string;
+  /** Only the number of the prompt's tokens is wanted. */
+  count_only?: true;
 }
 
 /** Takes the answer as it is written. */
 export interface EngineSink {
   /** The prompt is in tokens and fits. */
   start(promptTokens: number): void;
-  /** Some tokens, as whole characters. */
-  text(text: string, tokens: number): void;
+  /** The next part; a text is whole characters. */
+  part(part: AnswerPart): void;
 }
 
 /** How an answer ended. */
 export interface EngineResult {
   /** Why. */
   finish_reason: FinishReason;
-  /** Tokens. */
-  usage: Usage;
-  /** Tokens of the prompt that were not computed, since the state of the request before had them. */
-  reused_tokens: number;
+  /** The stop text that ended it, where one did. */
+  stop_text?: string;
+  /** Tokens; those of the prompt that were not computed, since an earlier request's state had them, are told. */
+  usage: Required<Usage>;
   /** Reading the prompt, until the first token, in milliseconds. */
   prompt_ms: number;
   /** Writing, from the first token to the last, in milliseconds. */
   generation_ms: number;
 }
 
-/** Options of {@linkcode Engine.generate}. */
+/** What {@linkcode Engine.generate} writes to and hears from. */
 export interface EngineGenerateOptions {
   /** Takes the answer. */
   sink: EngineSink;
@@ -85,16 +111,16 @@ export interface EngineGenerateOptions {
   signal: AbortSignal;
 }
 
-/** Runs one model, one request at a time. */
+/** Runs one model. */
 export interface Engine {
   /**
    * Loads the model; once.
    *
    * @throws {Error} whose message is one sentence for the owner.
    */
-  load(options: EngineLoad): Promise<EngineModel>;
+  load(options: EngineLoad, progress?: (fraction: number) => void): Promise<EngineModel>;
   /**
-   * Answers one request.
+   * Answers one request. Called for as many at once as the loaded model has slots.
    *
    * @throws {ArkError} `cancelled` when the signal is aborted; `context_exceeded`, `bad_request`, `engine_failed`.
    */

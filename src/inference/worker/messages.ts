@@ -1,40 +1,35 @@
 import {
+  type AnswerPart,
+  decodeAnswerPart,
+  decodeUsage,
   type ErrorCode,
-  type FinishReason,
-  type GenerationParameters,
-  type InferenceInput,
   isErrorCode,
-  type Usage,
+  isFinishReason,
 } from "@ark/node/protocol";
-import type { EngineLoad, EngineModel } from "./engine.ts";
+import type { EngineLoad, EngineModel, EngineRequest, EngineResult } from "./engine.ts";
 
 /** Which compute layer the engine may use; `auto` takes the best there is, down to the CPU. */
 export type GpuChoice = "auto" | "off" | "cuda" | "vulkan" | "metal";
 
 /**
- * What the node tells its worker. One worker has one model, and answers one request at a time.
+ * What the node tells its worker. One worker has one model, and answers as many requests at once as it
+ * said to have slots when it had loaded.
  *
  * | type | when | answer |
  * |---|---|---|
- * | `load` | once, first | `loaded`, or `failed` |
- * | `generate` | after `loaded`, while no other runs | `start`, any number of `text`, `end`; or `error` at any point |
+ * | `load` | once, first | any number of `progress`, then `loaded`; or `failed` |
+ * | `generate` | after `loaded`, while a slot is free | `start`, any number of `part`, `end`; or `error` at any point |
  * | `cancel` | while the request runs | `error` with code `cancelled`, or the `end` that was on its way |
  *
  * The end of the worker's standard input is the order to exit, so that a worker never outlives its node.
  */
 export type NodeMessage =
   | ({ type: "load" } & EngineLoad)
-  | {
+  | ({
     type: "generate";
     /** Number of the request. */
     id: number;
-    /** What the model reads. */
-    input: InferenceInput;
-    /** How it writes. */
-    parameters: GenerationParameters;
-    /** Whether the state of the request before may be used: it was the same principal's. */
-    reuse: boolean;
-  }
+  } & EngineRequest)
   | { type: "cancel"; id: number };
 
 /**
@@ -43,32 +38,26 @@ export type NodeMessage =
  * | type | when |
  * |---|---|
  * | `hello` | once, as soon as the process reads |
+ * | `progress` | so much of the model is in memory |
  * | `loaded` | the model is in memory |
  * | `failed` | the model could not be loaded; the worker is of no use |
  * | `start` | the prompt is in tokens and fits |
- * | `text` | some tokens, as text; a token is never kept back except for an unfinished character or stop text |
+ * | `part` | some of the answer; a token is never kept back except for an unfinished character, stop text or call |
  * | `end` | the answer is complete |
  * | `error` | the request ended otherwise |
  */
 export type WorkerMessage =
   | { type: "hello"; protocol: number; barrier: string[] }
+  | { type: "progress"; fraction: number }
   | ({ type: "loaded" } & EngineModel)
   | { type: "failed"; message: string }
   | { type: "start"; id: number; prompt_tokens: number }
-  | { type: "text"; id: number; text: string; tokens: number }
-  | {
-    type: "end";
-    id: number;
-    finish_reason: FinishReason;
-    usage: Usage;
-    reused_tokens: number;
-    prompt_ms: number;
-    generation_ms: number;
-  }
+  | { type: "part"; id: number; part: AnswerPart }
+  | ({ type: "end"; id: number } & EngineResult)
   | { type: "error"; id: number; code: ErrorCode; message: string };
 
 /** Version of the messages. Node and worker are the same program; this only catches a wrong command. */
-export const WORKER_PROTOCOL = 1;
+export const WORKER_PROTOCOL = 2;
 
 /** Longest sentence that a worker may send. */
 const SENTENCE_LENGTH = 400;
@@ -89,6 +78,9 @@ export function decodeWorkerMessage(value: unknown): WorkerMessage {
           return { type: "hello", protocol: message.protocol, barrier };
         }
         break;
+      case "progress":
+        if (duration(message.fraction)) return { type: "progress", fraction: Math.min(1, message.fraction) };
+        break;
       case "loaded":
         return decodeLoaded(message);
       case "failed":
@@ -98,11 +90,13 @@ export function decodeWorkerMessage(value: unknown): WorkerMessage {
           return { type: "start", id, prompt_tokens: message.prompt_tokens };
         }
         break;
-      case "text":
-        if (count(id) && typeof message.text === "string" && count(message.tokens)) {
-          return { type: "text", id, text: message.text, tokens: message.tokens };
-        }
+      case "part": {
+        const part = typeof message.part === "object" && message.part !== null
+          ? decodeAnswerPart(message.part as Record<string, unknown>)
+          : null;
+        if (count(id) && part !== null) return { type: "part", id, part };
         break;
+      }
       case "end":
         return decodeEnd(message);
       case "error":
@@ -115,31 +109,32 @@ export function decodeWorkerMessage(value: unknown): WorkerMessage {
 }
 
 function decodeLoaded(message: Record<string, unknown>): WorkerMessage {
-  const { context_size, threads, gpu, engine } = message;
-  if (!count(context_size) || !count(threads) || typeof engine !== "string") throw malformed();
+  const { context_size, threads, gpu, engine, slots } = message;
+  if (!count(context_size) || !count(threads) || typeof engine !== "string" || !count(slots) || slots < 1) {
+    throw malformed();
+  }
   return {
     type: "loaded",
     context_size,
     threads,
     gpu: typeof gpu === "string" ? sentence(gpu) : null,
     engine: sentence(engine),
+    slots,
   };
 }
 
 function decodeEnd(message: Record<string, unknown>): WorkerMessage {
-  const { id, finish_reason, reused_tokens, prompt_ms, generation_ms } = message;
-  const usage = message.usage as Partial<Usage> | null | undefined;
+  const { id, finish_reason, stop_text, prompt_ms, generation_ms } = message;
+  const usage = decodeUsage(message.usage);
   if (
-    !count(id) || (finish_reason !== "stop" && finish_reason !== "length") || !count(usage?.prompt_tokens) ||
-    !count(usage.completion_tokens) || !count(reused_tokens) || !duration(prompt_ms) || !duration(generation_ms)
+    !count(id) || !isFinishReason(finish_reason) || usage === null || !duration(prompt_ms) || !duration(generation_ms)
   ) throw malformed();
-  const { prompt_tokens, completion_tokens } = usage;
   return {
     type: "end",
     id,
     finish_reason,
-    usage: { prompt_tokens, completion_tokens },
-    reused_tokens,
+    ...typeof stop_text === "string" ? { stop_text } : {},
+    usage: { cached_tokens: 0, ...usage },
     prompt_ms,
     generation_ms,
   };

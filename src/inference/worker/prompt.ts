@@ -55,8 +55,14 @@ export class PromptBuilder {
    * @throws {ArkError} `bad_request` where the model has no chat template, or it refuses the messages.
    */
   tokens(input: InferenceInput): number[] {
-    const text = input.kind === "chat" ? this.#render(input.messages) : input.prompt;
-    const parts = input.kind === "chat" ? text.split(MARK_REGEXP) : [text];
+    if (input.kind !== "chat" && input.kind !== "completion") {
+      throw new ArkError(
+        "bad_request",
+        "The model was loaded to write; it can neither embed nor put documents in order",
+      );
+    }
+    if (input.kind === "completion" && typeof input.prompt !== "string") return [...input.prompt];
+    const parts = input.kind === "chat" ? this.#render(input.messages).split(MARK_REGEXP) : [input.prompt as string];
     const tokens = parts.flatMap((part, index) => {
       const plain = index % 2 === 1;
       const piece = plain ? this.#texts[Number(part)] ?? "" : part;

@@ -1,4 +1,4 @@
-import { ArkError, reasonOf, toArkError } from "@ark/node/protocol";
+import { type AnswerPart, ArkError, reasonOf, toArkError } from "@ark/node/protocol";
 import { confineBeforeLoading, confineOnceLoaded } from "./confine.ts";
 import type { Engine } from "./engine.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
@@ -38,11 +38,11 @@ function barriers(): string[] {
   return Deno.env.get("ARK_BARRIER")?.split(",") ?? [];
 }
 
-/** One model, one request at a time. */
+/** One model, and as many requests at once as it has slots. */
 class Worker {
   #engine: Engine | undefined;
-  #running: { id: number; controller: AbortController } | undefined;
-
+  #slots = 0;
+  readonly #running = new Map<number, AbortController>();
   readonly #confined: boolean;
 
   constructor(engine: Engine | undefined) {
@@ -54,14 +54,15 @@ class Worker {
   take(message: NodeMessage): void {
     if (message.type === "load") void this.#load(message);
     else if (message.type === "generate") void this.#generate(message);
-    else if (this.#running?.id === message.id) this.#running.controller.abort();
+    else this.#running.get(message.id)?.abort();
   }
 
   async #load(message: Extract<NodeMessage, { type: "load" }>): Promise<void> {
     try {
       const engine = this.#engine ??= new (await import("./addon_engine.ts")).AddonEngine();
       if (this.#confined && message.binding !== null) await confineBeforeLoading();
-      const model = await engine.load(message);
+      const model = await engine.load(message, (fraction) => send({ type: "progress", fraction }));
+      this.#slots = model.slots;
       if (this.#confined) await confineOnceLoaded();
       send({ type: "loaded", ...model });
     } catch (error) {
@@ -70,15 +71,15 @@ class Worker {
   }
 
   async #generate({ id, ...request }: Extract<NodeMessage, { type: "generate" }>): Promise<void> {
-    if (this.#engine === undefined || this.#running !== undefined) {
-      const error = new ArkError("busy", "The engine answers another request");
+    if (this.#engine === undefined || this.#running.size >= this.#slots) {
+      const error = new ArkError("busy", "The engine has no free slot");
       return send({ type: "error", id, code: error.code, message: error.message });
     }
     const controller = new AbortController();
-    this.#running = { id, controller };
+    this.#running.set(id, controller);
     const sink = {
       start: (prompt_tokens: number) => send({ type: "start", id, prompt_tokens }),
-      text: (text: string, tokens: number) => send({ type: "text", id, text, tokens }),
+      part: (part: AnswerPart) => send({ type: "part", id, part }),
     };
     let answer: WorkerMessage;
     try {
@@ -88,7 +89,7 @@ class Worker {
       answer = { type: "error", id, code, message };
     }
     // Free before it is told: the next request may be on its way as soon as the node knows.
-    this.#running = undefined;
+    this.#running.delete(id);
     send(answer);
   }
 }
