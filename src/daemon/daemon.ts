@@ -210,7 +210,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             keysRequired: config.requireKeys,
             doctor: doctorHere,
           },
-          openai: roles.some(({ api }) => api)
+          api: roles.some(({ api }) => api)
             ? { answers: observedAnswers(router, { events: metered, logger }), logger }
             : null,
           metrics,

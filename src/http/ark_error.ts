@@ -1,5 +1,5 @@
 import type { ArkError, ErrorCode } from "@ark/node/protocol";
-import { RequestBodyError } from "./request_json.ts";
+import { RequestBodyError } from "./api/request_json.ts";
 
 /** Status of each failure of a request between nodes or of an admin call. */
 const STATUS: Record<ErrorCode, number> = {

@@ -3,20 +3,21 @@ import { ArkError, toArkError } from "@ark/node/protocol";
 import type { Metrics } from "@ark/node/telemetry";
 import { type AdminOptions, adminRoutes } from "./admin/admin_routes.ts";
 import { arkErrorResponse } from "./ark_error.ts";
+import type { ApiOptions } from "./api/api_routes.ts";
 import { keyedAnswers } from "./keys/keyed_answers.ts";
 import { senderOf } from "./keys/sender.ts";
 import { HostNames, isLoopbackAddress } from "./middleware/host_names.ts";
 import { isProxied, looksProxied } from "./middleware/proxied.ts";
 import { localGuard } from "./middleware/local_guard.ts";
 import { errorAnswer } from "./openai/error_answer.ts";
-import { type OpenAiOptions, openaiRoutes } from "./openai/openai_routes.ts";
+import { openaiRoutes } from "./openai/openai_routes.ts";
 
 /** What {@linkcode localApp} needs. */
 export interface LocalAppOptions {
   /** The owner's calls. */
   admin: AdminOptions;
-  /** The API for the owner's programs, or null where the node has not the role. */
-  openai: OpenAiOptions | null;
+  /** What the APIs for the owner's programs need, or null where the node has not the role. */
+  api: ApiOptions | null;
   /** Shown at `/metrics`. */
   metrics: Metrics;
   /** Names beside this machine's own under which a proxy or a name server may lead here. */
@@ -38,7 +39,7 @@ export type LocalApp = (request: Request, from?: { remote: string }) => Promise<
  * `/arknet/`, for a reverse proxy.
  */
 export function localApp(options: LocalAppOptions): LocalApp {
-  const { admin, openai, metrics, allowHosts = [], allowOrigins = [] } = options;
+  const { admin, api, metrics, allowHosts = [], allowOrigins = [] } = options;
   const { keys, keysRequired: required, token } = admin;
   const app = new Hono<{ Bindings: { remote?: string } }>({ getPath: pathOf });
   app.use(localGuard({
@@ -54,8 +55,8 @@ export function localApp(options: LocalAppOptions): LocalApp {
     }
     return body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" });
   });
-  if (openai !== null) {
-    const admit: OpenAiOptions["admit"] = (request, { remote, answers }) => {
+  if (api !== null) {
+    const admit: ApiOptions["admit"] = (request, { remote, answers }) => {
       try {
         const sender = senderOf(request, { keys, required, token, remote });
         if (sender.held === null && looksProxied(request.headers)) options.proxied?.();
@@ -65,11 +66,11 @@ export function localApp(options: LocalAppOptions): LocalApp {
         throw error;
       }
     };
-    app.route("/", openaiRoutes({ ...openai, admit }));
+    app.route("/", openaiRoutes({ ...api, admit }));
   }
   app.route("/", adminRoutes(admin));
   app.notFound(({ req }) => {
-    const reason = openai === null && req.path.startsWith("/v1/")
+    const reason = api === null && req.path.startsWith("/v1/")
       ? "This node answers no API requests, since it has not the role gateway"
       : "There is nothing here: your programs use /v1, and /healthz tells that the node lives";
     return Response.json(

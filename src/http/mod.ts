@@ -43,4 +43,5 @@ export * from "./mesh/meeting_routes.ts";
 export { type MeshApp, meshApp, type MeshAppOptions, toldAddress } from "./mesh/mesh_app.ts";
 export * from "./mesh/rotate_route.ts";
 export { isLoopbackName } from "./middleware/host_names.ts";
-export type { Answers, OpenAiOptions } from "./openai/openai_routes.ts";
+export type { AnsweringNode, Answers, ApiModel, AskOptions } from "./api/answers.ts";
+export type { ApiOptions } from "./api/api_routes.ts";

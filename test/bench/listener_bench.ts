@@ -60,7 +60,7 @@ export async function listenerBench(): Promise<void> {
     api,
     ...keys,
   } as unknown as LocalAppOptions["admin"];
-  const node = serve(localApp({ admin, openai: { answers }, metrics: new Metrics() }));
+  const node = serve(localApp({ admin, api: { answers }, metrics: new Metrics() }));
   const [bareFirst, nodeFirst, bareTotal, nodeTotal] = [new Samples(), new Samples(), new Samples(), new Samples()];
   for (let round = -50; round < ROUNDS; round++) {
     const direct = await streamedAnswer(bare.api, { model: "model" });

@@ -5,7 +5,7 @@
 import { decodeApproval } from "@ark/node/peers";
 import { ArkError, decodeInferenceEvent, decodeInferenceRequest, decodeOffer } from "@ark/node/protocol";
 import { chatQuestion, completionQuestion } from "../../src/http/openai/question.ts";
-import { readJson } from "../../src/http/request_json.ts";
+import { readJson } from "../../src/http/api/request_json.ts";
 import { decodeWorkerMessage } from "../../src/inference/worker/messages.ts";
 
 const [count = 0, seed = 0] = Deno.args.map(Number);

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { stream } from "hono/streaming";
 import { type AuditLog, type PruneRange, type WitnessBook, witnessedVerdict, type Witnesses } from "@ark/node/audit";
 import { ArkError } from "@ark/node/protocol";
-import { readJson } from "../request_json.ts";
+import { readJson } from "../api/request_json.ts";
 
 const BODY_BYTES = 1 << 10;
 

@@ -5,7 +5,7 @@ import { acceptInvitation, type AcceptOptions, chosenTerms, decodeApproval, type
 import { ArkError, formatInvitation, isHint } from "@ark/node/protocol";
 import { formatAddress, type PeerAddress } from "@ark/node/transport";
 import { admitPeer } from "../admit_peer.ts";
-import { readJson } from "../request_json.ts";
+import { readJson } from "../api/request_json.ts";
 import type { PairRoutesOptions } from "./pair_routes.ts";
 import { invitationJson } from "./pairing_view.ts";
 

@@ -6,7 +6,7 @@ import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Events } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { type AdmitOptions, admitPeer } from "../admit_peer.ts";
-import { readJson } from "../request_json.ts";
+import { readJson } from "../api/request_json.ts";
 import { discoveredPeer } from "./owner_view.ts";
 import type { PeerRoutesOptions } from "./peer_routes.ts";
 import { ignoredJson, pairingJson } from "./pairing_view.ts";

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { ArkError } from "@ark/node/protocol";
-import { readJson } from "../request_json.ts";
+import { readJson } from "../api/request_json.ts";
 import { type PeerRoutesOptions, whoIs } from "./peer_routes.ts";
 
 const BODY_BYTES = 1 << 16;

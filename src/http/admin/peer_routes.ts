@@ -6,7 +6,7 @@ import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { PeerTable } from "@ark/node/routing";
 import type { Events } from "@ark/node/telemetry";
 import { arkErrorResponse } from "../ark_error.ts";
-import { readJson } from "../request_json.ts";
+import { readJson } from "../api/request_json.ts";
 import { discoveredPeer, peerStatus } from "./owner_view.ts";
 
 /** What the peer routes need. */

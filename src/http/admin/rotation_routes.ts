@@ -3,7 +3,7 @@ import { formatNodeId, IdentityError, parseNodeId, type SignedRotation } from "@
 import { describePermissions, type PeerRotation, type Rotations } from "@ark/node/peers";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { PeerTable } from "@ark/node/routing";
-import { readJson } from "../request_json.ts";
+import { readJson } from "../api/request_json.ts";
 
 /** What the calls about new keys need. */
 export interface RotationRoutesOptions {

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { AuditLog } from "@ark/node/audit";
 import { ArkError } from "@ark/node/protocol";
 import { arkErrorResponse } from "../ark_error.ts";
-import { readJson } from "../request_json.ts";
+import { readJson } from "../api/request_json.ts";
 import type { ApiKeyBook } from "./api_key_book.ts";
 
 /** What the key routes need. */

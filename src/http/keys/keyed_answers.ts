@@ -1,6 +1,6 @@
 import { ArkError, type InferenceEvent, type InferenceRequest, tokensOf } from "@ark/node/protocol";
 import { sharesModel } from "@ark/node/peers";
-import type { Answers } from "../openai/openai_routes.ts";
+import type { Answers } from "../api/answers.ts";
 import type { HeldKey } from "./api_key_book.ts";
 
 /** Who sends a request, and how far it may go. */

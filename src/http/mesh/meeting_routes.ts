@@ -10,7 +10,7 @@ import type { NodeId } from "@ark/node/identity";
 import type { Logger } from "@ark/node/telemetry";
 import { type Caller, type PeerAddress, sourceOf } from "@ark/node/transport";
 import { type AdmitOptions, admitPeer } from "../admit_peer.ts";
-import { readJson } from "../request_json.ts";
+import { readJson } from "../api/request_json.ts";
 import type { Denials } from "./denials.ts";
 import type { IntroductionRoute } from "./introductions.ts";
 import { toldAddress } from "./mesh_app.ts";

@@ -2,7 +2,7 @@ import { decodeRotations, type SignedRotation } from "@ark/node/identity";
 import type { Rotations } from "@ark/node/peers";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Caller, PeerAddress } from "@ark/node/transport";
-import { readJson } from "../request_json.ts";
+import { readJson } from "../api/request_json.ts";
 import type { IntroductionRoute } from "./introductions.ts";
 import { toldAddress } from "./mesh_app.ts";
 

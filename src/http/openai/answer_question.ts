@@ -1,9 +1,9 @@
-import { readJson } from "../request_json.ts";
-import { type Answerer, AnswerRun } from "./answer_run.ts";
+import { readJson } from "../api/request_json.ts";
+import { type Answerer, AnswerRun } from "../api/answer_run.ts";
 import type { AnswerShape } from "./answer_shape.ts";
 import { eventStream } from "./event_stream.ts";
 import type { Question } from "./question.ts";
-import type { Exchange } from "./serving.ts";
+import type { Exchange } from "../api/serving.ts";
 import { wholeAnswer } from "./whole_answer.ts";
 
 /** Longest body of a question, in bytes: 16 MiB. */

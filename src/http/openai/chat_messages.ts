@@ -1,6 +1,6 @@
 import { LIMITS, type Message, type MessageRole } from "@ark/node/protocol";
-import { invalid, unsupported } from "./request_fault.ts";
-import { given, type RequestFields } from "./request_fields.ts";
+import { invalid, unsupported } from "../api/request_fault.ts";
+import { given, type RequestFields } from "../api/request_fields.ts";
 
 const ROLES: ReadonlyMap<unknown, MessageRole> = new Map<unknown, MessageRole>([
   ["developer", "system"],

@@ -1,6 +1,6 @@
 import type { ArkError, ErrorCode } from "@ark/node/protocol";
-import { RequestBodyError } from "../request_json.ts";
-import { RequestFault } from "./request_fault.ts";
+import { RequestBodyError } from "../api/request_json.ts";
+import { RequestFault } from "../api/request_fault.ts";
 
 /** How a failure reads in OpenAI's API. */
 interface ErrorKind {

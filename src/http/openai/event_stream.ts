@@ -1,5 +1,5 @@
 import { type ArkError, type InferenceEvent, toArkError } from "@ark/node/protocol";
-import type { AnswerRun } from "./answer_run.ts";
+import type { AnswerRun } from "../api/answer_run.ts";
 import type { AnswerShape } from "./answer_shape.ts";
 import { ChunkEncoder, DONE, errorEvent, KEEP_ALIVE } from "./sse.ts";
 import { brokenOff } from "./whole_answer.ts";

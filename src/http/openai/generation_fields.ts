@@ -1,6 +1,6 @@
 import { decodeGenerationParameters, type GenerationParameters } from "@ark/node/protocol";
-import { invalid } from "./request_fault.ts";
-import { given, givenFlag, namingField, type RequestFields } from "./request_fields.ts";
+import { invalid } from "../api/request_fault.ts";
+import { given, givenFlag, namingField, type RequestFields } from "../api/request_fields.ts";
 
 const PLAIN = [
   "temperature",

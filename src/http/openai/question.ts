@@ -2,8 +2,8 @@ import type { InferenceRequest } from "@ark/node/protocol";
 import { chatMessages } from "./chat_messages.ts";
 import { generationParameters, type StreamFields, streamFields } from "./generation_fields.ts";
 import { CHAT_REFUSALS, COMPLETION_REFUSALS, refuseUnsupported } from "./refused_fields.ts";
-import { invalid, unsupported } from "./request_fault.ts";
-import { given, modelOf, requestFields } from "./request_fields.ts";
+import { invalid, unsupported } from "../api/request_fault.ts";
+import { given, modelOf, requestFields } from "../api/request_fields.ts";
 
 /** What a client asks, and how the answer is to be sent. Only the first part leaves the adapter. */
 export interface Question extends StreamFields {

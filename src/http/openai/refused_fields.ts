@@ -1,5 +1,5 @@
-import { unsupported } from "./request_fault.ts";
-import { given, type RequestFields } from "./request_fields.ts";
+import { unsupported } from "../api/request_fault.ts";
+import { given, type RequestFields } from "../api/request_fields.ts";
 
 /** When a field changes nothing, and what is said when it would. */
 interface RefusalRule {

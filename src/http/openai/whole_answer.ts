@@ -1,5 +1,5 @@
 import { ArkError } from "@ark/node/protocol";
-import type { AnswerRun } from "./answer_run.ts";
+import type { AnswerRun } from "../api/answer_run.ts";
 import { type AnswerShape, usageBody } from "./answer_shape.ts";
 
 /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { readJson, RequestBodyError } from "../../../src/http/request_json.ts";
+import { readJson, RequestBodyError } from "../../../src/http/api/request_json.ts";
 import { ArkError } from "@ark/node/protocol";
 import { mutateBytes } from "../mutate.ts";
 import { type FuzzTarget, refusedBy, showBytes, shrinkBytes } from "../target.ts";
@@ -18,7 +18,7 @@ export const requestJson: FuzzTarget<Uint8Array> = {
   name: "request_json",
   promise: "A body is refused with a status, or is one JSON value in UTF-8 inside the limit, and no prototype changes.",
   corpus: TEXTS.map((text) => new TextEncoder().encode(text)),
-  covers: ["/src/http/request_json.ts"],
+  covers: ["/src/http/api/request_json.ts"],
   mutate: (random, bytes, other) => mutateBytes(random, bytes, other),
   async check(bytes) {
     const headers = { "content-type": "application/json" };

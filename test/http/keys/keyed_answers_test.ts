@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ApiKeyBook, type ApiKeyTerms } from "@ark/node/http";
 import { openStore } from "@ark/node/store";
 import { keyedAnswers } from "../../../src/http/keys/keyed_answers.ts";
-import { ask, chat, eventsOf, MODEL, ScriptedAnswers, telling } from "../openai/scripted_answers.ts";
+import { ask, chat, eventsOf, MODEL, ScriptedAnswers, telling } from "../api/scripted_answers.ts";
 
 /** Asks over a script, with a key of these terms. */
 async function withKey(terms: Partial<ApiKeyTerms>, { localOnly = false } = {}) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { chatMessages } from "../../../src/http/openai/chat_messages.ts";
-import { RequestFault } from "../../../src/http/openai/request_fault.ts";
+import { RequestFault } from "../../../src/http/api/request_fault.ts";
 
 function param(messages: unknown): string {
   try {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { InferenceEvent } from "@ark/node/protocol";
-import { ask, chat, END, eventsOf, MODEL, ScriptedAnswers, START } from "./scripted_answers.ts";
+import { ask, chat, END, eventsOf, MODEL, ScriptedAnswers, START } from "../api/scripted_answers.ts";
 
 /** What a value must be: exactly these fields, each checked. */
 type Shape = (value: unknown, at: string) => void;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openaiRoutes } from "../../../src/http/openai/openai_routes.ts";
-import { chat, eventsOf, ScriptedAnswers, START, telling } from "./scripted_answers.ts";
+import { chat, eventsOf, ScriptedAnswers, START, telling } from "../api/scripted_answers.ts";
 
 /** Serves the routes on a port of this machine. */
 function serve(answers: ScriptedAnswers): AsyncDisposable & { url: string; done: Promise<void> } {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mock } from "node:test";
 import { ArkError, type InferenceEvent } from "@ark/node/protocol";
-import { ask, chat, END, eventsOf, failing, MODEL, ScriptedAnswers, START, telling } from "./scripted_answers.ts";
+import { ask, chat, END, eventsOf, failing, MODEL, ScriptedAnswers, START, telling } from "../api/scripted_answers.ts";
 
 const TEXT: InferenceEvent = { type: "text", text: "Hi", tokens: 1 };
 const ALIVE = ": keep-alive\n\n";

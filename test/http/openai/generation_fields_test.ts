@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { generationParameters, streamFields } from "../../../src/http/openai/generation_fields.ts";
-import { RequestFault } from "../../../src/http/openai/request_fault.ts";
+import { RequestFault } from "../../../src/http/api/request_fault.ts";
 
 function refused(act: () => unknown): string {
   try {

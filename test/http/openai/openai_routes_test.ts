@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ArkError, ERROR_CODES, type ErrorCode } from "@ark/node/protocol";
-import { ask, chat, END, eventsOf, failing, MODEL, ScriptedAnswers, START, telling } from "./scripted_answers.ts";
+import { ask, chat, END, eventsOf, failing, MODEL, ScriptedAnswers, START, telling } from "../api/scripted_answers.ts";
 
 const NONE = new ScriptedAnswers(failing(new Error("Nobody is asked here")));
 

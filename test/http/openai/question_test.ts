@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { chatQuestion, completionQuestion } from "../../../src/http/openai/question.ts";
-import { RequestFault } from "../../../src/http/openai/request_fault.ts";
+import { RequestFault } from "../../../src/http/api/request_fault.ts";
 import { ArkError } from "@ark/node/protocol";
-import { chat, MODEL } from "./scripted_answers.ts";
+import { chat, MODEL } from "../api/scripted_answers.ts";
 
 function fault(read: () => unknown): [string, string] {
   try {

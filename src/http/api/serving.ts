@@ -1,7 +1,6 @@
 import { type ArkError, toArkError } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { AnswerRun } from "./answer_run.ts";
-import { errorAnswer } from "./error_answer.ts";
 
 /** One request and what is known of it while it is answered. */
 export interface Exchange {
@@ -15,13 +14,15 @@ export interface Exchange {
   failed(failure: ArkError): void;
 }
 
-/** Answers a request; what it throws becomes an error in OpenAI's shape. */
+/** Answers a request; what it throws becomes an error in the API's shape. */
 export type Reply = (request: Request, exchange: Exchange) => Response | Promise<Response>;
 
 /** Options of {@linkcode serving}. */
 export interface ServingOptions {
   /** Makes the answer. */
   reply: Reply;
+  /** Makes an answer of a failure. */
+  failure(failure: ArkError, options: { ran: boolean }): Response;
   /** Counts answers by HTTP status. */
   requests?: { add(n?: number, labels?: { status: string }): void };
   /** Takes note of answers. */
@@ -31,7 +32,7 @@ export interface ServingOptions {
 /** Puts around a reply what every answer has. `path` is the route's: what a client wrote into a URL is not logged. */
 export function serving(
   path: string,
-  { reply, requests, logger }: ServingOptions,
+  { reply, failure: failureOf, requests, logger }: ServingOptions,
 ): (request: Request, remote?: string) => Promise<Response> {
   return async (request, remote = "") => {
     const began = performance.now();
@@ -54,7 +55,7 @@ export function serving(
       const failure = toArkError(error);
       failed(failure);
       await exchange.run?.stop();
-      response = errorAnswer(failure, { ran: exchange.run?.ran ?? false });
+      response = failureOf(failure, { ran: exchange.run?.ran ?? false });
     }
     const { headers, status } = response;
     headers.set("x-request-id", id);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ArkError } from "@ark/node/protocol";
-import { readJson } from "../../../src/http/request_json.ts";
+import { readJson } from "../../../src/http/api/request_json.ts";
 
 function post(body: BodyInit, headers: Record<string, string> = { "content-type": "application/json" }): Request {
   return new Request("http://127.0.0.1/", { method: "POST", body, headers });

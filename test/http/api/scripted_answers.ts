@@ -1,6 +1,8 @@
 import type { InferOptions } from "@ark/node/inference";
 import type { InferenceEvent, InferenceRequest } from "@ark/node/protocol";
-import { type Answers, type OpenAiOptions, openaiRoutes } from "../../../src/http/openai/openai_routes.ts";
+import type { Answers, ApiModel } from "../../../src/http/api/answers.ts";
+import type { ApiOptions } from "../../../src/http/api/api_routes.ts";
+import { openaiRoutes } from "../../../src/http/openai/openai_routes.ts";
 
 /** What a scripted answer can do beside giving events. */
 export interface Scene {
@@ -12,16 +14,28 @@ export interface Scene {
 
 export type Script = (scene: Scene) => AsyncIterable<InferenceEvent>;
 
+const SOME_MODEL: ApiModel = {
+  id: "",
+  owner: "kitchen",
+  local: true,
+  loaded: false,
+  digest: null,
+  size: 5_000_000,
+  context_length: 1_024,
+  parameters: "9m",
+  quantization: "q4_0",
+};
+
 /** Answers by a script, and remembers what it was asked. No engine. */
 export class ScriptedAnswers implements Answers {
   readonly asked: { request: InferenceRequest; options: InferOptions }[] = [];
   readonly #script: Script;
-  readonly #models: ReturnType<Answers["models"]>;
+  readonly #models: readonly ApiModel[];
   readonly #left = Promise.withResolvers<AbortSignal>();
 
-  constructor(script: Script, models: ReturnType<Answers["models"]> = []) {
+  constructor(script: Script, models: readonly (Partial<ApiModel> & Pick<ApiModel, "id">)[] = []) {
     this.#script = script;
-    this.#models = models;
+    this.#models = models.map((model) => ({ ...SOME_MODEL, ...model }));
   }
 
   /** Resolves with its signal once an answer has ended, however. */
@@ -40,7 +54,7 @@ export class ScriptedAnswers implements Answers {
     }
   }
 
-  models(): ReturnType<Answers["models"]> {
+  models(): readonly ApiModel[] {
     return this.#models;
   }
 }
@@ -82,7 +96,7 @@ export function ask(
   { path = "/v1/chat/completions", body, options, ...init }: Omit<RequestInit, "body"> & {
     path?: string;
     body?: unknown;
-    options?: Omit<OpenAiOptions, "answers">;
+    options?: Omit<ApiOptions, "answers">;
   },
 ): Promise<Response> {
   const app = openaiRoutes({ answers, ...options });

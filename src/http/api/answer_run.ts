@@ -1,22 +1,8 @@
-import type { InferOptions } from "@ark/node/inference";
 import { ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
-
-/** Who answers, as far as the client is told. */
-export interface AnsweringNode {
-  /** Label of the node. */
-  readonly name: string;
-  /** The peer's id, or null for this node. */
-  readonly peer: string | null;
-}
+import type { AnsweringNode, Answers } from "./answers.ts";
 
 /** What can answer a question. */
-export interface Answerer {
-  /** Answers a request; `chosen` is told who does. */
-  infer(
-    request: InferenceRequest,
-    options: InferOptions & { chosen?(route: AnsweringNode & { readonly attempt: number }): void },
-  ): AsyncIterable<InferenceEvent>;
-}
+export type Answerer = Pick<Answers, "infer">;
 
 /**
  * One answer to the owner while it is made. It ends early when the client goes away or when {@linkcode stop} is called;
