@@ -1,5 +1,5 @@
 import { type Identity, type NodeId, publicKeyOf, verify } from "@ark/node/identity";
-import { contentDigest, signatureHash } from "./message_signature.ts";
+import { baseBytes, contentDigest, signatureHash } from "./message_signature.ts";
 import type { RefusalCode } from "./refusal.ts";
 import type { ReplayWindow } from "./replay_window.ts";
 import { parseSignedHead, type SignedHead } from "./signed_request.ts";
@@ -78,7 +78,7 @@ export class Authenticator {
     if (head === null || head.to !== identity.id) return UNAUTHENTICATED;
     const key = keyOf(head.keyId);
     // An id without a key is verified against our own, which takes as long and always fails.
-    const valid = verify(key ?? identity.publicKey, head.base, head.signature);
+    const valid = verify(key ?? identity.publicKey, baseBytes(head.base), head.signature);
     if (!valid || key === null) return UNAUTHENTICATED;
     const proven: ProvenHead = { ...head, key, hash: signatureHash(head.signature) };
     const known = standing(head.keyId);

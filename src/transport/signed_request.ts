@@ -1,6 +1,6 @@
 import type { Identity, NodeId } from "@ark/node/identity";
 import { TLS_NAME } from "./certificate.ts";
-import { type Component, signatureBase, strictBase64 } from "./message_signature.ts";
+import { baseBytes, type Component, signatureBase, strictBase64 } from "./message_signature.ts";
 
 /** Seconds between `created` and `expires`; also how far `created` may be from the receiver's clock. */
 export const WINDOW_SECONDS = 60;
@@ -39,8 +39,8 @@ export interface SignedHead extends RequestHead, SignatureStamp {
   keyId: NodeId;
   /** 64 bytes. */
   signature: Uint8Array<ArrayBuffer>;
-  /** The bytes that were signed. */
-  base: Uint8Array<ArrayBuffer>;
+  /** The text that was signed, ASCII. */
+  base: string;
 }
 
 const COMPONENTS =
@@ -51,18 +51,20 @@ const LABEL = "ark=";
 const BEGINNING = LABEL + COMPONENTS;
 /** The rest of it: one order of parameters. */
 const PARAMETERS =
-  /^;created=(0|[1-9]\d{0,11});expires=(\d{1,12});nonce="((?:([A-Za-z0-9_-]{27})\.)?[A-Za-z0-9_-]{22})";keyid="([a-z2-7]{56})";alg="ed25519";tag="ark-peer\/1"$/;
+  /^;created=(0|[1-9]\d{0,11});expires=(0|[1-9]\d{0,11});nonce="((?:([A-Za-z0-9_-]{27})\.)?[A-Za-z0-9_-]{22})";keyid="([a-z2-7]{56})";alg="ed25519";tag="ark-peer\/1"$/;
 const SIGNATURE = /^ark=:([A-Za-z0-9+/]{86}==):$/;
 const DIGEST = /^sha-256=:[A-Za-z0-9+/]{43}=:$/;
 const LENGTH = /^(?:0|[1-9]\d{0,9})$/;
 const DEADLINE = /^[1-9]\d{0,8}$/;
 const ID = /^[a-z2-7]{56}$/;
-/** Printable ASCII, no space at either end: what a parser cannot read in two ways. */
-const VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+/** Printable ASCII, no space at either end: what a parser cannot read in two ways. The other fields allow still less. */
+const CONTENT_TYPE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 const TARGET = /^\/[\x21\x22\x24-\x5b\x5d-\x7e]*$/;
+/** A target in which no URL parser finds anything to rewrite. */
+const PATH_OF_WORDS = /^\/[A-Za-z0-9_/-]*$/;
 
 /** Fields that are covered or carry the signature: each must occur exactly once. */
-const NEEDED: ReadonlySet<string> = new Set([
+const NEEDED = [
   "host",
   "content-type",
   "content-length",
@@ -71,10 +73,19 @@ const NEEDED: ReadonlySet<string> = new Set([
   "ark-deadline",
   "signature-input",
   "signature",
-]);
+] as const;
 
 /** Fields that would change what the covered ones mean. */
-const REFUSED: ReadonlySet<string> = new Set(["transfer-encoding", "content-encoding", "expect", "upgrade", "trailer"]);
+const REFUSED = ["transfer-encoding", "content-encoding", "expect", "upgrade", "trailer"] as const;
+
+/** Where the value of a field goes: a place for each that is needed, null for those that are refused. */
+const PLACES: ReadonlyMap<string, number | null> = new Map<string, number | null>([
+  ...NEEDED.map((name, place) => [name, place] as const),
+  ...REFUSED.map((name) => [name, null] as const),
+]);
+
+/** The value of each needed field, in their order. */
+type Values<Names extends readonly string[] = typeof NEEDED> = { -readonly [Place in keyof Names]: string };
 
 /** More fields than this are refused: behind 2,000 the HTTP parser drops them unseen. */
 const MOST_FIELDS = 64;
@@ -86,7 +97,7 @@ export function signRequest(
 ): { signatureInput: string; signatureField: string; signature: Uint8Array<ArrayBuffer> } {
   const parameters = `${COMPONENTS};created=${head.created};expires=${head.created + WINDOW_SECONDS};` +
     `nonce="${head.nonce}";keyid="${identity.id}";alg="ed25519";tag="ark-peer/1"`;
-  const signature = identity.sign(baseOf(head, parameters));
+  const signature = identity.sign(baseBytes(baseOf(head, parameters)));
   return { signatureInput: `ark=${parameters}`, signatureField: `ark=:${signature.toBase64()}:`, signature };
 }
 
@@ -101,25 +112,24 @@ export function parseSignedHead(
   const { method, target } = head;
   const fields = collect(head.rawHeaders);
   if (fields === null || (method !== "GET" && method !== "POST") || !isPlainTarget(target)) return null;
-  const field = (name: string): string => fields.get(name) ?? "";
-  const input = field("signature-input");
+  const [host, contentType, contentLength, digest, to, deadline, input, signatureField] = fields;
   if (!input.startsWith(BEGINNING)) return null;
   const [rest = "", created = "", expires = "", nonce = "", serverNonce, keyId = ""] =
     PARAMETERS.exec(input.slice(BEGINNING.length)) ?? [];
-  const signature = strictBase64(SIGNATURE.exec(field("signature"))?.[1] ?? "");
+  const signature = strictBase64(SIGNATURE.exec(signatureField)?.[1] ?? "");
   if (rest === "" || signature?.length !== 64) return null;
-  if (Number(expires) !== Number(created) + WINDOW_SECONDS || expires !== String(Number(expires))) return null;
-  const shaped = field("host") === TLS_NAME && LENGTH.test(field("content-length")) &&
-    DIGEST.test(field("content-digest")) && ID.test(field("ark-to")) && DEADLINE.test(field("ark-deadline"));
+  if (Number(expires) !== Number(created) + WINDOW_SECONDS) return null;
+  const shaped = host === TLS_NAME && CONTENT_TYPE.test(contentType) && LENGTH.test(contentLength) &&
+    DIGEST.test(digest) && ID.test(to) && DEADLINE.test(deadline);
   if (!shaped) return null;
   const request: RequestHead = {
     method,
     target,
-    contentType: field("content-type"),
-    contentLength: Number(field("content-length")),
-    contentDigest: field("content-digest"),
-    to: field("ark-to"),
-    deadlineMs: Number(field("ark-deadline")),
+    contentType,
+    contentLength: Number(contentLength),
+    contentDigest: digest,
+    to,
+    deadlineMs: Number(deadline),
   };
   return {
     ...request,
@@ -137,26 +147,28 @@ export function parseSignedHead(
  * backslash, nothing that a URL parser would rewrite.
  */
 export function isPlainTarget(target: string): boolean {
+  if (PATH_OF_WORDS.test(target)) return true;
   if (!TARGET.test(target)) return false;
   const url = URL.parse(`https://${TLS_NAME}${target}`);
   return url !== null && url.pathname + url.search === target;
 }
 
-function collect(rawHeaders: readonly string[]): Map<string, string> | null {
+/** The values of the needed fields in their order; null unless each is there once and none of the refused ones is. */
+function collect(rawHeaders: readonly string[]): Values | null {
   if (rawHeaders.length > 2 * MOST_FIELDS) return null;
-  const fields = new Map<string, string>();
+  const values: Values = ["", "", "", "", "", "", "", ""];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] ?? "").toLowerCase();
-    if (REFUSED.has(name)) return null;
-    if (!NEEDED.has(name)) continue;
+    const place = PLACES.get((rawHeaders[i] ?? "").toLowerCase());
+    if (place === undefined) continue;
+    if (place === null || values[place] !== "") return null;
     const value = rawHeaders[i + 1] ?? "";
-    if (fields.has(name) || !VALUE.test(value)) return null;
-    fields.set(name, value);
+    if (value === "") return null;
+    values[place] = value;
   }
-  return fields.size === NEEDED.size ? fields : null;
+  return values.includes("") ? null : values;
 }
 
-function baseOf(head: RequestHead, parameters: string): Uint8Array<ArrayBuffer> {
+function baseOf(head: RequestHead, parameters: string): string {
   const mark = head.target.indexOf("?");
   const components: Component[] = [
     ['"@method"', head.method],

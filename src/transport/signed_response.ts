@@ -1,5 +1,5 @@
 import { type Identity, type NodeId, verify } from "@ark/node/identity";
-import { signatureBase, strictBase64 } from "./message_signature.ts";
+import { baseBytes, signatureBase, strictBase64 } from "./message_signature.ts";
 
 /** What a response says about itself, as far as the signature covers it. */
 export interface ResponseHead {
@@ -24,7 +24,7 @@ export function signResponse(
   head: ResponseHead & { created: number },
 ): { "ark-from": NodeId; "signature-input": string; signature: string } {
   const parameters = `${COMPONENTS};created=${head.created};keyid="${identity.id}";alg="ed25519";tag="ark-peer-resp/1"`;
-  const signature = identity.sign(baseOf(head, { from: identity.id, parameters }));
+  const signature = identity.sign(baseBytes(baseOf(head, { from: identity.id, parameters })));
   return {
     "ark-from": identity.id,
     "signature-input": `ark=${parameters}`,
@@ -44,10 +44,10 @@ export function verifyResponse(
   if (contentType === null || parameters === undefined || signature?.length !== 64) return false;
   if (keyId !== expected.id || headers.get("ark-from") !== expected.id) return false;
   const base = baseOf({ status, contentType, request: expected.request }, { from: expected.id, parameters });
-  return verify(expected.key, base, signature);
+  return verify(expected.key, baseBytes(base), signature);
 }
 
-function baseOf(head: ResponseHead, own: { from: NodeId; parameters: string }): Uint8Array<ArrayBuffer> {
+function baseOf(head: ResponseHead, own: { from: NodeId; parameters: string }): string {
   return signatureBase([
     ['"@status"', String(head.status)],
     ['"content-type"', head.contentType],

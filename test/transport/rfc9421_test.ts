@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createSignatureSync, verifySignature } from "http-message-sig";
 import { Identity, verify } from "@ark/node/identity";
-import { type Component, contentDigest, signatureBase } from "../../src/transport/message_signature.ts";
+import { baseBytes, type Component, contentDigest, signatureBase } from "../../src/transport/message_signature.ts";
 import { isPlainTarget, parseSignedHead } from "../../src/transport/signed_request.ts";
 import { signResponse, verifyResponse } from "../../src/transport/signed_response.ts";
 import { identityOfSeed, parsed, type RawRequest, signed } from "./mesh_fixture.ts";
@@ -52,7 +52,7 @@ Deno.test("signatureBase() makes of the request of RFC 9421 B.2.6 the base and t
   const list = names.map((name) => `"${name}"`).join(" ");
   const base = signatureBase(componentsOf(RFC_REQUEST, names), `(${list});created=1618884473;keyid="test-key-ed25519"`);
   assert.equal(
-    new TextDecoder().decode(base),
+    base,
     `"date": Tue, 20 Apr 2021 02:07:55 GMT
 "@method": POST
 "@path": /foo
@@ -62,8 +62,16 @@ Deno.test("signatureBase() makes of the request of RFC 9421 B.2.6 the base and t
 "@signature-params": ("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519"`,
   );
   // Ed25519 is deterministic, so the value itself can be compared.
-  assert.equal(RFC_KEY.sign(base).toBase64(), RFC_SIGNATURE);
-  assert.ok(verify(RFC_KEY.publicKey, base, Uint8Array.fromBase64(RFC_SIGNATURE)));
+  assert.equal(RFC_KEY.sign(baseBytes(base)).toBase64(), RFC_SIGNATURE);
+  assert.ok(verify(RFC_KEY.publicKey, baseBytes(base), Uint8Array.fromBase64(RFC_SIGNATURE)));
+});
+
+Deno.test("baseBytes() are the bytes of the text, however long it is, and whatever was encoded before", () => {
+  for (
+    const text of ["a".repeat(9_000), "b".repeat(8_192), "c", "", "\u00e9".repeat(4_096), "\u00e9".repeat(4_097), "dd"]
+  ) {
+    assert.deepEqual(baseBytes(text).toHex(), new TextEncoder().encode(text).toHex());
+  }
 });
 
 Deno.test("contentDigest() is that of RFC 9530", () => {
@@ -133,7 +141,7 @@ async function theyAccept(raw: RawRequest, created: number): Promise<boolean> {
 
 function weAccept(raw: RawRequest): boolean {
   const head = parseSignedHead(parsed(raw));
-  return head !== null && head.keyId === alice.id && verify(alice.publicKey, head.base, head.signature);
+  return head !== null && head.keyId === alice.id && verify(alice.publicKey, baseBytes(head.base), head.signature);
 }
 
 Deno.test("T06: What we sign, another implementation of RFC 9421 verifies, and nothing that was changed", async () => {
