@@ -7,7 +7,7 @@
 // deno-lint-ignore-file no-console
 import { generateIdentity } from "@ark/node/identity";
 import { listenMesh, MeshClient } from "@ark/node/transport";
-import { contentDigest } from "../../src/transport/message_signature.ts";
+import { baseBytes, contentDigest } from "../../src/transport/message_signature.ts";
 import { parseSignedHead, signRequest } from "../../src/transport/signed_request.ts";
 import { verify } from "@ark/node/identity";
 
@@ -61,7 +61,7 @@ await time("sign 1 KiB (digest, base, signature)", signed);
 const request = signed();
 await time("verify 1 KiB (parse, base, signature, digest)", () => {
   const head = parseSignedHead(request);
-  if (head === null || !verify(alice.publicKey, head.base, head.signature)) throw new Error("Not valid");
+  if (head === null || !verify(alice.publicKey, baseBytes(head.base), head.signature)) throw new Error("Not valid");
   if (contentDigest(body) !== head.contentDigest) throw new Error("Not the body");
 });
 
