@@ -6,8 +6,9 @@
  * - What is committed survives a loss of power (WAL, `synchronous = FULL`). The file is for its owner only (mode 0600).
  * - A file that is damaged, foreign or newer than the program is refused with one sentence, a
  *   {@linkcode StoreError}, and is never written to.
- * - There is one connection that writes, and it is in here. Kysely's transactions and {@linkcode Statements | batches}
- *   take turns. Threads read by connections of their own ({@linkcode RowReader}).
+ * - One connection writes at a time. Kysely's transactions and {@linkcode Statements | batches} take turns, and so does a
+ *   thread that writes ({@linkcode RowWriter}, {@linkcode Store.alone}): nobody waits for a lock of SQLite, which would
+ *   hold up the event loop. Threads read by connections of their own ({@linkcode RowReader}).
  *
  * Not promised: a check of every page of a file above 64 MiB at start; use by two processes at once.
  *
@@ -28,6 +29,7 @@
  */
 export { openStore, StoreError } from "./open_store.ts";
 export * from "./row_reader.ts";
+export * from "./row_writer.ts";
 export * from "./schema.ts";
 export type { SqlValue } from "./sqlite_connection.ts";
 export type { BatchOptions, Statements, Store } from "./store.ts";

@@ -1,7 +1,7 @@
 import { reasonOf } from "@ark/node/protocol";
 import { Migrator } from "kysely/migration";
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import { SqliteConnection } from "./sqlite_connection.ts";
+import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";
 import { SqliteStore, type Store } from "./store.ts";
 
 /** The database cannot be used. The message is a sentence for the owner; the file is as it was. */
@@ -9,12 +9,6 @@ export class StoreError extends Error {
   /** Always `"StoreError"`. */
   override readonly name = "StoreError";
 }
-
-/**
- * How long a statement waits for another process that holds the database, in milliseconds. It holds up the event loop,
- * and another process is rare: the data directory has a lock of its own.
- */
-const BUSY_TIMEOUT_MS = 2_000;
 
 /** Largest file that is checked page by page at every start: some 100 ms. */
 const QUICK_CHECK_BYTES = 64 << 20;

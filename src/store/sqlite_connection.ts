@@ -3,6 +3,12 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 /** What a column can hold. */
 export type SqlValue = string | number | bigint | null | Uint8Array;
 
+/**
+ * How long a statement waits for another process that holds the database, in milliseconds. It holds up the event loop,
+ * and another process is rare: the data directory has a lock of its own.
+ */
+export const BUSY_TIMEOUT_MS = 2_000;
+
 /** Deno has it, and its types do not say so yet. */
 interface ArrayStatement extends StatementSync {
   setReturnArrays(enabled: boolean): void;

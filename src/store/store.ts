@@ -16,6 +16,11 @@ export interface Store extends Kysely<Database>, AsyncDisposable {
    * waits for its turn behind Kysely's transactions. What `work` throws rolls everything back.
    */
   batch<T>(work: (statements: Statements) => T, options?: BatchOptions): Promise<T>;
+  /**
+   * Runs `work` while nothing else here uses the database: a thread writes by its {@linkcode RowWriter} meanwhile. So two
+   * connections never wait for each other's locks, which would hold up the event loop. Keep it short.
+   */
+  alone<T>(work: () => Promise<T>): Promise<T>;
   /** Closes the database; end what uses it first. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -52,21 +57,38 @@ export class SqliteStore extends Kysely<Database> implements Store {
     this.path = path;
   }
 
-  batch<T>(work: (statements: Statements) => T, { durable = true }: BatchOptions = {}): Promise<T> {
+  batch<T>(work: (statements: Statements) => T, options: BatchOptions = {}): Promise<T> {
     // Kysely's connection is taken for its lock only: whoever holds it is alone with the database.
-    return this.connection().execute(() => {
-      if (!durable) this.#sqlite.exec("PRAGMA synchronous = NORMAL");
+    return this.alone(() => {
       try {
-        this.#sqlite.exec("BEGIN IMMEDIATE");
-        const result = work(this.#sqlite);
-        this.#sqlite.exec("COMMIT");
-        return Promise.resolve(result);
+        return Promise.resolve(batch(this.#sqlite, work, options));
       } catch (error) {
-        this.#sqlite.rollback();
         return Promise.reject(error);
-      } finally {
-        if (!durable) this.#sqlite.exec("PRAGMA synchronous = FULL");
       }
     });
+  }
+
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.connection().execute(work);
+  }
+}
+
+/** Runs `work` in a transaction of a connection. */
+export function batch<T>(
+  sqlite: SqliteConnection,
+  work: (statements: Statements) => T,
+  { durable = true }: BatchOptions,
+): T {
+  if (!durable) sqlite.exec("PRAGMA synchronous = NORMAL");
+  try {
+    sqlite.exec("BEGIN IMMEDIATE");
+    const result = work(sqlite);
+    sqlite.exec("COMMIT");
+    return result;
+  } catch (error) {
+    sqlite.rollback();
+    throw error;
+  } finally {
+    if (!durable) sqlite.exec("PRAGMA synchronous = FULL");
   }
 }
