@@ -106,17 +106,19 @@ export class Checkpoints {
 
   /** Makes one after every 256 entries, and of fewer after a minute, until the signal fires. */
   async run(signal: AbortSignal, { everyMs = EVERY_MS }: { everyMs?: number } = {}): Promise<void> {
+    let makes = true;
+    signal.addEventListener("abort", () => this.#wake(), { once: true });
     while (!signal.aborted) {
       const { promise: woken, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       const timer = setTimeout(resolve, everyMs);
-      signal.addEventListener("abort", () => resolve(), { once: true });
-      this.grew();
+      // Where none can be made, trying at once again would leave no turn of the event loop to anybody else.
+      if (makes) this.grew();
       await woken;
       clearTimeout(timer);
       if (signal.aborted) return;
       try {
-        await this.make();
+        makes = await this.make() !== null;
       } catch (error) {
         this.#logger?.warn("A checkpoint of the audit log could not be made", { reason: reasonOf(error) });
         await pause(1_000, undefined, { signal }).catch(() => {});
@@ -188,13 +190,14 @@ export class Checkpoints {
     if (this.#identity === undefined || this.#fault !== null || size === 0) return null;
     if (this.#newest?.size === size) return this.#newest;
     const note = signCheckpoint(this.#identity, { size, root: tree.root() });
+    // A loss of power may undo it: the entries that it is about are durable in the file, so the next one agrees with it.
     await this.#store.batch((statements) => {
       statements.run("INSERT INTO audit_checkpoints (size, note, cosignatures) VALUES (?, ?, '')", size, note);
       statements.run(
         "DELETE FROM audit_checkpoints WHERE size <= (SELECT size FROM audit_checkpoints ORDER BY size DESC LIMIT 1 OFFSET ?)",
         KEPT,
       );
-    });
+    }, { durable: false });
     this.#newest = { size, note };
     this.#made.resolve();
     this.#made = Promise.withResolvers();

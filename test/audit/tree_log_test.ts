@@ -208,3 +208,23 @@ function size(path: string): number {
     return 0;
   }
 }
+
+Deno.test("Checkpoints.run() leaves the event loop alone where no checkpoint can be made", () =>
+  withFixture((fixture) =>
+    fixture.opened(async (log) => {
+      await Promise.all(Array.from({ length: 300 }, (_, number) => log.append(fullRecord(number))));
+      await log.tail(1);
+      const stop = new AbortController();
+      let tries = 0;
+      log.checkpoints.make = () => {
+        // It would never come to the end of this test otherwise.
+        if (++tries === 100) stop.abort();
+        return Promise.resolve(null);
+      };
+      const running = log.checkpoints.run(stop.signal);
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve));
+      assert.equal(tries, 1);
+      stop.abort();
+      await running;
+    })
+  ));
