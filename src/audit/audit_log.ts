@@ -3,7 +3,7 @@ import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
 import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
-import { type Head, lineOf, place, type Placed } from "./chain.ts";
+import { type Head, lineOf, place } from "./chain.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { EntriesTable } from "./entries_table.ts";
 import { Follower } from "./follower.ts";
@@ -24,7 +24,7 @@ interface Waiting {
 /** Records that are committed together. */
 interface Group {
   waiting: Waiting[];
-  placed: Placed[];
+  entries: AuditEntry[];
   bytes: Uint8Array;
 }
 
@@ -231,6 +231,7 @@ export class AuditLog implements AsyncDisposable {
     await this.#reserve.settled();
     if (this.#refusal === null) await this.checkpoints.make().catch(() => {});
     await this.#follower[Symbol.asyncDispose]();
+    await this.#table[Symbol.asyncDispose]();
     this.#journal[Symbol.dispose]();
   }
 
@@ -291,6 +292,8 @@ export class AuditLog implements AsyncDisposable {
     }
     if (this.#refusal !== null) this.#rejectAll(new ArkError("audit_unavailable", this.#refusal));
     while (this.#waiting.length > 0) {
+      const { room } = this.#follower;
+      if (room !== undefined) await room;
       await this.#commitGroup(this.#nextGroup(this.#head ?? this.#table.base));
       // Lets others at the event loop, and more records into the next group.
       if (this.#waiting.length > 0) await nextTurn();
@@ -299,33 +302,34 @@ export class AuditLog implements AsyncDisposable {
   }
 
   #nextGroup(head: Head): Group {
-    const group: Placed[] = [];
+    const entries: AuditEntry[] = [];
     let used = 0;
     for (const { unplaced } of this.#waiting) {
       if (used + LINE_BYTES > GROUP_BYTES) break;
       const next = place(unplaced, head, { bytes: this.#buffer, at: used });
       used = next.end;
-      group.push(next);
       head = next.entry;
+      entries.push(next.entry);
     }
-    return { waiting: this.#waiting.splice(0, group.length), placed: group, bytes: this.#buffer.subarray(0, used) };
+    return { waiting: this.#waiting.splice(0, entries.length), entries, bytes: this.#buffer.subarray(0, used) };
   }
 
-  async #commitGroup({ waiting, placed, bytes }: Group): Promise<void> {
+  async #commitGroup({ waiting, entries, bytes }: Group): Promise<void> {
     try {
       const later = this.#journal.commit(bytes);
       if (later !== undefined) await later;
     } catch (error) {
-      if (isDiskFull(error) && this.#reserve.release()) return await this.#commitGroup({ waiting, placed, bytes });
+      if (isDiskFull(error) && this.#reserve.release()) return await this.#commitGroup({ waiting, entries, bytes });
       this.#commitFailed(error);
       for (const { reject } of waiting) reject(error);
       return;
     }
     // Only now: an entry that is not durable must not be what the next one hangs on.
-    this.#head = placed.at(-1)?.entry;
+    this.#head = entries.at(-1);
     this.#commitWorked();
-    placed.forEach(({ entry }, index) => waiting[index]?.resolve(entry));
-    this.#follower.push(placed);
+    entries.forEach((entry, index) => waiting[index]?.resolve(entry));
+    const [{ seq: first = 0 } = {}] = entries;
+    this.#follower.push({ first, count: entries.length, bytes: bytes.slice() });
   }
 
   #commitFailed(error: unknown): void {

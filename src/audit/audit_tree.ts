@@ -1,10 +1,12 @@
-import type { Statements, Store } from "@ark/node/store";
-import { lineOf, type Placed, placedAs } from "./chain.ts";
+import type { Store } from "@ark/node/store";
+import { lineOf } from "./chain.ts";
 import type { EntriesTable } from "./entries_table.ts";
-import { completeRoot, HASH_BYTES, rootAt, type Tile, TILE_HASHES } from "./merkle_tree.ts";
+import { putTile } from "./insert_lines.ts";
+import { lineHash } from "./line_hash.ts";
+import { completeRoot, HASH_BYTES, rootAt, TILE_HASHES } from "./merkle_tree.ts";
 import { TreeEdge } from "./tree_edge.ts";
 
-const PUT = "INSERT OR REPLACE INTO audit_tiles (level, number, hashes, root) VALUES (?, ?, ?, ?)";
+const encoder = new TextEncoder();
 
 /** Entries that are hashed at a time where tiles have to be made anew. */
 const BATCH = TILE_HASHES;
@@ -80,23 +82,24 @@ export class AuditTree {
         this.#fault = `The tree of the audit log cannot be made: its database lacks entry ${next} or one soon after`;
         return;
       }
-      const placed = entries.map((entry) => placedAs(entry, lineOf(entry)));
-      this.commit(await this.#store.batch((statements) => this.grown(placed, statements)));
+      const edge = this.#edge.copy();
+      await this.#store.batch((statements) => {
+        for (const entry of entries) {
+          edge.append(lineHash(encoder.encode(lineOf(entry))), { full: (tile) => putTile(tile, statements) });
+        }
+      });
+      this.#edge = edge;
     }
   }
 
-  /** The edge with more entries, whose tiles it writes; {@linkcode commit} it when the transaction is over. */
-  grown(placed: readonly Placed[], statements: Statements): TreeEdge {
-    const edge = this.#edge.copy();
-    if (this.#fault !== null) return edge;
-    const put = ({ level, number, hashes }: Tile) => statements.run(PUT, level, number, hashes, completeRoot(hashes));
-    for (const { leaf } of placed) edge.append(leaf, put);
-    return edge;
+  /** A copy of its edge, to let grow; null where the tree cannot be used. Give it to {@linkcode commit} then. */
+  edge(): TreeEdge | null {
+    return this.#fault === null ? this.#edge.copy() : null;
   }
 
-  /** Takes what {@linkcode grown} returned. */
-  commit(edge: TreeEdge): void {
-    this.#edge = edge;
+  /** Takes the edge that has grown, when its tiles are in the table. */
+  commit(edge: TreeEdge | null): void {
+    if (edge !== null) this.#edge = edge;
   }
 
   /** How many tiles of the leaves are there without a gap, of those that a tree of that size has. */

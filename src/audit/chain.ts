@@ -1,5 +1,5 @@
 import type { AuditEntry, UnplacedEntry } from "./audit_record.ts";
-import { bodyHash, lineHash } from "./line_hash.ts";
+import { bodyHash } from "./line_hash.ts";
 
 const encoder = new TextEncoder();
 
@@ -14,31 +14,18 @@ export interface Head {
 /** Before the first entry. */
 export const GENESIS: Head = { seq: 0, hash: "0".repeat(64) };
 
-/** An entry in its place, with the hash of its line as a leaf of the tree. */
-export interface Placed {
-  /** The entry. */
-  entry: AuditEntry;
-  /** `SHA-256(0x00 || line)`, 32 bytes. */
-  leaf: Uint8Array;
-}
-
 /** Puts an entry behind `head` and writes its line with a line feed to `bytes` at `at`, where there must be room. */
 export function place(
   unplaced: UnplacedEntry,
   head: Head,
   { bytes, at }: { bytes: Uint8Array; at: number },
-): Placed & { end: number } {
+): { entry: AuditEntry; end: number } {
   const unhashed = { seq: head.seq + 1, ...unplaced, prev: head.hash };
   // Hashed as the bytes that are written, so that the text becomes bytes once.
   const body = at + encoder.encodeInto(bodyOf(unhashed), bytes.subarray(at)).written;
   const hash = bodyHash(bytes.subarray(at, body));
   const end = body - 1 + encoder.encodeInto(`,"hash":"${hash}"}\n`, bytes.subarray(body - 1)).written;
-  return { entry: { ...unhashed, hash }, leaf: lineHash(bytes.subarray(at, end - 1)), end };
-}
-
-/** An entry that was read, with its line, as it is placed. */
-export function placedAs(entry: AuditEntry, line: string): Placed {
-  return { entry, leaf: lineHash(encoder.encode(line)) };
+  return { entry: { ...unhashed, hash }, end };
 }
 
 /** Whether the hash is the entry's own. */

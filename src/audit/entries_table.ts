@@ -1,19 +1,27 @@
 import type { SqlValue, Store } from "@ark/node/store";
 import type { AuditEntry } from "./audit_record.ts";
 import { AuditTree } from "./audit_tree.ts";
-import { entryFrom, FIELDS, GENESIS, type Head, type Placed } from "./chain.ts";
+import { entryFrom, FIELDS, GENESIS, type Head } from "./chain.ts";
+import { insertLines, type Lines } from "./insert_lines.ts";
+import { InsertThread, ThreadEnded } from "./insert_thread.ts";
 
-const COLUMNS = FIELDS.join(", ");
-const INSERT = `INSERT INTO audit_entries (${COLUMNS}) VALUES (${FIELDS.map(() => "?").join(", ")})`;
 /** Rows behind a number, at most so many, with the columns in the order of {@linkcode FIELDS}. */
-export const ROWS = `SELECT ${COLUMNS} FROM audit_entries WHERE seq > ? ORDER BY seq LIMIT ?`;
+export const ROWS = `SELECT ${FIELDS.join(", ")} FROM audit_entries WHERE seq > ? ORDER BY seq LIMIT ?`;
+
+/** Fewer entries than these are inserted here: the way to a thread and back costs more. */
+const THREAD_FROM = 32;
 
 /**
  * The table `audit_entries`: entries in, entries out, in the order of `seq`. Nothing is ever updated, and only pruning
  * deletes. The tree grows in the same transactions.
  */
-export class EntriesTable {
+export class EntriesTable implements AsyncDisposable {
   readonly #store: Store;
+  #thread: InsertThread | undefined;
+  /** Number of the last entry. */
+  #last = 0;
+  /** Whether the thread ended with lines that it may have inserted, so that the table has to be looked at anew. */
+  #unsure = false;
   /** Tree of the entries in the table; see {@linkcode load}. */
   tree: AuditTree;
   /** What the first entry hangs on: the last pruned one, where entries were pruned. */
@@ -35,21 +43,45 @@ export class EntriesTable {
       .executeTakeFirst();
     this.base = pruned ?? GENESIS;
     const tree = new AuditTree(this.#store);
-    await tree.load(this, (await this.last(1))[0]?.seq ?? this.base.seq);
+    this.#last = (await this.last(1))[0]?.seq ?? this.base.seq;
+    await tree.load(this, this.#last);
     this.tree = tree;
+    this.#unsure = false;
   }
 
   /**
-   * Adds entries that follow the last one in one transaction. They are durable in the file, out of which a start after a
-   * loss of power puts them here again, so the disk is not waited for.
+   * Adds entries that follow the last one, in one transaction; lines that the table has already are left out. They are
+   * durable in the file, out of which a start after a loss of power puts them here again, so the disk is not waited for.
    */
-  async insert(placed: readonly Placed[]): Promise<void> {
-    if (placed.length === 0) return;
-    const edge = await this.#store.batch((statements) => {
-      for (const { entry } of placed) statements.run(INSERT, ...FIELDS.map((field) => entry[field]));
-      return this.tree.grown(placed, statements);
-    }, { durable: false });
-    this.tree.commit(edge);
+  async insert(groups: readonly Lines[]): Promise<void> {
+    if (this.#unsure) await this.load();
+    const lines = joined(groups.filter(({ first }) => first > this.#last));
+    if (lines === null) return;
+    try {
+      const edge = this.tree.edge();
+      const { bytes } = lines;
+      const thread = this.#thread?.ready === true && lines.count >= THREAD_FROM ? this.#thread : null;
+      this.tree.commit(
+        thread === null
+          ? await this.#store.batch((statements) => (insertLines(statements, bytes, edge), edge), { durable: false })
+          : await this.#store.alone(() => thread.insert(bytes, edge)),
+      );
+      this.#last += lines.count;
+    } catch (error) {
+      if (!(error instanceof ThreadEnded)) throw error;
+      this.#unsure = true;
+      await this.insert(groups);
+    }
+  }
+
+  /** Starts a thread that inserts what comes in larger numbers from now on, once. */
+  startThread(): void {
+    if (this.path !== null) this.#thread ??= new InsertThread(this.path);
+  }
+
+  /** Ends the thread. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#thread?.[Symbol.asyncDispose]();
   }
 
   /** The last entries, at most `count`, in the order of `seq`. */
@@ -97,4 +129,21 @@ export class EntriesTable {
     });
     this.base = head;
   }
+}
+
+function joined(groups: readonly Lines[]): Lines | null {
+  const [first] = groups;
+  if (first === undefined || groups.length === 1) return first ?? null;
+  let [count, length] = [0, 0];
+  for (const group of groups) {
+    count += group.count;
+    length += group.bytes.length;
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const group of groups) {
+    bytes.set(group.bytes, at);
+    at += group.bytes.length;
+  }
+  return { first: first.first, count, bytes };
 }

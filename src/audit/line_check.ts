@@ -1,4 +1,5 @@
 import { bodyHash, lineHash } from "./line_hash.ts";
+import { type KnownTiles, knownTiles } from "./tree_edge.ts";
 
 /** Lines of `audit.log` that are sound and follow each other. */
 export interface CheckedLines {
@@ -12,6 +13,8 @@ export interface CheckedLines {
   hash: string;
   /** Hash of each as a leaf of the tree, one behind the other. */
   leaves: Uint8Array<ArrayBuffer>;
+  /** What the tree has above those of them that fill tiles. */
+  tiles: KnownTiles;
   /** Whether the database has the same entries, one by one; absent where that was not looked at. */
   sameRows?: boolean;
   /** How many quotation marks each has; 0 where it has a backslash, so that none of them can be told from the text's. */
@@ -75,6 +78,7 @@ export function checkLines(bytes: Uint8Array): CheckedLines | null {
     prev,
     hash: decoder.decode(bytes.subarray(last - HASH_AT, last - HASH_AT + 64)),
     leaves,
+    tiles: knownTiles(leaves, Math.max(0, after)),
     quotes,
   };
 }

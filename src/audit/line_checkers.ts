@@ -4,12 +4,12 @@ import { type CheckedLines, checkLines } from "./line_check.ts";
 /** Below so many bytes of lines starting threads takes longer than the checking. */
 const THREADS_FROM_BYTES = 4 << 20;
 
-/** Beside the thread that builds the tree; on two cores one. */
-const MOST_THREADS = 3;
+/** The thread that asks has little to do: it puts together what they found. */
+const MOST_THREADS = 4;
 
 /** Bytes that are checked at a time without a thread: about a millisecond of the event loop. */
 const SLICE_BYTES = 64 << 10;
-const CHUNK_BYTES = 512 << 10;
+const CHUNK_BYTES = 1 << 20;
 
 interface Thread {
   worker: Worker;
@@ -24,7 +24,7 @@ export class LineCheckers implements Disposable {
   /** Prepares for so many bytes in all, and for comparing them with the rows of a database's file where there is one. */
   constructor(bytes: number, database: string | null) {
     if (bytes < THREADS_FROM_BYTES) return;
-    const count = Math.max(1, Math.min(MOST_THREADS, navigator.hardwareConcurrency - 1));
+    const count = Math.max(1, Math.min(MOST_THREADS, navigator.hardwareConcurrency));
     try {
       for (let index = 0; index < count; index++) this.#threads.push(this.#start(database));
     } catch {

@@ -20,6 +20,8 @@ export interface Tile {
   number: number;
   /** 256 hashes, 8,192 bytes. */
   hashes: Uint8Array;
+  /** Root of them, 32 bytes. */
+  root: Uint8Array;
 }
 
 /**
@@ -43,6 +45,11 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array<ArrayB
   const hash = new Uint8Array(HASH_BYTES);
   sha256Into(hash, 0, { prefix: NODE, bytes: pair });
   return hash;
+}
+
+/** Writes the hash of a node to `hashes` at `at`; the two below it stand there from `below` on, one behind the other. */
+export function parentInto(hashes: Uint8Array, at: number, below: number): void {
+  sha256Into(hashes, at, { prefix: NODE, bytes: hashes, start: below, end: below + 2 * HASH_BYTES });
 }
 
 /** Root of a tree without leaves: SHA-256 of nothing. */
@@ -185,7 +192,11 @@ export function verifyConsistency(
 
 /** Whether two hashes are the same. Neither is a secret. */
 export function sameHash(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) {
+    if (a[index] !== b[index]) return false;
+  }
+  return true;
 }
 
 /** Hash over the leaves from `from` to `to`, where `from` is a multiple of a power of two that is not below their number. */

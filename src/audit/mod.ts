@@ -17,6 +17,10 @@
  * | the file was lost or cut | the table | the file gets back what it lacks |
  * | they continue in different ways | neither | nothing is changed or appended until the owner has decided |
  *
+ * What comes in larger numbers than the event loop can take along goes into the database in a thread ({@linkcode
+ * AuditLog} starts it when it is needed first), which computes the tree, too. The thread keeps nothing: where it ends,
+ * the log looks how far the database came and goes on without it. Where even that is too slow, the next entries wait.
+ *
  * The file is not to be moved, rotated or edited while the node runs.
  *
  * **Promises**

@@ -1,6 +1,6 @@
 import type { Logger } from "@ark/node/telemetry";
 import type { AuditEntry } from "./audit_record.ts";
-import { entryOf, type Head, isSound, isSoundAs, lineOf, type Placed, placedAs } from "./chain.ts";
+import { entryOf, type Head, isSound, isSoundAs, lineOf } from "./chain.ts";
 import type { EntriesTable } from "./entries_table.ts";
 import type { Journal } from "./journal.ts";
 import { journalLines } from "./journal_lines.ts";
@@ -49,25 +49,32 @@ export async function recover({ journal, table }: Copies, logger: Logger | undef
   const common = await lastCommon(journal.path, table, stored.seq);
   let head: Head = common.head;
   let end = common.end;
-  let replayed: Placed[] = [];
+  let replayed: string[] = [];
   for await (const line of journalLines(journal.path, end)) {
     const entry = line.whole ? nextEntry(line.text, head) : undefined;
     if (entry === undefined) break;
     if (entry.seq <= stored.seq) return refused(journal.path, head);
     head = entry;
     end = line.end;
-    replayed.push(placedAs(entry, line.text));
+    replayed.push(line.text);
     if (replayed.length < BATCH) continue;
-    await table.insert(replayed);
+    await replay(table, replayed, head);
     replayed = [];
   }
-  await table.insert(replayed);
+  await replay(table, replayed, head);
   if (head.seq > stored.seq) {
     logger?.info("The audit database caught up with its file", { count: head.seq - stored.seq });
   }
   if (journal.size - end > GROUP_BYTES) return refused(journal.path, head);
   if (journal.size > end) await cut(journal, end, logger);
   return await restore({ journal, table }, { head, stored }, logger);
+}
+
+/** Puts lines, of which `head` is the last, into the table. */
+async function replay(table: EntriesTable, lines: readonly string[], head: Head): Promise<void> {
+  if (lines.length === 0) return;
+  const bytes = new TextEncoder().encode(lines.join("\n") + "\n");
+  await table.insert([{ first: head.seq - lines.length + 1, count: lines.length, bytes }]);
 }
 
 /** Finds the last line of the file that the database has too, reading from the end. */

@@ -1,7 +1,7 @@
 import type { AuditTree } from "./audit_tree.ts";
 import { type KeptCheckpoint, readCheckpoint } from "./checkpoints.ts";
 import { HASH_BYTES, sameHash, type Tile, TILE_HASHES } from "./merkle_tree.ts";
-import { TreeEdge } from "./tree_edge.ts";
+import { type KnownTiles, TreeEdge } from "./tree_edge.ts";
 import type { FaultyAudit, Found } from "./verify.ts";
 
 /** What is wrong, where the chain itself is sound. */
@@ -47,14 +47,14 @@ export class TreeCheck {
     return null;
   }
 
-  /** Takes hashes of the next entries. */
-  async take(leaves: Uint8Array): Promise<TreeFault | null> {
+  /** Takes hashes of the next entries, and the tiles that were made of them already. */
+  async take(leaves: Uint8Array, known?: KnownTiles): Promise<TreeFault | null> {
     for (let from = 0; from < leaves.length;) {
       const checkpoint = this.#checkpoints[this.#next];
       const room = Math.max(0, (checkpoint?.size ?? Infinity) - this.#edge.size) * HASH_BYTES;
       const to = Math.min(leaves.length, from + room);
       const tiles: Tile[] = [];
-      this.#edge.append(leaves.subarray(from, to), (tile) => void tiles.push(tile));
+      this.#edge.append(leaves.subarray(from, to), { full: (tile) => void tiles.push(tile), known });
       for (const tile of tiles) await this.#compareTile(tile);
       from = to;
       if (checkpoint === undefined || checkpoint.size > this.#edge.size) continue;

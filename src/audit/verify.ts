@@ -120,7 +120,7 @@ async function runAhead({ path, table }: Verified, { tree, last }: Task): Promis
       if (checked === null || checked.prev !== place.head.hash || place.head.seq + checked.count > last) return place;
       if (checked.after !== place.head.seq) return place;
       if (!(checked.sameRows ?? await sameRows(table, next.bytes, checked))) return place;
-      const fault = await tree.take(checked.leaves);
+      const fault = await tree.take(checked.leaves, checked.tiles);
       if (fault !== null) return { ...place, fault: { entries: fault.seq - 1, ...fault } };
       place = {
         head: { seq: place.head.seq + checked.count, hash: checked.hash },

@@ -15,7 +15,7 @@ import {
   verifyInclusion,
 } from "../../src/audit/merkle_tree.ts";
 import { sha256Into } from "../../src/audit/sha256.ts";
-import { TreeEdge } from "../../src/audit/tree_edge.ts";
+import { knownTiles, TILE_NODES, TreeEdge } from "../../src/audit/tree_edge.ts";
 
 /** The definition of RFC 6962 §2.1, word for word. */
 function definition(leaves: readonly Uint8Array[]): Uint8Array {
@@ -188,13 +188,41 @@ Deno.test("TreeEdge with its tiles gives every root and every subtree of all siz
       assert.equal((await rootAt(size, read)).toHex(), edge.root().toHex());
       assert.equal(edge.copy().root().toHex(), edge.root().toHex());
     }
-    edge.append(leaf, (tile) => void tiles.set(`${tile.level} ${tile.number}`, tile));
+    edge.append(leaf, { full: (tile) => void tiles.set(`${tile.level} ${tile.number}`, tile) });
   }
   assert.deepEqual([...tiles.keys()], ["0 0", "0 1"]);
   for (const old of [1, 255, 256, 257, 300, 512, 699]) {
     const proof = await consistencyProof(old, 700, read);
     assert.ok(verifyConsistency({ old, size: 700, oldRoot: await rootAt(old, read), root: edge.root(), proof }));
   }
+});
+
+Deno.test("TreeEdge takes tiles that were made elsewhere for what it would have made itself, at every size", () => {
+  const leaves = new Uint8Array(1_100 * HASH_BYTES);
+  for (const [index, leaf] of leavesOf(1_100).entries()) leaves.set(leafHash(leaf), index * HASH_BYTES);
+  for (const from of [0, 1, 255, 256, 300, 900]) {
+    const edge = new TreeEdge();
+    edge.append(leaves.subarray(0, from * HASH_BYTES));
+    const [own, other] = [edge, edge.copy()];
+    const rest = leaves.subarray(from * HASH_BYTES);
+    const known = knownTiles(rest, from);
+    const [tiles, otherTiles]: [Tile[], Tile[]] = [[], []];
+    for (let at = 0; at < rest.length; at += HASH_BYTES) {
+      const leaf = rest.subarray(at, at + HASH_BYTES);
+      own.append(leaf, { full: (tile) => void tiles.push(tile) });
+      other.append(leaf, { full: (tile) => void otherTiles.push(tile), known });
+      assert.equal(other.root().toHex(), own.root().toHex(), `size ${own.size} from ${from}`);
+    }
+    assert.deepEqual(otherTiles, tiles);
+    assert.equal(known.first, Math.ceil(from / TILE_HASHES));
+    assert.equal(known.nodes.length, (4 - known.first) * TILE_NODES * HASH_BYTES);
+  }
+  const tile = leaves.subarray(0, TILE_HASHES * HASH_BYTES);
+  const forged = knownTiles(tile, 0);
+  forged.nodes.fill(7, TILE_HASHES * HASH_BYTES);
+  const edge = new TreeEdge();
+  edge.append(tile, { known: forged });
+  assert.deepEqual(edge.root(), new Uint8Array(HASH_BYTES).fill(7), "What is known is not made once more");
 });
 
 Deno.test("verifyInclusion() and verifyConsistency() take anything without throwing", () => {
