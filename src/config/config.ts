@@ -9,6 +9,7 @@ import { bytes, choice, environmentName, natural, switchedOn } from "./flag_valu
 import { ConfigError } from "./config_error.ts";
 import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
+import { type UpstreamConfig, upstreams } from "./upstreams.ts";
 
 export { ConfigError } from "./config_error.ts";
 
@@ -46,6 +47,10 @@ export interface Config {
   readonly autoRotate: boolean;
   /** Whether peers of WireGuard interfaces are looked for, where there are some. */
   readonly wireguard: "auto" | "off";
+  /** Servers beside this node's own engine. */
+  readonly upstreams: readonly UpstreamConfig[];
+  /** Whether approved peers may use models of upstream servers as if they were this node's own. */
+  readonly shareUpstreams: boolean;
   /** Which GPU backend the engine may use. */
   readonly gpu: GpuChoice;
   /** Engine threads; null lets the engine fit them to model and machine. */
@@ -94,6 +99,17 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     value: "WHICH",
     help: "look for nodes at the other ends of WireGuard tunnels: auto or off (default: auto)",
   },
+  upstream: {
+    value: "[NAME=]URL",
+    multiple: true,
+    help: "server with OpenAI's API or Ollama whose models are used, too; may be repeated",
+  },
+  "upstream-key-file": {
+    value: "NAME=FILE",
+    multiple: true,
+    help: "file with the key of an upstream server; or ARK_UPSTREAM_KEY_NAME in the environment",
+  },
+  "share-upstreams": { help: "let approved peers use models of upstream servers as if they were this node's own" },
   gpu: { value: "WHICH", help: "auto, off, cuda, vulkan or metal (default: auto)" },
   threads: { value: "N", help: "engine threads (default: fits the model and the machine)" },
   context: { value: "TOKENS", help: "most tokens of context per stream (default: 8192)" },
@@ -147,6 +163,8 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     mdns: !on("no-mdns"),
     autoRotate: on("auto-rotate"),
     wireguard: choice("wireguard", text("wireguard") ?? "auto", ["auto", "off"]),
+    upstreams: await upstreams({ urls: list("upstream"), keyFiles: list("upstream-key-file"), env }),
+    shareUpstreams: on("share-upstreams"),
     gpu: choice("gpu", text("gpu") ?? "auto", ["auto", "off", "cuda", "vulkan", "metal"]),
     threads: threads === undefined ? null : natural("threads", threads, { least: 1, most: availableParallelism() * 2 }),
     contextSize: natural("context", text("context") ?? "8192", { least: 64, most: 1 << 24 }),

@@ -19,3 +19,4 @@ export * from "./config.ts";
 export * from "./data_directory.ts";
 export { duration } from "./flag_value.ts";
 export * from "./flags.ts";
+export type { UpstreamConfig } from "./upstreams.ts";

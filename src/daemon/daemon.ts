@@ -20,7 +20,7 @@ import {
 import { type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
 import type { PeerBook } from "@ark/node/peers";
-import { RemoteBackend, Router } from "@ark/node/routing";
+import { RemoteBackend, Router, Upstream, withUpstreams } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
 import { formatAddress, listenMesh, type PeerAddress } from "@ark/node/transport";
@@ -122,9 +122,11 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   if (engine !== null) opened.use(engine.backend);
   const neighbours = opened.use(await openNeighbours({ config, identity, chain, store, audit, events, logger }));
   const { book, client, gate, neighbourhood, rotations, table, witness } = neighbours;
+  const upstreams = config.upstreams.map((one) => new Upstream({ ...one, logger }));
   const router = new Router({
     name: config.name,
     local: engine,
+    upstreams,
     table,
     remote: (id) => {
       const peer = book.get(id);
@@ -145,7 +147,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     audit,
     denials,
     witness,
-    engine,
+    engine: config.shareUpstreams ? withUpstreams(engine, upstreams) : engine,
     contextSize: config.contextSize,
     accepting: () => accepting,
     asked: (id, address) => neighbourhood.asked(id, address),
@@ -204,6 +206,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             audit,
             events,
             router,
+            upstreams,
             engine,
             closing: closing.signal,
             keys,
@@ -229,6 +232,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   if (engine !== null && engine.catalogue.list().length > 0) engine.backend.warmUp();
   const services: Service[] = [
     ...neighbours.services(),
+    ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
     { name: "keys", run: (signal) => keys.run(signal) },
     { name: "denials", run: (signal) => denials.run(signal) },
     { name: "checkpoints", run: (signal) => audit.checkpoints.run(signal) },

@@ -6,6 +6,8 @@
  * - {@linkcode RemoteBackend} is one peer as a `Backend`. Only model, input and parameters travel; the act is recorded
  *   durably before it is sent; an answer whose signature, order of events or receipt is wrong is an error, and its peer is
  *   not chosen again before it has answered.
+ * - {@linkcode Upstream} is a server that the owner named, which speaks OpenAI's API (llama.cpp, vLLM, Ollama, a hosted one),
+ *   as a `Backend`: its models are merged with the others, and its stream is passed on as it comes.
  * - {@linkcode rank} decides, as a pure function; {@linkcode Router} is the `Backend` made of all the others. It tries the
  *   next candidate as long as no text has been shown, and holds `start` back until then.
  *
@@ -29,3 +31,6 @@ export * from "./rank.ts";
 export * from "./remote_backend.ts";
 export * from "./rotation_announcer.ts";
 export * from "./router.ts";
+export { type SharedEngine, type SharedModel, withUpstreams } from "./upstream/shared_engine.ts";
+export { Upstream, type UpstreamOptions, type UpstreamStatus } from "./upstream/upstream.ts";
+export type { UpstreamModel } from "./upstream/upstream_models.ts";

@@ -12,13 +12,16 @@ import {
 import type { Logger } from "@ark/node/telemetry";
 import type { PeerTable } from "./peer_table.ts";
 import { type Candidate, rank } from "./rank.ts";
+import type { UpstreamModel } from "./upstream/upstream_models.ts";
 
 /** Who answers a request. */
 export interface Route {
   /** Label of the node. */
   readonly name: string;
-  /** The peer's id, or null when this node answers itself. */
+  /** The peer's id, or null when this node answers itself or by an upstream server. */
   readonly peer: NodeId | null;
+  /** Whether an upstream server answers. */
+  readonly upstream?: boolean;
   /** How many had been tried before in vain. */
   readonly attempt: number;
 }
@@ -76,6 +79,20 @@ export interface RoutedModel {
   readonly quantization: string | null;
 }
 
+/** A server that the owner named, as the router sees it. */
+export interface RoutedUpstream extends Backend {
+  /** Whether it is on this machine. */
+  readonly local: boolean;
+  /** Requests of ours that it is answering. */
+  readonly inFlight: number;
+  /** Measured round trip in milliseconds. */
+  readonly roundTripMs: number;
+  /** The model that a person means, or undefined. */
+  find(ref: ModelRef): UpstreamModel | undefined;
+  /** Its models, while it answers. */
+  models(): readonly UpstreamModel[];
+}
+
 /** Options of {@linkcode Router}. */
 export interface RouterOptions {
   /** This node's label. */
@@ -84,6 +101,8 @@ export interface RouterOptions {
   local: LocalEngine | null;
   /** What the peers offer. */
   table: Pick<PeerTable, "list" | "offering">;
+  /** Servers that the owner named. */
+  upstreams?: readonly RoutedUpstream[];
   /** Makes the backend of a peer. */
   remote(id: NodeId): Backend | null;
   /** Says when an attempt failed. */
@@ -116,10 +135,14 @@ const BETWEEN_NODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "replay",
 ]);
 
+/** Such a server has a queue of its own, and does not say how long it is. */
+const UPSTREAM_SLOTS = 64;
+
 /** A candidate and what runs its answer. */
 interface Choice extends Candidate {
   readonly backend: Backend;
   readonly peer: NodeId | null;
+  readonly upstream: boolean;
   /** Whole id of the model there. */
   readonly model: string;
 }
@@ -141,11 +164,12 @@ export class Router implements Backend {
   }
 
   /**
-   * All models within reach, each with who has it: this node's first, then those of peers that are ready. The same id
+   * All models within reach, each with who has it: this node's first, then those of upstream servers and of peers that are
+   * ready. The same id
    * occurs as often as there are nodes that have it.
    */
   models(): RoutedModel[] {
-    const { name: owner, local, table } = this.#options;
+    const { name: owner, local, table, upstreams = [] } = this.#options;
     const loaded = new Set(local?.backend.loaded().map(({ id }) => id));
     const own = (local?.catalogue.list() ?? []).map((model): RoutedModel => ({
       id: model.id,
@@ -168,7 +192,17 @@ export class Router implements Backend {
         local: false,
       }))
     );
-    return [...own, ...theirs];
+    const named = upstreams.flatMap((upstream) =>
+      upstream.models().map((model): RoutedModel => ({
+        ...model,
+        owner: upstream.name,
+        peer: null,
+        local: upstream.local,
+        loaded: true,
+        digest: null,
+      }))
+    );
+    return [...own, ...named, ...theirs];
   }
 
   /** Ids of all models within reach, each once. */
@@ -187,14 +221,14 @@ export class Router implements Backend {
   async *infer(request: InferenceRequest, options: RouteOptions): AsyncGenerator<InferenceEvent> {
     const { signal, priority, principal } = options;
     let failure: ArkError | null = null;
-    for (const [attempt, { name, backend, peer }] of this.#permitted(request.model, options).entries()) {
+    for (const [attempt, { name, backend, peer, upstream }] of this.#permitted(request.model, options).entries()) {
       if (signal.aborted) throw cancelled(signal.reason);
       let start: InferenceEvent | null = null;
       let begun = false;
       let shown = false;
       try {
         for await (const event of backend.infer(request, { priority, principal, signal })) {
-          if (!begun) options.chosen?.({ name, peer, attempt });
+          if (!begun) options.chosen?.({ name, peer, attempt, ...upstream ? { upstream } : {} });
           begun = true;
           if (event.type === "start") {
             start = event;
@@ -246,7 +280,7 @@ export class Router implements Backend {
   }
 
   #choices(model: ModelRef, { localOnly = false }: { localOnly?: boolean } = {}): Choice[] {
-    const { name, local, table, remote } = this.#options;
+    const { name, local, table, remote, upstreams = [] } = this.#options;
     const found: Choice[] = [];
     if (local !== null && local.backend.handles(model)) {
       const { backend, catalogue } = local;
@@ -262,7 +296,26 @@ export class Router implements Backend {
         roundTripMs: 0,
         backend,
         peer: null,
+        upstream: false,
         model: whole,
+      });
+    }
+    for (const backend of upstreams) {
+      const known = backend.find(model);
+      if (known === undefined || (localOnly && !backend.local)) continue;
+      const { name, local, inFlight, roundTripMs } = backend;
+      const slots = UPSTREAM_SLOTS;
+      found.push({
+        name,
+        local,
+        loaded: true,
+        inFlight,
+        slots,
+        roundTripMs,
+        backend,
+        peer: null,
+        upstream: true,
+        model: known.id,
       });
     }
     for (const { view, model: { id, loaded } } of localOnly ? [] : table.offering(model)) {
@@ -271,7 +324,18 @@ export class Router implements Backend {
       if (backend === null) continue;
       const slots = offer?.max_concurrent_requests ?? 1;
       const far = roundTripMs ?? Infinity;
-      found.push({ name, local: false, loaded, inFlight, slots, roundTripMs: far, backend, peer, model: id });
+      found.push({
+        name,
+        local: false,
+        loaded,
+        inFlight,
+        slots,
+        roundTripMs: far,
+        backend,
+        peer,
+        upstream: false,
+        model: id,
+      });
     }
     return rank(found);
   }

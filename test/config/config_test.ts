@@ -45,6 +45,14 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
     env: ["b.local,c.local:2", [{ hostname: "b.local", port: 8911 }, { hostname: "c.local", port: 2 }]],
   },
   wireguard: { of: ({ wireguard }) => wireguard, flag: ["off", "off"], env: ["off", "off"] },
+  upstream: {
+    of: ({ upstreams }) => upstreams,
+    flag: ["box=http://a:1", [{ name: "box", url: "http://a:1/", key: null }]],
+    env: ["http://b:2, http://c:3", [
+      { name: "b:2", url: "http://b:2/", key: null },
+      { name: "c:3", url: "http://c:3/", key: null },
+    ]],
+  },
   gpu: { of: ({ gpu }) => gpu, flag: ["off", "off"], env: ["vulkan", "vulkan"] },
   threads: { of: ({ threads }) => threads, flag: ["1", 1], env: ["2", 2] },
   context: { of: ({ contextSize }) => contextSize, flag: ["64", 64], env: ["4096", 4096] },
@@ -67,8 +75,10 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
 }
 
 Deno.test("loadConfig() knows every flag of the help", () => {
-  const switches = ["auto-rotate", "no-mdns", "require-keys"];
-  assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), ...switches].sort());
+  const switches = ["auto-rotate", "no-mdns", "require-keys", "share-upstreams"];
+  // It says nothing without an upstream: see the tests of upstreams().
+  const others = ["upstream-key-file"];
+  assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), ...switches, ...others].sort());
 });
 
 Deno.test("loadConfig() has these defaults", async () => {
@@ -87,6 +97,8 @@ Deno.test("loadConfig() has these defaults", async () => {
     mdns: true,
     autoRotate: false,
     wireguard: "auto",
+    upstreams: [],
+    shareUpstreams: false,
     gpu: "auto",
     threads: null,
     contextSize: 8192,

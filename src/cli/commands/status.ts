@@ -1,4 +1,5 @@
 import type { LoadedModel } from "@ark/node/inference";
+import type { UpstreamStatus } from "@ark/node/routing";
 import { type Command, EXIT } from "../command.ts";
 import { NodeClient } from "../node_client.ts";
 
@@ -14,6 +15,7 @@ interface NodeStatus {
   mesh: string;
   models: { here: number; within_reach: number; loaded: LoadedModel[]; queued: number };
   peers: { approved: number; ready: number; pending: number };
+  upstreams: UpstreamStatus[];
   faults: string[];
 }
 
@@ -46,6 +48,9 @@ export const STATUS: Command = {
       }${waiting}`,
     );
     for (const { id, barrier } of models.loaded) out.line(`  held    ${id}: ${heldBy(barrier)}`);
+    for (const { name, url, ready, models } of status.upstreams) {
+      out.line(`  server  ${name} (${url}): ${ready ? `${models} models` : "cannot be used"}`);
+    }
     out.line(`  peers   ${peers.approved} approved, ${peers.ready} ready; ${peers.pending} waiting for your approval`);
     for (const fault of status.faults) out.line(`  fault   ${fault}`);
     return EXIT.ok;

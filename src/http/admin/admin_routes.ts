@@ -4,7 +4,7 @@ import { formatNodeId, formatPublicKey, type Identity } from "@ark/node/identity
 import type { LocalBackend } from "@ark/node/inference";
 import type { ModelCatalogue } from "@ark/node/models";
 import { toArkError } from "@ark/node/protocol";
-import type { Router } from "@ark/node/routing";
+import type { Router, Upstream } from "@ark/node/routing";
 import type { Events } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { formatAddress } from "@ark/node/transport";
@@ -48,6 +48,8 @@ export interface AdminOptions
   mesh: PeerAddress;
   /** What happens, as it happens. */
   events: Events;
+  /** Servers that the owner named, or none. */
+  upstreams?: readonly Pick<Upstream, "status">[];
   /** Everything within reach. */
   router: Pick<Router, "models">;
   /** This node's own models, or null. */
@@ -101,12 +103,14 @@ export function adminRoutes(options: AdminOptions): Hono {
 function status(options: AdminOptions) {
   const { identity, name, version, roles, engine, router, table, neighbourhood, book, audit, api, mesh } = options;
   const peers = table.list();
+  const upstreams = (options.upstreams ?? []).map((one) => one.status());
   const faults = [
     audit.fault,
     ...options.witnesses?.faults() ?? [],
     ...options.witness?.faults() ?? [],
     book.fault,
     ...exposures(options),
+    ...upstreams.filter(({ ready }) => !ready).map(({ reason }) => reason),
     ...(engine?.catalogue.faults() ?? []).map(({ path, reason }) => `${path}: ${reason}`),
   ];
   return {
@@ -130,6 +134,7 @@ function status(options: AdminOptions) {
       ready: peers.filter(({ state }) => state === "ready").length,
       pending: neighbourhood.list().filter(({ id }) => book.standing(id) === "unknown").length,
     },
+    upstreams,
     faults: faults.filter((fault) => fault !== null),
   };
 }

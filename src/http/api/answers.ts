@@ -29,6 +29,8 @@ export interface AnsweringNode {
   readonly name: string;
   /** The peer's id, or null for this node. */
   readonly peer: string | null;
+  /** Whether an upstream server of this node answers. */
+  readonly upstream?: boolean;
 }
 
 /** How a question is asked. */

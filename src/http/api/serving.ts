@@ -62,7 +62,7 @@ export function serving(
     const node = exchange.run?.node ?? null;
     if (node !== null) {
       headers.set("x-ark-node", headerText(node.name));
-      headers.set("x-ark-route", node.peer === null ? "local" : "peer");
+      headers.set("x-ark-route", node.peer !== null ? "peer" : node.upstream ? "upstream" : "local");
     }
     requests?.add(1, { status: String(status) });
     const ms = Math.round(performance.now() - began);

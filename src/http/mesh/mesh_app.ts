@@ -11,7 +11,7 @@ import {
   type Offer,
   toArkError,
 } from "@ark/node/protocol";
-import type { LocalEngine } from "@ark/node/routing";
+import type { SharedEngine } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { Caller, PeerAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
@@ -38,8 +38,8 @@ export interface MeshAppOptions {
   denials: Denials;
   /** This node as a witness of its peers' audit logs; without it there is no such route. */
   witness?: Pick<WitnessBook, "add" | "remembered">;
-  /** This node's own models, or null where it has not the role. */
-  engine: LocalEngine | null;
+  /** What peers may be given, or null where there is nothing. */
+  engine: SharedEngine | null;
   /** Most tokens of context that a request may use. */
   contextSize: number;
   /** Whether work is taken now; false while the node stops. */

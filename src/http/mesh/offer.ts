@@ -1,6 +1,6 @@
-import type { LocalModel } from "@ark/node/models";
 import { type ApprovedPeer, sharesModel } from "@ark/node/peers";
 import type { Offer } from "@ark/node/protocol";
+import type { SharedModel } from "@ark/node/routing";
 
 /** What a node has, before it is cut down to what one peer may use. */
 export interface Stock {
@@ -11,7 +11,7 @@ export interface Stock {
   /** Most tokens of context that a request may use. */
   contextSize: number;
   /** All its models. */
-  models: readonly LocalModel[];
+  models: readonly SharedModel[];
   /** Ids of those in memory. */
   loaded: ReadonlySet<string>;
 }
@@ -29,7 +29,7 @@ export function offerFor({ permissions }: ApprovedPeer, { name, ready, contextSi
       id,
       digest,
       size,
-      context_length: Math.min(contextLength, contextSize),
+      context_length: Math.min(contextLength || contextSize, contextSize),
       parameters,
       quantization,
       loaded: loaded.has(id),

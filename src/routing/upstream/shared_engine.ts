@@ -1,0 +1,63 @@
+import type { Backend } from "@ark/node/inference";
+import type { LocalModel } from "@ark/node/models";
+import { ArkError, type ModelRef } from "@ark/node/protocol";
+import type { RoutedUpstream } from "../router.ts";
+
+/** What a peer is told of a model. */
+export type SharedModel = Pick<
+  LocalModel,
+  "id" | "digest" | "size" | "contextLength" | "parameters" | "quantization"
+>;
+
+/** What approved peers may be given of a node: its own engine, and upstream servers where the owner says so. */
+export interface SharedEngine {
+  /** Runs models. */
+  backend: Backend & {
+    /** The models in memory. */
+    loaded(): readonly { id: string }[];
+  };
+  /** Knows which there are. */
+  catalogue: {
+    /** The model that a person means, or undefined. */
+    find(ref: ModelRef): SharedModel | undefined;
+    /** All models, in the order in which they are shown. */
+    list(): readonly SharedModel[];
+  };
+}
+
+/** An engine together with upstream servers: its own model answers where both have one of the same id. */
+export function withUpstreams(own: SharedEngine | null, upstreams: readonly RoutedUpstream[]): SharedEngine {
+  const theirs = () =>
+    upstreams.flatMap((upstream) =>
+      upstream.models().map(({ id, size, context_length, parameters, quantization }): SharedModel => {
+        return { id, digest: null, size, contextLength: context_length, parameters, quantization };
+      })
+    );
+  const servers = (ref: ModelRef) => upstreams.filter((upstream) => upstream.handles(ref));
+  return {
+    backend: {
+      name: own?.backend.name ?? "upstreams",
+      handles: (ref) => own?.backend.handles(ref) === true || servers(ref).length > 0,
+      infer(request, options) {
+        if (own?.backend.handles(request.model)) return own.backend.infer(request, options);
+        const [server] = servers(request.model).sort((a, b) => a.inFlight - b.inFlight);
+        if (server !== undefined) return server.infer(request, options);
+        throw new ArkError("model_not_found", `This node has no model ${request.model}`);
+      },
+      loaded: () => [...own?.backend.loaded() ?? [], ...theirs()],
+    },
+    catalogue: {
+      find: (ref) =>
+        own?.catalogue.find(ref) ?? known(theirs(), upstreams.find((one) => one.handles(ref))?.find(ref)?.id),
+      list() {
+        const all = new Map((own?.catalogue.list() ?? []).map((model) => [model.id, model]));
+        for (const model of theirs()) if (!all.has(model.id)) all.set(model.id, model);
+        return [...all.values()];
+      },
+    },
+  };
+}
+
+function known(models: readonly SharedModel[], id: string | undefined): SharedModel | undefined {
+  return models.find((model) => model.id === id);
+}

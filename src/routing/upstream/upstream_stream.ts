@@ -1,0 +1,201 @@
+import {
+  ArkError,
+  type FinishReason,
+  type InferenceEvent,
+  isFinishReason,
+  LIMITS,
+  type TokenLogprob,
+  type Usage,
+} from "@ark/node/protocol";
+import { upstreamFailure } from "./upstream_failure.ts";
+
+/** What an answer is made of beside its stream. */
+export interface UpstreamStreamOptions {
+  /** Name of the server, for messages. */
+  name: string;
+  /** The model as the answer calls it. */
+  model: string;
+  /** Told whenever something arrives. */
+  heard(): void;
+}
+
+interface Chunk {
+  choices?: {
+    text?: unknown;
+    delta?: {
+      content?: unknown;
+      reasoning_content?: unknown;
+      reasoning?: unknown;
+      tool_calls?: { index?: unknown; id?: unknown; function?: { name?: unknown; arguments?: unknown } }[];
+    };
+    logprobs?: { content?: unknown } | null;
+    finish_reason?: unknown;
+  }[];
+  usage?: { prompt_tokens?: unknown; completion_tokens?: unknown; prompt_tokens_details?: { cached_tokens?: unknown } };
+  error?: unknown;
+}
+
+/** Reads the stream of an OpenAI-compatible server as the events of an answer. */
+export class UpstreamStream {
+  readonly #options: UpstreamStreamOptions;
+  readonly #began = performance.now();
+  #first: number | null = null;
+  #tokens = 0;
+  #calls = 0;
+  #finish: FinishReason | null = null;
+  #usage: Usage | null = null;
+
+  /** Begins an answer. */
+  constructor(options: UpstreamStreamOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The events.
+   *
+   * @throws {ArkError} `unavailable` where the stream breaks off, or is none; what the server said where it failed.
+   */
+  async *read(body: ReadableStream<Uint8Array>): AsyncGenerator<InferenceEvent> {
+    const { model, heard } = this.#options;
+    yield { type: "start", model, digest: null, prompt_tokens: 0 };
+    const lines = new LineSplitter();
+    for await (const bytes of body) {
+      heard();
+      for (const line of lines.push(bytes)) {
+        if (!line.startsWith("data:")) continue;
+        const data = line.slice(line.charCodeAt(5) === 32 ? 6 : 5);
+        if (data === "[DONE]") return yield this.#end();
+        yield* this.#chunk(this.#parse(data));
+      }
+    }
+    // Some servers leave the mark out; without a reason to finish either, the stream was cut.
+    yield this.#end();
+  }
+
+  #parse(data: string): Chunk {
+    try {
+      const chunk = JSON.parse(data);
+      if (typeof chunk === "object" && chunk !== null) return chunk;
+    } catch {
+      // Told below, without the data: it may be text of the answer.
+    }
+    throw new ArkError("unavailable", `${this.#options.name} sent what is not part of OpenAI's API`);
+  }
+
+  *#chunk({ choices, usage, error }: Chunk): Generator<InferenceEvent> {
+    if (error !== undefined && error !== null) {
+      throw upstreamFailure(this.#options.name, { status: 500, text: JSON.stringify({ error }) });
+    }
+    const choice = Array.isArray(choices) ? choices[0] : undefined;
+    if (typeof choice === "object" && choice !== null) {
+      const { delta, text, logprobs, finish_reason } = choice;
+      const thought = delta?.reasoning_content ?? delta?.reasoning;
+      if (typeof thought === "string" && thought !== "") {
+        yield { type: "reasoning", text: thought, tokens: this.#count() };
+      }
+      const said = delta?.content ?? text;
+      if (typeof said === "string" && said !== "") {
+        const chances = logprobsOf(logprobs?.content);
+        const tokens = this.#count(chances?.length);
+        yield { type: "text", text: said, tokens, ...chances === null ? {} : { logprobs: chances } };
+      }
+      if (Array.isArray(delta?.tool_calls)) yield* this.#toolCalls(delta.tool_calls);
+      if (finish_reason !== undefined && finish_reason !== null) {
+        this.#finish = isFinishReason(finish_reason) ? finish_reason : "stop";
+      }
+    }
+    if (usage !== undefined && usage !== null) this.#usage = usageOf(usage) ?? this.#usage;
+  }
+
+  *#toolCalls(calls: NonNullable<NonNullable<NonNullable<Chunk["choices"]>[0]["delta"]>["tool_calls"]>) {
+    for (const call of calls) {
+      const named = call?.function?.name;
+      const given = call?.function?.arguments;
+      // A call begins with its name; what follows belongs to it, whether or not the server says so.
+      if (typeof named === "string" && named !== "") {
+        if (this.#calls >= LIMITS.toolCalls) {
+          throw new ArkError("unavailable", `${this.#options.name} makes too many calls`);
+        }
+        const id = typeof call.id === "string" && /^[\x21-\x7e]{1,64}$/.test(call.id)
+          ? call.id
+          : `call_${crypto.randomUUID().replaceAll("-", "")}`;
+        const name = named.slice(0, LIMITS.modelRefLength);
+        yield { type: "tool_call", index: this.#calls++, id, name, tokens: this.#count() } as const;
+      }
+      if (typeof given === "string" && given !== "" && this.#calls > 0) {
+        yield { type: "tool_arguments", index: this.#calls - 1, text: given, tokens: this.#count() } as const;
+      }
+    }
+  }
+
+  /** Servers send a chunk for each token, or nearly so; their own count at the end is what holds. */
+  #count(tokens = 1): number {
+    this.#first ??= performance.now();
+    this.#tokens += tokens;
+    return tokens;
+  }
+
+  #end(): InferenceEvent {
+    if (this.#finish === null) {
+      throw new ArkError("unavailable", `${this.#options.name} broke off before its answer was complete`);
+    }
+    const now = performance.now();
+    const first = this.#first ?? now;
+    return {
+      type: "end",
+      finish_reason: this.#finish,
+      usage: this.#usage ?? { prompt_tokens: 0, completion_tokens: this.#tokens },
+      timings: { queue_ms: 0, load_ms: 0, prompt_ms: first - this.#began, generation_ms: now - first },
+    };
+  }
+}
+
+/** Longest line that is held: an event of a mesh may not be longer either. */
+const MOST_LINE = LIMITS.eventBytes;
+
+/** Cuts bytes into lines of text; the work is linear in the bytes. */
+class LineSplitter {
+  readonly #decoder = new TextDecoder();
+  #held = "";
+
+  push(bytes: Uint8Array): string[] {
+    const text = this.#decoder.decode(bytes, { stream: true });
+    const lines = text.split("\n");
+    lines[0] = this.#held + (lines[0] ?? "");
+    this.#held = lines.pop() ?? "";
+    if (this.#held.length > MOST_LINE) throw new ArkError("unavailable", "The server sent a line that is too long");
+    return lines.map((line) => line.endsWith("\r") ? line.slice(0, -1) : line);
+  }
+}
+
+function usageOf(usage: NonNullable<Chunk["usage"]>): Usage | null {
+  const { prompt_tokens, completion_tokens = 0, prompt_tokens_details } = usage;
+  if (!isNatural(prompt_tokens) || !isNatural(completion_tokens)) return null;
+  const cached = prompt_tokens_details?.cached_tokens;
+  return {
+    prompt_tokens,
+    completion_tokens,
+    ...isNatural(cached) && cached <= prompt_tokens ? { cached_tokens: cached } : {},
+  };
+}
+
+function logprobsOf(value: unknown): TokenLogprob[] | null {
+  if (!Array.isArray(value)) return null;
+  return value.map((entry) => ({
+    ...chanceOf(entry),
+    top: (Array.isArray(entry?.top_logprobs) ? entry.top_logprobs : []).map(chanceOf),
+  }));
+}
+
+function chanceOf(entry: { token?: unknown; logprob?: unknown; bytes?: unknown } | null) {
+  const token = typeof entry?.token === "string" ? entry.token : "";
+  const logprob = typeof entry?.logprob === "number" ? Math.min(0, entry.logprob) : -9999;
+  const bytes = Array.isArray(entry?.bytes)
+    ? entry.bytes.filter((byte) => isNatural(byte) && byte < 256)
+    : [...new TextEncoder().encode(token)];
+  return { token, logprob, bytes };
+}
+
+function isNatural(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
