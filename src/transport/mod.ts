@@ -44,6 +44,7 @@ export * from "./mesh_limits.ts";
 export * from "./mesh_listener.ts";
 export * from "./peer_address.ts";
 export * from "./pin_check.ts";
+export { plainExchange, type PlainRequest, type PlainResponse } from "./plain_exchange.ts";
 export { DIAL_TIMES, type DialTimes } from "./pinned_connection.ts";
 export * from "./presented_key.ts";
 export { sourceOf } from "./source_limiter.ts";

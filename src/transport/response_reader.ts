@@ -41,12 +41,21 @@ export class ResponseReader {
   #left = 0;
   #chunked = false;
   #keepAlive = true;
-  #state: "head" | "body" | "size" | "chunk" | "chunk-end" | "last" | "done" = "head";
+  #state: "head" | "body" | "rest" | "size" | "chunk" | "chunk-end" | "last" | "done" = "head";
   #sawBytes = false;
+  readonly #untilClose: boolean;
 
-  /** Reads by calling `read`, and works in a buffer of {@linkcode READ_BUFFER_BYTES} that nobody else uses meanwhile. */
-  constructor(read: ReadBytes, buffer: Uint8Array<ArrayBuffer>) {
+  /**
+   * Reads by calling `read`, and works in a buffer of {@linkcode READ_BUFFER_BYTES} that nobody else uses meanwhile. With
+   * `untilClose` a body without a stated length ends with its connection, for servers that are no nodes.
+   */
+  constructor(
+    read: ReadBytes,
+    buffer: Uint8Array<ArrayBuffer>,
+    { untilClose = false }: { untilClose?: boolean } = {},
+  ) {
     this.#read = read;
+    this.#untilClose = untilClose;
     this.#buffer = buffer;
   }
 
@@ -130,6 +139,9 @@ export class ResponseReader {
     } else if (length !== null && LENGTH.test(length)) {
       this.#left = Number(length);
       this.#state = this.#left === 0 ? "done" : "body";
+    } else if (this.#untilClose && length === null) {
+      this.#state = "rest";
+      this.#left = Infinity;
     } else {
       throw malformed("its length is not stated");
     }
@@ -207,6 +219,10 @@ export class ResponseReader {
       this.#start = 0;
     }
     const count = await this.#read(this.#buffer.subarray(this.#end));
+    if (count === null && this.#state === "rest") {
+      this.#state = "done";
+      return;
+    }
     if (count === null) throw new ArkError("unavailable", "The peer broke off before its answer was complete");
     if (count > 0) this.#sawBytes = true;
     this.#end += count;

@@ -9,6 +9,7 @@ import { auditBench } from "./audit_bench.ts";
 import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
 import { ownerBench } from "./owner_bench.ts";
+import { relayBench } from "./relay_bench.ts";
 import { revocationBench } from "./revocation_bench.ts";
 import { signatureBench } from "./signature_bench.ts";
 import { throughputBench } from "./throughput_bench.ts";
@@ -22,6 +23,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   revocation: revocationBench,
   owner: ownerBench,
   signature: signatureBench,
+  relay: relayBench,
 };
 
 await yardstick();

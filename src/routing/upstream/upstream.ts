@@ -3,6 +3,7 @@ import type { Backend, InferOptions } from "@ark/node/inference";
 import { ArkError, type InferenceEvent, type InferenceRequest, type ModelRef, reasonOf } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import { startWatchdog } from "../watchdog.ts";
+import { textOf, UpstreamClient, type UpstreamResponse } from "./upstream_client.ts";
 import { upstreamFailure } from "./upstream_failure.ts";
 import { ollamaModels, openaiModels, type UpstreamModel } from "./upstream_models.ts";
 import { upstreamCall } from "./upstream_request.ts";
@@ -58,7 +59,7 @@ export class Upstream implements Backend {
   readonly local: boolean;
   readonly #options: Required<UpstreamOptions>;
   readonly #origin: string;
-  readonly #base: string;
+  readonly #client: UpstreamClient;
   #models: readonly UpstreamModel[] = [];
   #ready = false;
   #reason: string | null = "It has not been asked yet";
@@ -72,7 +73,7 @@ export class Upstream implements Backend {
     const url = new URL(options.url);
     this.local = ["localhost", "[::1]"].includes(url.hostname) || /^127\./.test(url.hostname);
     this.#origin = url.href.replace(/\/+$/, "").replace(/\/v1$/, "");
-    this.#base = `${this.#origin}/v1`;
+    this.#client = new UpstreamClient({ origin: this.#origin, key: options.key });
   }
 
   /** How it is. */
@@ -153,23 +154,14 @@ export class Upstream implements Backend {
     using watchdog = startWatchdog(leave, firstByteMs);
     this.#running++;
     try {
-      const response = await this.#fetch(path, { body, signal: hungUp.signal });
-      watchdog.wake(silenceMs);
-      if (!response.ok) throw await this.#refusal(response);
-      if (path === "embeddings" || path === "rerank") {
-        const count = request.input.kind === "embed" ? request.input.texts.length : documentsOf(request);
-        const whole = JSON.parse(await textOf(response, WHOLE_BYTES));
-        yield* (path === "rerank" ? scoresOf : vectorsOf)(whole, { name: this.name, model, count });
-        return;
-      }
+      using response = await this.#client.send({ path: `/v1/${path}`, body, signal: hungUp.signal });
+      if (response.status !== 200) throw await this.#refusal(response);
       const heard = () => watchdog.wake(silenceMs);
-      const stream = new UpstreamStream({ name: this.name, model, heard });
-      for await (const event of stream.read(response.body ?? emptyBody())) {
-        // Time that our own reader takes is not the server's silence.
-        watchdog.rest();
-        yield event;
-        watchdog.wake(silenceMs);
-      }
+      heard();
+      if (path === "embeddings" || path === "rerank") {
+        const whole = JSON.parse(await textOf(response, WHOLE_BYTES));
+        yield* (path === "rerank" ? scoresOf : vectorsOf)(whole, { name: this.name, model, count: countOf(request) });
+      } else yield* new UpstreamStream({ name: this.name, model, heard }).read(response);
     } catch (error) {
       throw this.#lost(error, { signal, barked: watchdog.barked });
     } finally {
@@ -180,46 +172,24 @@ export class Upstream implements Backend {
   }
 
   async #list(signal: AbortSignal): Promise<UpstreamModel[]> {
-    const listed = await this.#json(`${this.#base}/models`, signal);
-    const tags = await this.#json(`${this.#origin}/api/tags`, signal).catch(() => null);
+    const listed = await this.#json("/v1/models", signal);
+    const tags = await this.#json("/api/tags", signal).catch(() => null);
     // Ollama says more about its models in its own words, and has them all in both lists.
     const found = ollamaModels(tags) ?? openaiModels(listed);
-    if (found === null) {
-      throw new ArkError("unavailable", `${this.name} does not speak OpenAI's API: GET /v1/models has no list`);
-    }
-    return found;
+    if (found !== null) return found;
+    throw new ArkError("unavailable", `${this.name} does not speak OpenAI's API: GET /v1/models has no list`);
   }
 
-  async #json(url: string, signal: AbortSignal): Promise<unknown> {
-    const response = await fetch(url, { headers: this.#headers(), signal, redirect: "error" });
-    const text = await textOf(response, LIST_BYTES);
-    if (!response.ok) throw upstreamFailure(this.name, { status: response.status, text });
-    return JSON.parse(text);
+  async #json(path: string, signal: AbortSignal): Promise<unknown> {
+    using response = await this.#client.send({ path, signal });
+    if (response.status !== 200) throw await this.#refusal(response);
+    return JSON.parse(await textOf(response, LIST_BYTES));
   }
 
-  #fetch(path: string, { body, signal }: { body: unknown; signal: AbortSignal }): Promise<Response> {
-    return fetch(`${this.#base}/${path}`, {
-      method: "POST",
-      headers: { ...this.#headers(), "content-type": "application/json" },
-      body: JSON.stringify(body),
-      signal,
-      // A redirect would take the key and the prompt elsewhere.
-      redirect: "error",
-    });
-  }
-
-  #headers(): Record<string, string> {
-    const { key } = this.#options;
-    return { accept: "application/json, text/event-stream", ...key === null ? {} : { authorization: `Bearer ${key}` } };
-  }
-
-  async #refusal(response: Response): Promise<ArkError> {
+  async #refusal(response: UpstreamResponse): Promise<ArkError> {
+    const { status, headers } = response;
     const text = await textOf(response, ERROR_BYTES).catch(() => "");
-    return upstreamFailure(this.name, {
-      status: response.status,
-      text,
-      retryAfter: response.headers.get("retry-after"),
-    });
+    return upstreamFailure(this.name, { status, text, retryAfter: headers.get("retry-after") });
   }
 
   #lost(error: unknown, { signal, barked }: { signal: AbortSignal; barked: boolean }): ArkError {
@@ -242,24 +212,9 @@ export class Upstream implements Backend {
   }
 }
 
-function documentsOf({ input }: InferenceRequest): number {
-  return input.kind === "rerank" ? input.documents.length : 0;
-}
-
-/** A body as text, of at most so many bytes. */
-async function textOf(response: Response, most: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > most) throw new ArkError("unavailable", "The server sent more than an answer may hold");
-    chunks.push(chunk);
-  }
-  return new TextDecoder().decode(await new Blob(chunks as BlobPart[]).arrayBuffer());
-}
-
-function emptyBody(): ReadableStream<Uint8Array> {
-  return new ReadableStream({ start: (controller) => controller.close() });
+/** How many texts or documents a request has. */
+function countOf({ input }: InferenceRequest): number {
+  return input.kind === "embed" ? input.texts.length : input.kind === "rerank" ? input.documents.length : 0;
 }
 
 function unreachable(name: string, error: unknown): string {

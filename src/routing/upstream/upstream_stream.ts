@@ -55,11 +55,11 @@ export class UpstreamStream {
    *
    * @throws {ArkError} `unavailable` where the stream breaks off, or is none; what the server said where it failed.
    */
-  async *read(body: ReadableStream<Uint8Array>): AsyncGenerator<InferenceEvent> {
+  async *read(body: { read(): Promise<Uint8Array | null> }): AsyncGenerator<InferenceEvent> {
     const { model, heard } = this.#options;
     yield { type: "start", model, digest: null, prompt_tokens: 0 };
     const lines = new LineSplitter();
-    for await (const bytes of body) {
+    for (let bytes = await body.read(); bytes !== null; bytes = await body.read()) {
       heard();
       for (const line of lines.push(bytes)) {
         if (!line.startsWith("data:")) continue;

@@ -1,0 +1,11 @@
+// deno-lint-ignore-file no-console
+/** Hands every request on to a server, and its answer back, without a look at either; prints its address. */
+const [target = ""] = Deno.args;
+const server = Deno.serve(
+  { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+  async ({ method, url, headers, body }) => {
+    const answer = await fetch(target + new URL(url).pathname, { method, headers, body });
+    return new Response(answer.body, { status: answer.status, headers: answer.headers });
+  },
+);
+console.log(`http://127.0.0.1:${server.addr.port}`);
