@@ -8,7 +8,7 @@ import { until } from "../inference/local_fixture.ts";
 import { heading, result } from "./samples.ts";
 
 const SUPPORT = fileURLToPath(new URL("../support/", import.meta.url));
-const ROUNDS = 3;
+const ROUNDS = Number(Deno.env.get("ARK_BENCH_ROUNDS") ?? 3);
 /** Streams at once, and how the server paces each: a token at a time, as engines do. */
 const LOADS = [
   { streams: 1, tokens: 1_500, everyMs: 1 },
@@ -88,6 +88,7 @@ async function carry(
     });
     let said = 0;
     const decoder = new TextDecoder();
+    if (response.status !== 200) throw new Error(`Status ${response.status}: ${await response.text()}`);
     for await (const bytes of response.body ?? []) said += decoder.decode(bytes).split('"content":"t').length - 1;
     if (said !== tokens) throw new Error(`A stream had ${said} of ${tokens} tokens (status ${response.status})`);
     return performance.now() - began;

@@ -12,7 +12,7 @@ console.log(`http://127.0.0.1:${server.addr.port}`);
 
 function paced(tokens: number, everyMs: number): ReadableStream<Uint8Array> {
   let written = 0;
-  let timer: number;
+  let timer: ReturnType<typeof setInterval>;
   return new ReadableStream({
     start(controller) {
       const say = (data: unknown) => controller.enqueue(ENCODER.encode(`data: ${JSON.stringify(data)}\n\n`));
