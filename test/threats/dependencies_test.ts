@@ -14,7 +14,7 @@ const IMPORTED: Record<string, string> = {
 };
 
 /** Packages of the tests alone. */
-const TEST_ONLY = ["@noble/curves", "fast-check", "http-message-sig"];
+const TEST_ONLY = ["@noble/curves", "ajv", "fast-check", "http-message-sig"];
 
 /** What comes along with the packages above, by the one that brings it. A new name here is to be read before it is added. */
 const BROUGHT: Record<string, string> = {
