@@ -12,6 +12,7 @@ import {
 import type { Logger } from "@ark/node/telemetry";
 import type { PeerTable } from "./peer_table.ts";
 import { type Candidate, rank } from "./rank.ts";
+import { routeReason } from "./route_reason.ts";
 import type { UpstreamModel } from "./upstream/upstream_models.ts";
 
 /** Who answers a request. */
@@ -24,6 +25,8 @@ export interface Route {
   readonly upstream?: boolean;
   /** How many had been tried before in vain. */
   readonly attempt: number;
+  /** Why it was chosen, in a few words without names. */
+  readonly reason?: string;
 }
 
 /** Options of {@linkcode Router.infer}. */
@@ -221,14 +224,19 @@ export class Router implements Backend {
   async *infer(request: InferenceRequest, options: RouteOptions): AsyncGenerator<InferenceEvent> {
     const { signal, priority, principal } = options;
     let failure: ArkError | null = null;
-    for (const [attempt, { name, backend, peer, upstream }] of this.#permitted(request.model, options).entries()) {
+    const choices = this.#permitted(request.model, options);
+    for (const [attempt, choice] of choices.entries()) {
+      const { name, backend, peer, upstream } = choice;
       if (signal.aborted) throw cancelled(signal.reason);
       let start: InferenceEvent | null = null;
       let begun = false;
       let shown = false;
       try {
         for await (const event of backend.infer(request, { priority, principal, signal })) {
-          if (!begun) options.chosen?.({ name, peer, attempt, ...upstream ? { upstream } : {} });
+          if (!begun) {
+            const reason = routeReason(choice, { attempt, among: choices });
+            options.chosen?.({ name, peer, attempt, reason, ...upstream ? { upstream } : {} });
+          }
           begun = true;
           if (event.type === "start") {
             start = event;

@@ -129,7 +129,8 @@ backendContract("of a router, a peer's model", async () => {
 Deno.test("Router.infer() asks this node first, whoever else has the model", async () => {
   const { infer, backends, routes } = await open({ here: ["tiny:1b"], there: [["tiny:1b"]] });
   assert.deepEqual(await read(infer({ principal: "owner" })), { events: ANSWER, error: null });
-  assert.deepEqual(routes, [{ name: "attic", peer: null, attempt: 0 }]);
+  const reason = "local: this node has the model";
+  assert.deepEqual(routes, [{ name: "attic", peer: null, attempt: 0, reason }]);
   assert.deepEqual(backends.map(({ requests }) => requests.length), [1, 0]);
   const [options] = backends[0]?.options ?? [];
   assert.deepEqual(Object.keys(options ?? {}).sort(), ["principal", "priority", "signal"]);
@@ -139,7 +140,8 @@ Deno.test("Router.infer() asks a peer for what is not here, and a node without a
   for (const here of [["other:1b"], undefined]) {
     const { infer, routes, peers } = await open({ ...(here ? { here } : {}), there: [["tiny:1b"]] });
     assert.deepEqual(await read(infer()), { events: ANSWER, error: null });
-    assert.deepEqual(routes, [{ name: "peer0", peer: peers[0]?.id, attempt: 0 }]);
+    const reason = "peer: only this one within reach has the model";
+    assert.deepEqual(routes, [{ name: "peer0", peer: peers[0]?.id, attempt: 0, reason }]);
   }
 });
 
@@ -149,7 +151,8 @@ Deno.test("Router.infer() tries the next candidate when one fails before its fir
     backend.script = { events: () => [], error: new ArkError("engine_failed", "The worker crashed") };
   }
   assert.deepEqual(await read(infer()), { events: ANSWER, error: null });
-  assert.deepEqual(routes, [{ name: "peer0", peer: peers[0]?.id, attempt: 1 }]);
+  const reason = "peer: 1 before it could not answer";
+  assert.deepEqual(routes, [{ name: "peer0", peer: peers[0]?.id, attempt: 1, reason }]);
   assert.equal(log.length, 1);
   assert.match(log[0] ?? "", /model=tiny:1b code=engine_failed reason="The worker crashed"/);
 });

@@ -31,6 +31,8 @@ export interface AnsweringNode {
   readonly peer: string | null;
   /** Whether an upstream server of this node answers. */
   readonly upstream?: boolean;
+  /** Why this node was chosen, in a few words without names: `local: this node has the model`. */
+  readonly reason?: string;
 }
 
 /** How a question is asked. */

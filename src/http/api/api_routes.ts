@@ -43,8 +43,9 @@ export type AdmittedReply = (
 export type ApiMethod = "get" | "post" | "delete";
 
 /**
- * Paths of one family of APIs. Every answer has `x-request-id`, and `x-ark-node` (percent-encoded label) and `x-ark-route`
- * (`local` or `peer`) where it is known who answers; every failure has the family's shape.
+ * Paths of one family of APIs. Every answer has `x-request-id`, and `x-ark-node` (percent-encoded label), `x-ark-route`
+ * (`local` or `peer`) and `x-ark-reason` (a short sentence) where it is known who answers; every failure has the family's
+ * shape.
  */
 export class ApiRoutes {
   /** All of them, to be mounted at the root. */

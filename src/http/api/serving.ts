@@ -1,6 +1,16 @@
 import { type ArkError, toArkError } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
-import type { AnswerRun } from "./answer_run.ts";
+import type { AnsweringNode } from "./answers.ts";
+
+/** What is known of an answer while it is made. */
+export interface RunningAnswer {
+  /** Who answers, once that is known. */
+  readonly node: AnsweringNode | null;
+  /** Whether an engine has begun: a request that has run is not to be repeated by itself. */
+  readonly ran: boolean;
+  /** Ends the work, and waits until it has. */
+  stop(): Promise<void>;
+}
 
 /** One request and what is known of it while it is answered. */
 export interface Exchange {
@@ -9,7 +19,7 @@ export interface Exchange {
   /** IP address of the connection's other end; empty where it is not known. */
   readonly remote: string;
   /** The answer that is made for it, once there is one. */
-  run: AnswerRun | null;
+  run: RunningAnswer | null;
   /** Takes note of a failure that came too late for a status. */
   failed(failure: ArkError): void;
 }
@@ -36,7 +46,7 @@ export function serving(
 ): (request: Request, remote?: string) => Promise<Response> {
   return async (request, remote = "") => {
     const began = performance.now();
-    const id = `req_${crypto.randomUUID().replaceAll("-", "")}`;
+    const id = requestId();
     const failed = (failure: ArkError) => {
       logger?.debug("An API request failed", { request: id, path, code: failure.code });
       if (failure.code === "internal") {
@@ -63,12 +73,18 @@ export function serving(
     if (node !== null) {
       headers.set("x-ark-node", headerText(node.name));
       headers.set("x-ark-route", node.peer !== null ? "peer" : node.upstream ? "upstream" : "local");
+      if (node.reason !== undefined) headers.set("x-ark-reason", node.reason.replaceAll(/[^\x20-\x7e]/g, "?"));
     }
     requests?.add(1, { status: String(status) });
     const ms = Math.round(performance.now() - began);
     logger?.debug("Answered an API request", { request: id, method: request.method, path, status, ms });
     return response;
   };
+}
+
+/** A new `x-request-id`. */
+export function requestId(): string {
+  return `req_${crypto.randomUUID().replaceAll("-", "")}`;
 }
 
 /** A label as it may stand in a header; `decodeURIComponent` gives it back. */

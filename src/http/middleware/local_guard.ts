@@ -14,7 +14,7 @@ export interface LocalGuardOptions {
 }
 
 /** What a page may read of an answer's header beside the fields that every page may read. */
-const READABLE = "retry-after, x-ark-node, x-ark-route, x-request-id, x-should-retry";
+const READABLE = "retry-after, retry-after-ms, x-ark-node, x-ark-reason, x-ark-route, x-request-id, x-should-retry";
 
 /**
  * Keeps web pages out of the owner's listener, before anything runs. The `Host` must be a name of this listener, which a
@@ -65,7 +65,7 @@ function pageFault({ req }: Context, origins: ReadonlySet<string>): string | nul
 function preflight(origin: string, asked: Headers): Response {
   const headers = new Headers({
     "access-control-allow-origin": origin,
-    "access-control-allow-methods": "GET, POST, HEAD, OPTIONS",
+    "access-control-allow-methods": "GET, POST, DELETE, HEAD, OPTIONS",
     // Clients send a changing set of x-stainless-* fields; the origin was checked already.
     "access-control-allow-headers": asked.get("access-control-request-headers") ?? "content-type, authorization",
     "access-control-max-age": "600",

@@ -1,6 +1,7 @@
 import type { ArkError, ErrorCode } from "@ark/node/protocol";
 import { RequestBodyError } from "../api/request_json.ts";
 import { RequestFault } from "../api/request_fault.ts";
+import { retryHeaders } from "../api/retry_headers.ts";
 
 /** How a failure reads in OpenAI's API. */
 interface ErrorKind {
@@ -49,13 +50,8 @@ export function errorBody(failure: ArkError): ErrorBody {
  * themselves, as they do after 429 and 5xx otherwise.
  */
 export function errorAnswer(failure: ArkError, { ran = false }: { ran?: boolean } = {}): Response {
-  const { code, retryAfterSeconds } = failure;
-  const status = failure instanceof RequestBodyError ? failure.status : KINDS[code].status;
-  const headers = new Headers();
-  if (ran) headers.set("x-should-retry", "false");
-  const seconds = retryAfterSeconds ?? (code === "busy" ? 1 : undefined);
-  if (seconds !== undefined) headers.set("retry-after", String(Math.max(1, Math.ceil(seconds))));
-  return Response.json(errorBody(failure), { status, headers });
+  const status = failure instanceof RequestBodyError ? failure.status : KINDS[failure.code].status;
+  return Response.json(errorBody(failure), { status, headers: retryHeaders(failure, { ran }) });
 }
 
 /** There is nothing at this path. */
