@@ -1,6 +1,12 @@
 /**
  * A worker without a model: it speaks the real protocol (it is `runWorker()` with another engine), and answers every
- * question with `w0 w1 w2 …`, as many words as `max_tokens`, 16 without it. A prompt has as many tokens as words.
+ * question with `w0 w1 w2 …`, as many words as `max_tokens`, 16 without it. A prompt has as many tokens as words. Stop
+ * texts end an answer.
+ *
+ * Where a function must be called, or the last message names some (`#call=weather`), it calls them with the smallest
+ * arguments that their schemas allow, in pieces. With the format `json` or `json_schema` it writes the smallest value. A
+ * text becomes a vector of 8 numbers, and a document's score is which part of the query's words it has. It has as many
+ * slots as asked for, up to 8.
  *
  * What goes wrong is chosen by the model's file name or by text in the prompt:
  *
@@ -17,6 +23,8 @@
  * | `#hang` | no token ever, and a cancel is not heard |
  * | `#slow=5` | five milliseconds for each token |
  * | `#garbage` | bytes that are no frame |
+ * | `#stop=3` | the answer is over after three words |
+ * | `#think` | three tokens of reasoning before the answer; so does `think: true` |
  *
  * With `FAKE_WORKER_LOG` set, every message that arrives is appended there as a line of JSON, and beside them
  * `{"type":"fake:start","pid":…,"environment":[names]}` and, when an answer is over,
@@ -24,67 +32,130 @@
  */
 import { setImmediate } from "node:timers";
 import { type Engine, type EngineGenerateOptions, type EngineRequest, runWorker } from "@ark/node/inference";
-import { ArkError, type InferenceInput } from "@ark/node/protocol";
+import { ArkError, type FinishReason, type TokenLogprob } from "@ark/node/protocol";
+import { StopFilter } from "../../src/inference/worker/stop_filter.ts";
+import { chance, mostTokens, option, overlap, piecesOf, textOf, vectorOf, wordsOf } from "./fake_answer.ts";
+
+/** Requests at once, at most. */
+const MOST_SLOTS = 8;
 
 class FakeEngine implements Engine {
   #contextSize = 0;
   #last: { principal: string; words: string[] } = { principal: "", words: [] };
 
-  async load({ path, context_size, threads }: Parameters<Engine["load"]>[0]) {
+  async load({ path, context_size, threads, slots }: Parameters<Engine["load"]>[0]) {
     const name = path.slice(path.lastIndexOf("/") + 1);
     if (name.includes("fail-load")) throw new Error("the tensors make no sense.");
     if (name.includes("crash-load")) Deno.exit(9);
     if (name.includes("hang-load")) await new Promise(() => {});
     this.#contextSize = context_size;
-    return { context_size, threads: threads ?? 1, gpu: null, engine: "fake 1", slots: 1 };
+    const taken = Math.max(1, Math.min(MOST_SLOTS, slots));
+    return { context_size, threads: threads ?? 1, gpu: null, engine: "fake 1", slots: taken };
   }
 
-  async generate({ input, parameters, principal }: EngineRequest, { sink, signal }: EngineGenerateOptions) {
+  async generate({ input, parameters, principal, count_only }: EngineRequest, options: EngineGenerateOptions) {
     const text = textOf(input);
-    const words = text.split(/\s+/).filter(Boolean);
+    const words = wordsOf(text);
     const cached_tokens = principal === this.#last.principal ? common(words, this.#last.words) : 0;
     this.#last = { principal, words };
-    const room = this.#contextSize - words.length;
-    if (room < 1) {
-      throw new ArkError(
-        "context_exceeded",
-        `The prompt has ${words.length} tokens and the context ${this.#contextSize}; shorten the prompt`,
-      );
-    }
+    const room = this.#room(input.kind === "embed" ? longest(input.texts) : words);
+    const { sink } = options;
     sink.start(words.length);
     if (text.includes("#hang")) await new Promise(() => {});
-    const count = Math.min(parameters.max_tokens ?? 16, room);
-    const slow = option(text, "slow");
-    for (let token = 0; token < count; token++) {
-      if (token === option(text, "crash-after")) Deno.exit(9);
-      if (token === option(text, "fail-after")) throw new ArkError("engine_failed", "The fake failed as it was told");
-      if (text.includes("#garbage")) Deno.stdout.writeSync(Uint8Array.from([255, 255, 255, 255, 0]));
-      // A turn of the event loop, so that a cancel is read between any two tokens.
-      await new Promise<void>((resolve) => slow === undefined ? setImmediate(resolve) : setTimeout(resolve, slow));
-      if (signal.aborted) {
-        log({ type: "fake:over", tokens: token, cancelled: true });
-        throw new ArkError("cancelled", "The request was cancelled");
+    const written = input.kind === "embed" || input.kind === "rerank" || count_only
+      ? { finish_reason: "stop" as const, count: 0 }
+      : await write({ input, parameters }, { ...options, room, text });
+    if (input.kind === "embed" && !count_only) {
+      for (const [index, each] of input.texts.entries()) {
+        await turn(option(text, "slow"), options);
+        sink.part({ type: "vector", index, values: vectorOf(each) });
       }
-      sink.part({ type: "text", text: token === 0 ? "w0" : ` w${token}`, tokens: 1 });
+    } else if (input.kind === "rerank" && !count_only) {
+      for (const [index, each] of input.documents.entries()) {
+        await turn(option(text, "slow"), options);
+        sink.part({ type: "score", index, score: overlap(input.query, each) });
+      }
     }
+    const { count, ...ended } = written;
     log({ type: "fake:over", tokens: count, cancelled: false });
     return {
-      finish_reason: "length" as const,
+      ...ended,
       usage: { prompt_tokens: words.length, completion_tokens: count, cached_tokens },
       prompt_ms: 1,
       generation_ms: count,
     };
   }
+
+  #room(words: readonly string[]): number {
+    const room = this.#contextSize - words.length;
+    if (room >= 1) return room;
+    throw new ArkError(
+      "context_exceeded",
+      `The prompt has ${words.length} tokens and the context ${this.#contextSize}; shorten the prompt`,
+    );
+  }
 }
 
-function textOf(input: InferenceInput): string {
-  if (input.kind === "chat") return input.messages.map(({ content }) => content).join("\n");
-  return input.kind === "completion" ? String(input.prompt) : "";
+type Written = { finish_reason: FinishReason; stop_text?: string; count: number };
+
+async function write(
+  { input, parameters }: Pick<EngineRequest, "input" | "parameters">,
+  { sink, signal, room, text }: EngineGenerateOptions & { room: number; text: string },
+): Promise<Written> {
+  const most = Math.min(mostTokens(input, parameters), room);
+  const stops = new StopFilter(parameters.stop ?? []);
+  let all = "";
+  let seen = 0;
+  const waiting: { start: number; chance: TokenLogprob }[] = [];
+  const show = (shown: string, tokens: number) => {
+    if (shown === "") return;
+    seen += shown.length;
+    const told = waiting.splice(0, waiting.filter(({ start }) => start < seen).length);
+    const logprobs = parameters.logprobs === undefined ? {} : { logprobs: told.map((each) => each.chance) };
+    sink.part({ type: "text", text: shown, tokens, ...logprobs });
+  };
+  const pieces = piecesOf(input, parameters);
+  for (let token = 0;; token++) {
+    const next = pieces.next();
+    if (next.done || token >= most) {
+      show(stops.flush(), 0);
+      return { finish_reason: next.done ? next.value : "length", count: token };
+    }
+    if (token === option(text, "crash-after")) Deno.exit(9);
+    if (token === option(text, "fail-after")) throw new ArkError("engine_failed", "The fake failed as it was told");
+    if (text.includes("#garbage")) Deno.stdout.writeSync(Uint8Array.from([255, 255, 255, 255, 0]));
+    await turn(option(text, "slow"), { signal, token });
+    const piece = next.value;
+    if (piece.type !== "text") {
+      sink.part({ ...piece, tokens: 1 });
+      continue;
+    }
+    if (parameters.logprobs !== undefined) {
+      waiting.push({ start: all.length, chance: chance(piece.text, { index: token, top: parameters.logprobs }) });
+    }
+    all += piece.text;
+    const { text: shown, stopped } = stops.push(piece.text);
+    show(shown, 1);
+    if (stopped) {
+      const stop_text = parameters.stop?.find((stop) => all.startsWith(stop, seen)) ?? "";
+      return { finish_reason: "stop", stop_text, count: token + 1 };
+    }
+  }
 }
 
-function option(text: string, name: string): number | undefined {
-  const found = new RegExp(`#${name}=(\\d+)`).exec(text)?.[1];
-  return found === undefined ? undefined : Number(found);
+/** A turn of the event loop, so that a cancel is read between any two tokens. */
+async function turn(
+  slow: number | undefined,
+  { signal, token = 0 }: { signal: AbortSignal; token?: number },
+): Promise<void> {
+  await new Promise<void>((resolve) => slow === undefined ? setImmediate(resolve) : setTimeout(resolve, slow));
+  if (!signal.aborted) return;
+  log({ type: "fake:over", tokens: token, cancelled: true });
+  throw new ArkError("cancelled", "The request was cancelled");
+}
+
+function longest(texts: readonly (string | number[])[]): string[] {
+  return texts.map(wordsOf).reduce((most, words) => words.length > most.length ? words : most, []);
 }
 
 function common(a: string[], b: string[]): number {
