@@ -4,6 +4,16 @@ import type { AnsweringNode, Answers } from "./answers.ts";
 /** What can answer a question. */
 export type Answerer = Pick<Answers, "infer">;
 
+/** What an answer is made for. */
+export interface AnswerRunOptions {
+  /** What is asked. */
+  request: InferenceRequest;
+  /** Aborts when the client goes away. */
+  client: AbortSignal;
+  /** Whether the question must stay on this machine, also where its sender does not say so. */
+  localOnly?: boolean;
+}
+
 /**
  * One answer to the owner while it is made. It ends early when the client goes away or when {@linkcode stop} is called;
  * both abort the signal that goes the whole way to the engine, and let the iterator go, which matters where nobody asks
@@ -17,11 +27,12 @@ export class AnswerRun {
   #node: AnsweringNode | null = null;
   #ran = false;
 
-  /** Prepares an answer; nothing happens before the first {@linkcode next}. `client` aborts when the client goes away. */
-  constructor(answerer: Answerer, { request, client }: { request: InferenceRequest; client: AbortSignal }) {
+  /** Prepares an answer; nothing happens before the first {@linkcode next}. */
+  constructor(answerer: Answerer, { request, client, localOnly }: AnswerRunOptions) {
     this.#client = client;
     const chosen = (node: AnsweringNode) => void (this.#node = node);
-    const options = { priority: "owner", principal: "owner", signal: this.signal, chosen } as const;
+    const kept = localOnly === true ? { localOnly } : {};
+    const options = { priority: "owner", principal: "owner", signal: this.signal, chosen, ...kept } as const;
     this.#events = answerer.infer(request, options)[Symbol.asyncIterator]();
     if (client.aborted) this.#leave();
     else client.addEventListener("abort", this.#leave, { once: true });

@@ -45,8 +45,18 @@ export interface AskOptions extends InferOptions {
   permits?(model: string): boolean;
 }
 
+/** Who asks, as far as what is kept for later requests goes. */
+export interface AnswersSender {
+  /** Id of its API key, or null where it sent none. */
+  readonly key: string | null;
+  /** Whether its questions must not leave this machine. */
+  readonly localOnly: boolean;
+}
+
 /** What answers questions of the owner's programs; the router is one. */
 export interface Answers {
+  /** Whose answers these are; absent where they are everybody's. */
+  readonly sender?: AnswersSender;
   /**
    * Answers a request.
    *

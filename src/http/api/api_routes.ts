@@ -21,10 +21,13 @@ export interface ApiOptions {
 
 /** How the errors of one family of APIs read. */
 export interface ErrorShape {
-  /** A failure as an answer; `ran` where an engine had begun, so that a client must not repeat the request by itself. */
-  failure(failure: ArkError, options: { ran: boolean }): Response;
-  /** There is something at this path, but not for this method. */
-  wrongMethod(method: string, allow: string): Response;
+  /**
+   * A failure as an answer; `ran` where an engine had begun, so that a client must not repeat the request by itself. `id` is
+   * the request's.
+   */
+  failure(failure: ArkError, options: { ran: boolean; id: string }): Response;
+  /** There is something at this path, but not for this method. `id` is the request's. */
+  wrongMethod(method: string, allow: string, options: { id: string }): Response;
 }
 
 /** What is known of a request beside what it says. */
@@ -42,6 +45,12 @@ export type AdmittedReply = (
 /** The methods that a path of an API can have. */
 export type ApiMethod = "get" | "post" | "delete";
 
+/** Options of {@linkcode ApiRoutes}. */
+export interface ApiRoutesOptions {
+  /** Whether a request is for these paths, where another family has the same ones. */
+  meant?: (request: Request) => boolean;
+}
+
 /**
  * Paths of one family of APIs. Every answer has `x-request-id`, and `x-ark-node` (percent-encoded label), `x-ark-route`
  * (`local` or `peer`) and `x-ark-reason` (a short sentence) where it is known who answers; every failure has the family's
@@ -52,26 +61,39 @@ export class ApiRoutes {
   readonly app: Hono<{ Bindings: Sent }> = new Hono<{ Bindings: Sent }>();
   readonly #options: ApiOptions;
   readonly #errors: ErrorShape;
+  readonly #meant: (request: Request) => boolean;
 
-  /** Begins without any path. */
-  constructor(options: ApiOptions, errors: ErrorShape) {
+  /** Begins without any path. A request that is not `meant` for these paths is left to whatever is mounted after them. */
+  constructor(options: ApiOptions, errors: ErrorShape, { meant = () => true }: ApiRoutesOptions = {}) {
     this.#options = options;
     this.#errors = errors;
+    this.#meant = meant;
   }
 
   /** Adds a path with one method; every other method is told so. */
   add(path: string, method: ApiMethod, reply: AdmittedReply): void {
-    const allow = method === "get" ? "GET, HEAD" : method.toUpperCase();
-    const yes = this.#served(path, reply);
-    const no = this.#served(path, ({ method }) => this.#errors.wrongMethod(method, allow));
-    this.app[method](path, ({ req, env }) => yes(req.raw, env?.remote));
-    this.app.all(path, ({ req, env }) => no(req.raw, env?.remote));
+    this.addAll(path, { [method]: reply });
+  }
+
+  /** Adds a path with some methods; every other method is told so. */
+  addAll(path: string, replies: Partial<Record<ApiMethod, AdmittedReply>>): void {
+    const methods = Object.keys(replies) as ApiMethod[];
+    const allow = methods.map((method) => method === "get" ? "GET, HEAD" : method.toUpperCase()).join(", ");
+    for (const method of methods) {
+      const yes = this.#served(path, replies[method] as AdmittedReply);
+      this.app[method](path, ({ req, env }, next) => this.#meant(req.raw) ? yes(req.raw, env?.remote) : next());
+    }
+    const no = this.#served(
+      path,
+      ({ method }, { exchange }) => this.#errors.wrongMethod(method, allow, { id: exchange.id }),
+    );
+    this.app.all(path, ({ req, env }, next) => this.#meant(req.raw) ? no(req.raw, env?.remote) : next());
   }
 
   /** Answers whatever is left of a path. */
   rest(path: string, reply: AdmittedReply): void {
     const answer = this.#served(path, reply);
-    this.app.all(path, ({ req, env }) => answer(req.raw, env?.remote));
+    this.app.all(path, ({ req, env }, next) => this.#meant(req.raw) ? answer(req.raw, env?.remote) : next());
   }
 
   #served(path: string, reply: AdmittedReply): (request: Request, remote?: string) => Promise<Response> {

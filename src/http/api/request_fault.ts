@@ -1,7 +1,10 @@
 import { ArkError } from "@ark/node/protocol";
 
-/** What is wrong with a field: its value can never be right, or this node cannot do yet what it asks for. */
-export type FaultCode = "invalid_value" | "unsupported_value";
+/**
+ * What is wrong with a field: its value can never be right, this node cannot do yet what it asks for, or it names an answer
+ * that is not kept here.
+ */
+export type FaultCode = "invalid_value" | "unsupported_value" | "previous_response_not_found";
 
 /** A request that is refused for one of its fields. */
 export class RequestFault extends ArkError {

@@ -32,7 +32,7 @@ export interface ServingOptions {
   /** Makes the answer. */
   reply: Reply;
   /** Makes an answer of a failure. */
-  failure(failure: ArkError, options: { ran: boolean }): Response;
+  failure(failure: ArkError, options: { ran: boolean; id: string }): Response;
   /** Counts answers by HTTP status. */
   requests?: { add(n?: number, labels?: { status: string }): void };
   /** Takes note of answers. */
@@ -65,7 +65,7 @@ export function serving(
       const failure = toArkError(error);
       failed(failure);
       await exchange.run?.stop();
-      response = failureOf(failure, { ran: exchange.run?.ran ?? false });
+      response = failureOf(failure, { ran: exchange.run?.ran ?? false, id });
     }
     const { headers, status } = response;
     headers.set("x-request-id", id);

@@ -17,9 +17,10 @@ export function keyedAnswers(answers: Answers, { held, localOnly }: Sender): Ans
   const patterns = held?.key.models ?? ["*"];
   const permits = (model: string) => sharesModel(patterns, model);
   return {
+    sender: { key: held?.key.id ?? null, localOnly },
     models: () => answers.models().filter(({ id, local }) => permits(id) && (local || !localOnly)),
     infer: (request, options) => {
-      const narrowed = { ...options, localOnly, permits };
+      const narrowed = { ...options, localOnly: localOnly || options.localOnly === true, permits };
       if (held === null) return answers.infer(request, narrowed);
       return metered({ answers, held, request, options: narrowed });
     },
