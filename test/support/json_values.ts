@@ -4,7 +4,10 @@
  */
 import { decodeApproval } from "@ark/node/peers";
 import { ArkError, decodeInferenceEvent, decodeInferenceRequest, decodeOffer } from "@ark/node/protocol";
-import { chatQuestion, completionQuestion } from "../../src/http/openai/question.ts";
+import { completionQuestion } from "../../src/http/openai/completion_question.ts";
+import { embeddingQuestion } from "../../src/http/openai/embeddings.ts";
+import { chatQuestion } from "../../src/http/openai/question.ts";
+import { rerankQuestion } from "../../src/http/openai/rerank.ts";
 import { readJson } from "../../src/http/api/request_json.ts";
 import { decodeWorkerMessage } from "../../src/inference/worker/messages.ts";
 
@@ -16,6 +19,12 @@ const KEYS = [
     " ",
   ),
   ..."tools n stream_options type text tokens models id node_id public_key permissions models_shared usage".split(" "),
+  ..."function functions tool_calls tool_choice tool_call_id function_call response_format json_schema schema".split(
+    " ",
+  ),
+  ..."logit_bias logprobs chat_template_kwargs dimensions query documents texts top_n lora echo suffix best_of".split(
+    " ",
+  ),
 ];
 const TEXTS = [
   '""',
@@ -89,13 +98,21 @@ function nearlyRight(): string {
     prompt: '"a"',
     input: '{"kind":"chat","messages":[{"role":"user","content":"a"}]}',
     parameters: '{"max_tokens":3}',
+    tools: '[{"type":"function","function":{"name":"a","parameters":{"type":"object"}}}]',
+    tool_choice: '"auto"',
+    response_format: '{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"object"}}}',
+    query: '"a"',
+    documents: '["a",{"text":"b"}]',
+    top_n: "1",
   };
-  const right = [["model", "messages", "max_tokens", "stop"], ["model", "prompt", "max_tokens"], [
-    "model",
-    "input",
-    "parameters",
-  ]];
-  const names = right[random(3)] ?? [];
+  const right = [
+    ["model", "messages", "max_tokens", "stop"],
+    ["model", "prompt", "max_tokens"],
+    ["model", "input", "parameters"],
+    ["model", "messages", "tools", "tool_choice", "response_format"],
+    ["model", "query", "documents", "top_n"],
+  ];
+  const names = right[random(right.length)] ?? [];
   const odd = pick(names);
   const extra = random(3) === 0 ? `,${JSON.stringify(pick(KEYS))}:${value(2)}` : "";
   return `{${names.map((name) => `"${name}":${name === odd ? value(1) : parts[name]}`).join(",")}${extra}}`;
@@ -112,6 +129,8 @@ function text(): string {
 const READERS: Record<string, (value: unknown) => unknown> = {
   chatQuestion,
   completionQuestion,
+  embeddingQuestion,
+  rerankQuestion,
   decodeInferenceRequest,
   decodeInferenceEvent,
   decodeOffer,

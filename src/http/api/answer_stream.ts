@@ -1,6 +1,5 @@
 import { type ArkError, type InferenceEvent, toArkError } from "@ark/node/protocol";
 import { AnswerOrder } from "./answer_order.ts";
-import type { AnswerRun } from "./answer_run.ts";
 
 /** How long the status waits for a first event, in milliseconds. */
 const HEADERS_MS = 10_000;
@@ -11,10 +10,30 @@ const KEEP_ALIVE_MS = 15_000;
 /** Silence is measured in this many steps, so that a token costs a counter and not a timer. */
 const STEPS = 3;
 
+/** What is streamed: an answer, or several at once. */
+export interface StreamSource<E> {
+  /** Aborts when the answer is not wanted any more. */
+  readonly signal: AbortSignal;
+  /** The next event, or null after the last; throws an `ArkError`. */
+  next(): Promise<E | null>;
+  /** Lets go of the client; called when the answer has ended by itself. */
+  end(): void;
+  /** Ends the work, and waits until it has. */
+  stop(): Promise<void>;
+}
+
+/** Sees to it that events come in their order; it throws an `ArkError` where they do not. */
+export interface StreamOrder<E> {
+  /** Takes note of an event. */
+  take(event: E): void;
+  /** Takes note that nothing more comes. */
+  finish(): void;
+}
+
 /** Writes an answer as one family of APIs streams it. The events come in their order: start, parts, end. */
-export interface StreamWriter {
+export interface StreamWriter<E = InferenceEvent> {
   /** What is sent for an event, or null for nothing. */
-  write(event: InferenceEvent): Uint8Array | null;
+  write(event: E): Uint8Array | null;
   /** What is sent when the answer is complete and on the record. */
   finish(): Uint8Array;
   /** What is sent of a failure; nothing follows it. */
@@ -22,9 +41,9 @@ export interface StreamWriter {
 }
 
 /** How an answer is streamed. */
-export interface AnswerStreamOptions {
+export interface AnswerStreamOptions<E = InferenceEvent> {
   /** Writes it. */
-  writer: StreamWriter;
+  writer: StreamWriter<E>;
   /** A sign of life, which clients skip. */
   keepAlive: Uint8Array;
   /** Told of a failure that came too late for a status. */
@@ -39,10 +58,25 @@ export interface AnswerStreamOptions {
  *
  * @throws {ArkError} what the answer failed with before its first event.
  */
-export async function answerStream(run: AnswerRun, options: AnswerStreamOptions): Promise<ReadableStream<Uint8Array>> {
+export function answerStream(
+  run: StreamSource<InferenceEvent>,
+  options: AnswerStreamOptions,
+): Promise<ReadableStream<Uint8Array>> {
+  return orderedStream(run, { ...options, order: new AnswerOrder() });
+}
+
+/**
+ * The same for events of any kind, with the order in which they must come.
+ *
+ * @throws {ArkError} what the answer failed with before its first event.
+ */
+export async function orderedStream<E>(
+  run: StreamSource<E>,
+  options: AnswerStreamOptions<E> & { order: StreamOrder<E> },
+): Promise<ReadableStream<Uint8Array>> {
   const first = run.next();
   if (!await settles(first, HEADERS_MS)) return streamOf(run, { ...options, first, begun: true });
-  if (await first === null) new AnswerOrder().finish();
+  if (await first === null) options.order.finish();
   return streamOf(run, { ...options, first, begun: false });
 }
 
@@ -58,15 +92,18 @@ async function settles(promise: Promise<unknown>, ms: number): Promise<boolean> 
   }
 }
 
-interface Begun extends AnswerStreamOptions {
-  first: Promise<InferenceEvent | null>;
+interface Begun<E> extends AnswerStreamOptions<E> {
+  order: StreamOrder<E>;
+  first: Promise<E | null>;
   begun: boolean;
 }
 
 /** At least one event for each pull, and nothing is made ahead: who stops reading stops the engine. */
-function streamOf(run: AnswerRun, { first, begun, writer, keepAlive, failed }: Begun): ReadableStream<Uint8Array> {
-  const order = new AnswerOrder();
-  let next: Promise<InferenceEvent | null> | null = first;
+function streamOf<E>(
+  run: StreamSource<E>,
+  { first, begun, order, writer, keepAlive, failed }: Begun<E>,
+): ReadableStream<Uint8Array> {
+  let next: Promise<E | null> | null = first;
   let silence = 0;
   let timer: ReturnType<typeof setInterval> | undefined;
   const more = async (): Promise<Uint8Array | null> => {

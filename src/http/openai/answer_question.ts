@@ -1,13 +1,16 @@
+import type { Answerer } from "../api/answer_run.ts";
+import { orderedStream } from "../api/answer_stream.ts";
 import { readJson } from "../api/request_json.ts";
-import { type Answerer, AnswerRun } from "../api/answer_run.ts";
-import type { AnswerShape } from "./answer_shape.ts";
-import { eventStream } from "./event_stream.ts";
-import type { Question } from "./question.ts";
+import { EVENT_HEADERS } from "../api/server_events.ts";
 import type { Exchange } from "../api/serving.ts";
+import { AnswerRuns, ChoicesOrder } from "./answer_runs.ts";
+import { ChunkWriter } from "./chunk_writer.ts";
+import type { Question } from "./question.ts";
+import { KEEP_ALIVE } from "./sse.ts";
 import { wholeAnswer } from "./whole_answer.ts";
 
 /** Longest body of a question, in bytes: 16 MiB. */
-const BODY_BYTES = 16 << 20;
+export const BODY_BYTES: number = 16 << 20;
 
 /** How one of the two APIs is answered. */
 export interface AnswerQuestionOptions {
@@ -15,8 +18,6 @@ export interface AnswerQuestionOptions {
   answers: Answerer;
   /** Reads it. */
   read(body: unknown): Question;
-  /** Writes the answer. */
-  shape: AnswerShape;
   /** The request. */
   exchange: Exchange;
 }
@@ -27,26 +28,21 @@ export interface AnswerQuestionOptions {
  * @throws {ArkError} what is wrong with the question, or what the answer failed with.
  */
 export async function answerQuestion(request: Request, options: AnswerQuestionOptions): Promise<Response> {
-  const { answers, read, shape, exchange } = options;
-  const question = read(await readJson(request, BODY_BYTES));
-  const run = exchange.run = new AnswerRun(answers, { request: question.request, client: request.signal });
+  const { answers, read, exchange } = options;
+  const { requests, shape, perPrompt, stream, includeUsage } = read(await readJson(request, BODY_BYTES));
+  const runs = exchange.run = new AnswerRuns(answers, { requests, client: request.signal });
   const made = {
     shape,
     id: shape.idPrefix + crypto.randomUUID().replaceAll("-", ""),
     created: Math.floor(Date.now() / 1_000),
+    perPrompt,
   };
-  if (!question.stream) return Response.json(await wholeAnswer(run, made));
-  const body = await eventStream(run, {
-    ...made,
-    includeUsage: question.includeUsage,
+  if (!stream) return Response.json(await wholeAnswer(runs, made));
+  const body = await orderedStream(runs, {
+    writer: new ChunkWriter({ ...made, size: runs.size, includeUsage }),
+    order: new ChoicesOrder(runs.size),
+    keepAlive: KEEP_ALIVE,
     failed: exchange.failed,
   });
-  return new Response(body, {
-    headers: {
-      "content-type": "text/event-stream",
-      "cache-control": "no-store",
-      // nginx holds an answer back otherwise.
-      "x-accel-buffering": "no",
-    },
-  });
+  return new Response(body, { headers: EVENT_HEADERS });
 }

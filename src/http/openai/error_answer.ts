@@ -58,7 +58,7 @@ export function errorAnswer(failure: ArkError, { ran = false }: { ran?: boolean 
 export function unknownPath(method: string, path: string): Response {
   const message = `There is no ${method} ${
     path.slice(0, 200)
-  } here: see /v1/models, /v1/chat/completions, /v1/completions`;
+  } here: see /v1/models, /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/rerank`;
   const error = { message, type: "invalid_request_error", param: null, code: "unknown_url" };
   return Response.json({ error } satisfies ErrorBody, { status: 404 });
 }

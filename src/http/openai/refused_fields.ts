@@ -9,51 +9,75 @@ interface RefusalRule {
 
 type RefusalRules = Readonly<Record<string, RefusalRule>>;
 
-const NO_TOOLS: RefusalRule = { harmless: isEmpty, rule: "must be absent or empty: this node cannot call tools yet" };
-const NO_TOOL_CHOICE: RefusalRule = {
-  harmless: (value) => value === "none" || value === "auto",
-  rule: "must be none or auto: this node cannot call tools yet",
+const OTHER_SAMPLER: RefusalRule = {
+  harmless: (value) => value === 0 || value === false,
+  rule: "must be absent or 0: this node has no such sampler",
 };
-const NO_GRAMMAR: RefusalRule = { harmless: isEmpty, rule: "must be absent: this node cannot force a grammar yet" };
+const OTHER_FORMAT: RefusalRule = {
+  harmless: () => false,
+  rule: "must be absent: use response_format, json_schema or grammar",
+};
 
+/** What llama.cpp's server and vLLM know beside OpenAI, and would answer otherwise for. */
 const SHARED: RefusalRules = {
-  n: { harmless: (value) => value === 1, rule: "must be 1: this node gives one answer per request" },
-  logit_bias: { harmless: isEmpty, rule: "must be absent or empty: this node cannot bias tokens yet" },
-  response_format: {
-    harmless: (value) => typeof value === "object" && value !== null && "type" in value && value.type === "text",
-    rule: "must be of type text: this node cannot force JSON yet",
+  mirostat: OTHER_SAMPLER,
+  dry_multiplier: OTHER_SAMPLER,
+  xtc_probability: OTHER_SAMPLER,
+  dynatemp_range: OTHER_SAMPLER,
+  top_n_sigma: { ...OTHER_SAMPLER, harmless: (value) => typeof value === "number" && value <= 0 },
+  samplers: { harmless: () => false, rule: "must be absent: the order of the samplers is fixed" },
+  min_tokens: {
+    harmless: (value) => value === 0,
+    rule: "must be absent or 0: this node does not force an answer's length",
   },
-  grammar: NO_GRAMMAR,
-  json_schema: NO_GRAMMAR,
+  ignore_eos: {
+    harmless: (value) => value === false,
+    rule: "must be absent or false: this node does not force an answer's length",
+  },
+  use_beam_search: {
+    harmless: (value) => value === false,
+    rule: "must be absent or false: this node searches no beams",
+  },
+  length_penalty: { harmless: (value) => value === 1, rule: "must be absent or 1: this node searches no beams" },
+  guided_json: OTHER_FORMAT,
+  guided_regex: OTHER_FORMAT,
+  guided_choice: OTHER_FORMAT,
+  guided_grammar: OTHER_FORMAT,
+  structured_outputs: OTHER_FORMAT,
 };
 
-/** Fields of a chat that would change the answer in a way that cannot be done yet. */
+/** Fields of a chat that would change the answer in a way that cannot be done. */
 export const CHAT_REFUSALS: RefusalRules = {
   ...SHARED,
-  tools: NO_TOOLS,
-  functions: NO_TOOLS,
-  tool_choice: NO_TOOL_CHOICE,
-  function_call: NO_TOOL_CHOICE,
-  logprobs: { harmless: (value) => value === false, rule: "must be false: this node cannot report probabilities yet" },
-  top_logprobs: { harmless: (value) => value === 0, rule: "must be 0: this node cannot report probabilities yet" },
+  best_of: { harmless: (value) => value === 1, rule: "must be 1: a chat has n answers, and none is left out" },
   modalities: {
     harmless: (value) => Array.isArray(value) && value.every((modality) => modality === "text"),
     rule: "must be text alone: this node answers with text",
   },
   audio: { harmless: () => false, rule: "must be absent: this node answers with text" },
   web_search_options: { harmless: () => false, rule: "must be absent: this node does not search the web" },
+  chat_template: { harmless: () => false, rule: "must be absent: a chat is written as its model's own template says" },
+  add_generation_prompt: {
+    harmless: (value) => value === true,
+    rule: "must be absent or true: an assistant's message at the end is gone on with by itself",
+  },
+  reasoning_format: {
+    harmless: (value) => value === "auto" || value === "deepseek",
+    rule: "must be auto or deepseek: what a model thinks is always apart, as reasoning_content",
+  },
+  include_reasoning: {
+    harmless: (value) => value === true,
+    rule: "must be absent or true: what a model thinks is shown",
+  },
 };
 
-/** Fields of a completion that would change the answer in a way that cannot be done yet. */
+/** Fields of a completion that would change the answer in a way that cannot be done. */
 export const COMPLETION_REFUSALS: RefusalRules = {
   ...SHARED,
-  best_of: { harmless: (value) => value === 1, rule: "must be 1: this node writes one answer per request" },
-  echo: { harmless: (value) => value === false, rule: "must be false: this node does not repeat the prompt" },
-  suffix: {
-    harmless: (value) => value === "",
-    rule: "must be absent or empty: this node cannot fill in the middle yet",
+  prompt_logprobs: {
+    harmless: () => false,
+    rule: "must be absent: this node reports probabilities of the answer alone",
   },
-  logprobs: { harmless: (value) => value === false, rule: "must be absent: this node cannot report probabilities yet" },
 };
 
 /**
@@ -67,9 +91,4 @@ export function refuseUnsupported(fields: RequestFields, rules: RefusalRules): v
     const value = given(fields, name);
     if (value !== undefined && !harmless(value)) throw unsupported(name, rule);
   }
-}
-
-function isEmpty(value: unknown): boolean {
-  if (value === "") return true;
-  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }
