@@ -10,6 +10,8 @@ export interface Scene {
   signal: AbortSignal;
   /** Says who answers. */
   choose(name: string, peer: string | null): void;
+  /** What was asked. */
+  request: InferenceRequest;
 }
 
 export type Script = (scene: Scene) => AsyncIterable<InferenceEvent>;
@@ -48,7 +50,7 @@ export class ScriptedAnswers implements Answers {
     const { signal } = options;
     const choose = (name: string, peer: string | null) => options.chosen?.({ name, peer, attempt: 0 });
     try {
-      yield* this.#script({ signal, choose });
+      yield* this.#script({ signal, choose, request });
     } finally {
       this.#left.resolve(signal);
     }

@@ -24,7 +24,7 @@ async function readUntil(reader: ReadableStreamDefaultReader<Uint8Array>, wanted
   return text;
 }
 
-Deno.test("eventStream() sends a failure after the first event as an event, and no [DONE]", async () => {
+Deno.test("orderedStream() sends a failure after the first event as an event, and no [DONE]", async () => {
   for (
     const [error, code] of [[new ArkError("engine_failed", "It died"), "engine_failed"], [undefined, "unavailable"]]
   ) {
@@ -40,7 +40,7 @@ Deno.test("eventStream() sends a failure after the first event as an event, and 
   }
 });
 
-Deno.test("eventStream() never ends an answer in the usual way that broke the order of events", async () => {
+Deno.test("orderedStream() never ends an answer in the usual way that broke the order of events", async () => {
   for (const events of [[START, END, TEXT], [START, END, END]]) {
     const streamed = await ask(new ScriptedAnswers(failing(undefined, events)), { body: chat({ stream: true }) });
     assert.match((await eventsOf(streamed)).at(-1) ?? "", /"error"/);
@@ -55,7 +55,7 @@ Deno.test("eventStream() never ends an answer in the usual way that broke the or
   await none.body?.cancel();
 });
 
-Deno.test("eventStream() says [DONE] only when the iteration has ended, which records the request", async () => {
+Deno.test("orderedStream() says [DONE] only when the iteration has ended, which records the request", async () => {
   const broken = new ArkError("audit_unavailable", "The end cannot be recorded");
   const response = await ask(new ScriptedAnswers(failing(broken, [START, TEXT, END])), {
     body: chat({ stream: true }),
@@ -79,7 +79,7 @@ function slowly(): { asked: Promise<void>; load: PromiseWithResolvers<void>; res
   return { asked: asked.promise, load, response: ask(answers, { body: chat({ stream: true }) }) };
 }
 
-Deno.test("eventStream() begins without its first event after 10 s, and then a failure is an event", async () => {
+Deno.test("orderedStream() begins without its first event after 10 s, and then a failure is an event", async () => {
   using _clock = stoppedClock();
   const { asked, load, response: pending } = slowly();
   await asked;
@@ -100,7 +100,7 @@ Deno.test("eventStream() begins without its first event after 10 s, and then a f
   assert.ok((await reader.read()).done);
 });
 
-Deno.test("eventStream() waits 10 s for a first event, so that a failure until then has a status", async () => {
+Deno.test("orderedStream() waits 10 s for a first event, so that a failure until then has a status", async () => {
   using _clock = stoppedClock();
   const { asked, load, response } = slowly();
   await asked;
@@ -111,7 +111,7 @@ Deno.test("eventStream() waits 10 s for a first event, so that a failure until t
   await body?.cancel();
 });
 
-Deno.test("eventStream() gives a late failure before any event as an event, too", async () => {
+Deno.test("orderedStream() gives a late failure before any event as an event, too", async () => {
   using _clock = stoppedClock();
   const { asked, load, response } = slowly();
   await asked;
@@ -123,7 +123,7 @@ Deno.test("eventStream() gives a late failure before any event as an event, too"
   assert.equal(JSON.parse(events[0] ?? "").error.code, "engine_failed");
 });
 
-Deno.test("eventStream() fills silence in mid-stream with comments, and only silence", async () => {
+Deno.test("orderedStream() fills silence in mid-stream with comments, and only silence", async () => {
   using _clock = stoppedClock();
   const more = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
   const answers = new ScriptedAnswers(async function* () {
@@ -155,14 +155,14 @@ Deno.test("eventStream() fills silence in mid-stream with comments, and only sil
   assert.ok((await reader.read()).done);
 });
 
-Deno.test("eventStream() puts at most one comment before a client that does not read", async () => {
+Deno.test("orderedStream() puts at most one comment before a client that does not read", async () => {
   using _clock = stoppedClock();
   const response = await ask(new ScriptedAnswers(telling("Hi")), { body: chat({ stream: true }) });
   mock.timers.tick(150_000);
   assert.equal((await response.text()).split(ALIVE).length, 2);
 });
 
-Deno.test("eventStream() asks for no event that nobody reads", async () => {
+Deno.test("orderedStream() asks for no event that nobody reads", async () => {
   let made = 0;
   const answers = new ScriptedAnswers(async function* () {
     await Promise.resolve();
@@ -180,7 +180,7 @@ Deno.test("eventStream() asks for no event that nobody reads", async () => {
   assert.ok((await answers.left).aborted);
 });
 
-Deno.test("eventStream() stops the engine while it waits, when the stream is cancelled", async () => {
+Deno.test("orderedStream() stops the engine while it waits, when the stream is cancelled", async () => {
   const answers = new ScriptedAnswers(async function* ({ signal }) {
     yield START;
     await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
@@ -194,7 +194,7 @@ Deno.test("eventStream() stops the engine while it waits, when the stream is can
   assert.ok((await answers.left).aborted);
 });
 
-Deno.test("eventStream() lets go of an answer whose client goes away before it reads", async () => {
+Deno.test("orderedStream() lets go of an answer whose client goes away before it reads", async () => {
   const client = new AbortController();
   const answers = new ScriptedAnswers(telling("Hi"));
   const response = await ask(answers, { body: chat({ stream: true }), signal: client.signal });

@@ -27,6 +27,10 @@ Deno.test("generationParameters() refuses a number out of range by its name, and
     frequency_penalty: [-2.1, 2.1],
     presence_penalty: [-2.1, 2.1],
     repeat_penalty: [0.9, 2.1],
+    repetition_penalty: [0.9, "1"],
+    repeat_last_n: [-1, 8_193],
+    typical_p: [1.1],
+    lora: [[{ name: "x" }], [{ name: "", scale: 1 }], {}],
     stop: [5, [""], "", [5], Array(17).fill("x"), ["x".repeat(257)], {}],
   };
   for (const [name, values] of Object.entries(wrong)) {
@@ -40,6 +44,7 @@ Deno.test("generationParameters() takes both names of the limit, unless they dif
   assert.deepEqual(generationParameters({ max_completion_tokens: 5, max_tokens: 5 }), { max_tokens: 5 });
   const differ = { max_completion_tokens: 5, max_tokens: 6 };
   assert.equal(refused(() => generationParameters(differ)), "max_completion_tokens");
+  assert.deepEqual(generationParameters({ repetition_penalty: 1.5 }), { repeat_penalty: 1.5 });
 });
 
 Deno.test("generationParameters() takes stop as a text or a list", () => {

@@ -1,17 +1,10 @@
 import assert from "node:assert/strict";
 import { ArkError, ERROR_CODES, type ErrorCode } from "@ark/node/protocol";
 import { ask, chat, END, eventsOf, failing, MODEL, ScriptedAnswers, START, telling } from "../api/scripted_answers.ts";
+import { valid } from "../api/validate.ts";
+import { failureOf, SCHEMAS } from "./answered.ts";
 
 const NONE = new ScriptedAnswers(failing(new Error("Nobody is asked here")));
-
-async function errorOf(response: Response): Promise<{ message: string; type: string; param: unknown; code: unknown }> {
-  const body = await response.json();
-  assert.deepEqual(Object.keys(body), ["error"]);
-  assert.deepEqual(Object.keys(body.error), ["message", "type", "param", "code"]);
-  assert.match(body.error.message, /^\S.*[^.!]$/);
-  assert.match(response.headers.get("x-request-id") ?? "", /^req_[0-9a-f]{32}$/);
-  return body.error;
-}
 
 Deno.test("openaiRoutes() answers for the owner, and passes on only what it knows", async () => {
   const answers = new ScriptedAnswers(telling("Hi"));
@@ -87,7 +80,7 @@ Deno.test.each(ERROR_CODES.map((code) => [code] as const))(
     for (const stream of [false, true]) {
       const answers = new ScriptedAnswers(failing(new ArkError(code, "It did not work")));
       const response = await ask(answers, { body: chat({ stream }) });
-      const { type, code: shown } = await errorOf(response);
+      const { type, code: shown } = await failureOf(response);
       assert.deepEqual([response.status, type, shown], STATUS[code]);
       assert.equal(response.headers.get("x-should-retry"), null);
       assert.equal(response.headers.get("retry-after"), code === "busy" ? "1" : null);
@@ -100,7 +93,7 @@ Deno.test("openaiRoutes() forbids clients to repeat what has run", async () => {
   for (const script of broken) {
     const response = await ask(new ScriptedAnswers(script), { body: chat() });
     assert.deepEqual([response.status, response.headers.get("x-should-retry")], [503, "false"]);
-    assert.equal((await errorOf(response)).code, "unavailable");
+    assert.equal((await failureOf(response)).code, "unavailable");
   }
 });
 
@@ -115,13 +108,13 @@ Deno.test("openaiRoutes() names the field that it refuses", async () => {
   for (
     const [path, body, param, code] of [
       ["/v1/chat/completions", chat({ temperature: 9 }), "temperature", "invalid_value"],
-      ["/v1/chat/completions", chat({ n: 2 }), "n", "unsupported_value"],
-      ["/v1/completions", { model: MODEL, prompt: "x", echo: true }, "echo", "unsupported_value"],
+      ["/v1/chat/completions", chat({ best_of: 2 }), "best_of", "unsupported_value"],
+      ["/v1/completions", { model: MODEL, prompt: [1], echo: true }, "echo", "unsupported_value"],
       ["/v1/chat/completions", chat({ stream_options: {} }), "stream_options", "invalid_value"],
     ] as const
   ) {
     const response = await ask(NONE, { path, body });
-    const error = await errorOf(response);
+    const error = await failureOf(response);
     assert.deepEqual([response.status, error.type, error.param, error.code], [
       400,
       "invalid_request_error",
@@ -132,14 +125,14 @@ Deno.test("openaiRoutes() names the field that it refuses", async () => {
   const missing = await ask(new ScriptedAnswers(failing(new ArkError("model_not_found", "Nobody has it"))), {
     body: chat(),
   });
-  assert.equal((await errorOf(missing)).param, "model");
+  assert.equal((await failureOf(missing)).param, "model");
   assert.deepEqual(NONE.asked, []);
 });
 
 Deno.test("openaiRoutes() refuses bodies that are not JSON, not declared as JSON, or too long", async () => {
   const status = async (body: string, type = "application/json") => {
     const response = await ask(NONE, { body, headers: { "content-type": type } });
-    await errorOf(response);
+    await failureOf(response);
     return response.status;
   };
   assert.equal(await status("{"), 400);
@@ -163,7 +156,7 @@ Deno.test("openaiRoutes() lists each model once, with the first node that has it
   const { created } = first.data[0];
   assert.ok(Number.isSafeInteger(created) && created > 0);
   const entry = (id: string, owned_by: string) => ({ id, object: "model", created, owned_by });
-  assert.deepEqual(first, {
+  assert.deepEqual(valid(first, SCHEMAS.modelList), {
     object: "list",
     data: [entry("a:1", "kitchen"), entry("b:1", "kitchen"), entry("c:1", "attic")],
   });
@@ -177,13 +170,13 @@ Deno.test("openaiRoutes() finds one model whose id has slashes and colons, encod
     for (const path of [id, encodeURI(id), encodeURIComponent(id)]) {
       const response = await ask(answers, { path: `/v1/models/${path}?x=1` });
       assert.equal(response.status, 200, path);
-      assert.equal((await response.json()).id, id);
+      assert.equal(valid(await response.json(), SCHEMAS.model).id, id);
     }
   }
   for (const path of ["plai", "plain/", "", "%ff", "__proto__"]) {
     const response = await ask(answers, { path: `/v1/models/${path}` });
     assert.equal(response.status, 404, path);
-    assert.equal((await errorOf(response)).code, "model_not_found");
+    assert.equal((await failureOf(response)).code, "model_not_found");
   }
 });
 
@@ -201,18 +194,20 @@ Deno.test("openaiRoutes() refuses a wrong method with the right ones, and an unk
     const [path, method, allow] of [
       ["/v1/chat/completions", "GET", "POST"],
       ["/v1/completions", "PUT", "POST"],
+      ["/v1/embeddings", "GET", "POST"],
+      ["/v1/rerank", "DELETE", "POST"],
       ["/v1/models", "POST", "GET, HEAD"],
       ["/v1/models/a:1", "DELETE", "GET, HEAD"],
     ] as const
   ) {
     const response = await ask(NONE, { path, method });
     assert.deepEqual([response.status, response.headers.get("allow")], [405, allow]);
-    assert.equal((await errorOf(response)).code, "method_not_allowed");
+    assert.equal((await failureOf(response)).code, "method_not_allowed");
   }
-  for (const path of ["/v1/embeddings", "/v1", "/v1/", "/v1/chat/completions/x"]) {
+  for (const path of ["/v1/images/generations", "/v1", "/v1/", "/v1/chat/completions/x"]) {
     const response = await ask(NONE, { path, method: "POST" });
     assert.equal(response.status, 404, path);
-    assert.equal((await errorOf(response)).code, "unknown_url");
+    assert.equal((await failureOf(response)).code, "unknown_url");
   }
 });
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ArkError } from "@ark/node/protocol";
-import { CHAT_SHAPE, COMPLETION_SHAPE } from "../../../src/http/openai/answer_shape.ts";
-import { ChunkEncoder, DONE, errorEvent, KEEP_ALIVE } from "../../../src/http/openai/sse.ts";
+import { chatShape } from "../../../src/http/openai/chat_shape.ts";
+import { completionShape } from "../../../src/http/openai/completion_shape.ts";
+import { ChunkEncoder, DONE, errorEvent, KEEP_ALIVE, usageChunk } from "../../../src/http/openai/sse.ts";
 
 const DECODER = new TextDecoder("utf-8", { fatal: true });
 const ANY_TEXT = fc.oneof(
@@ -23,8 +24,8 @@ const ANY_TEXT = fc.oneof(
   ),
 );
 
-function jsonOf(bytes: Uint8Array) {
-  const text = DECODER.decode(bytes);
+function jsonOf(event: Uint8Array | string | null) {
+  const text = typeof event === "string" ? event : DECODER.decode(event ?? assert.fail("There is no event"));
   // One event in one line, whatever the client takes for a line.
   // deno-lint-ignore no-control-regex
   const lines = text.split(/\r\n|[\n\r\v\f\x1c-\x1e\u0085\u2028\u2029]/);
@@ -33,27 +34,28 @@ function jsonOf(bytes: Uint8Array) {
   return JSON.parse(text.slice(6));
 }
 
-for (const shape of [CHAT_SHAPE, COMPLETION_SHAPE]) {
-  Deno.test(`ChunkEncoder.text() writes one line of valid JSON for any text: ${shape.chunkObject}`, () => {
+for (const shape of [chatShape(), completionShape()]) {
+  Deno.test(`ChunkEncoder.part() writes one line of valid JSON for any text: ${shape.chunkObject}`, () => {
     fc.assert(
       fc.property(ANY_TEXT, ANY_TEXT, (text, model) => {
-        const chunk = jsonOf(new ChunkEncoder(shape, { id: "id-1", created: 5, model }).text(text));
+        const encoder = new ChunkEncoder(shape, { head: { id: "id-1", created: 5, model }, index: 2 });
+        const part = { type: "text", text, tokens: 1 } as const;
+        if (text === "") return assert.equal(encoder.part(part), null);
         const head = { id: "id-1", object: shape.chunkObject, created: 5, model };
-        assert.deepEqual(chunk, { ...head, choices: [shape.textChoice(text)] });
+        // What is made once and what is made for each part are the same.
+        assert.deepEqual(jsonOf(encoder.part(part)), { ...head, choices: [shape.writer(2).part(part)] });
       }),
       { numRuns: 500 },
     );
   });
 }
 
-Deno.test("ChunkEncoder writes opening, finish and usage as chunks of their own", () => {
+Deno.test("ChunkEncoder writes opening and finish as chunks of their own", () => {
   const head = { id: "id-1", created: 5, model: "m" };
-  const encoder = new ChunkEncoder(CHAT_SHAPE, head);
+  const encoder = new ChunkEncoder(chatShape(), { head, index: 1 });
   const chunk = { id: "id-1", object: "chat.completion.chunk", created: 5, model: "m" };
-  const choice = { index: 0, logprobs: null };
-  const opening = encoder.opening();
-  assert.ok(opening);
-  assert.deepEqual(jsonOf(opening), {
+  const choice = { index: 1, logprobs: null };
+  assert.deepEqual(jsonOf(encoder.opening()), {
     ...chunk,
     choices: [{ ...choice, delta: { role: "assistant", content: "" }, finish_reason: null }],
   });
@@ -61,12 +63,9 @@ Deno.test("ChunkEncoder writes opening, finish and usage as chunks of their own"
     ...chunk,
     choices: [{ ...choice, delta: {}, finish_reason: "length" }],
   });
-  assert.deepEqual(jsonOf(encoder.usage({ prompt_tokens: 2, completion_tokens: 3 })), {
-    ...chunk,
-    choices: [],
-    usage: { prompt_tokens: 2, completion_tokens: 3, total_tokens: 5 },
-  });
-  assert.equal(new ChunkEncoder(COMPLETION_SHAPE, head).opening(), null);
+  const usage = { prompt_tokens: 2, completion_tokens: 3, total_tokens: 5 };
+  assert.deepEqual(jsonOf(usageChunk(chatShape(), head, usage)), { ...chunk, choices: [], usage });
+  assert.equal(new ChunkEncoder(completionShape(), { head, index: 0 }).opening(), null);
 });
 
 Deno.test("errorEvent() writes a failure in OpenAI's shape, in one line", () => {
