@@ -83,7 +83,7 @@ Deno.test("AnswerRuns fails as busy where no other answer of the request is made
     await assert.rejects(all(none), (error) => error instanceof ArkError && error.code === "busy");
     await none.stop();
     assert.ok(seen.refused <= count);
-    assert.equal(none.ran, false);
+    assert.ok(!none.ran);
   }
 });
 

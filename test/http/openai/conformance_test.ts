@@ -102,7 +102,7 @@ Deno.test("A client that knows functions only gets one, as it was before there w
   const { choices: [{ message, finish_reason }] } = await both(parts(CALLS, "tool_calls"), { path: CHAT, body });
   assert.equal(finish_reason, "function_call");
   assert.deepEqual(message.function_call, { name: "weather", arguments: '{"city":"Köln"}' });
-  assert.equal("tool_calls" in message, false);
+  assert.ok(!("tool_calls" in message));
 });
 
 Deno.test("Calls in an impossible order are a failure and never a call", async () => {
