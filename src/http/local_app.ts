@@ -4,6 +4,7 @@ import type { Metrics } from "@ark/node/telemetry";
 import { type AdminOptions, adminRoutes } from "./admin/admin_routes.ts";
 import { arkErrorResponse } from "./ark_error.ts";
 import type { ApiOptions } from "./api/api_routes.ts";
+import { requestId } from "./api/serving.ts";
 import { keyedAnswers } from "./keys/keyed_answers.ts";
 import { senderOf } from "./keys/sender.ts";
 import { HostNames, isLoopbackAddress } from "./middleware/host_names.ts";
@@ -81,7 +82,7 @@ export function localApp(options: LocalAppOptions): LocalApp {
     );
   });
   app.onError((error) => arkErrorResponse(toArkError(error)));
-  return async (request, from) => {
+  const answer: LocalApp = async (request, from) => {
     try {
       return await app.fetch(request, from ?? {});
     } catch (error) {
@@ -90,6 +91,13 @@ export function localApp(options: LocalAppOptions): LocalApp {
       );
     }
   };
+  return async (request, from) => identified(await answer(request, from));
+}
+
+/** An answer with an id, also where no API had its turn. */
+function identified(response: Response): Response {
+  if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId());
+  return response;
 }
 
 /** The path without the prefix that a reverse proxy may put before it. */

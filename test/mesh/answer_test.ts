@@ -10,9 +10,15 @@ Deno.test("A question for a model that only the other node has is answered by it
   assert.equal(whole.status, 200);
   assert.equal(whole.headers.get("x-ark-node"), "B");
   assert.equal(whole.headers.get("x-ark-route"), "peer");
+  assert.equal(whole.headers.get("x-ark-reason"), "peer: only this one within reach has the model");
   const { choices, usage } = await whole.json();
   assert.equal(choices[0].message.content, "w0 w1 w2 w3 w4");
-  assert.deepEqual(usage, { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 });
+  assert.deepEqual(usage, {
+    prompt_tokens: 3,
+    completion_tokens: 5,
+    total_tokens: 8,
+    prompt_tokens_details: { cached_tokens: 0 },
+  });
 
   const streamed = await readStream(await a.chat({ model: MODEL, max_tokens: 5, stream: true }));
   assert.deepEqual(streamed, { text: "w0 w1 w2 w3 w4", done: true, error: null });
