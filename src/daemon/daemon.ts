@@ -13,6 +13,7 @@ import {
   meetingRoutes,
   type MeshApp,
   meshApp,
+  ResponseShelf,
   ROTATE_PATH,
   rotateRoute,
   toldAddress,
@@ -177,6 +178,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const meshAddress = { hostname: mesh.hostname, port: mesh.port };
 
   const refused = refusedApps({ metrics, logger });
+  const shelf = new ResponseShelf();
   let doctor: Doctor | null = null;
   const local = opened.use(
     await bound("listen", config.listen, () =>
@@ -216,6 +218,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
           api: roles.some(({ api }) => api)
             ? { answers: observedAnswers(router, { events: metered, logger }), logger }
             : null,
+          shelf,
           metrics,
           allowHosts: [...config.allowHosts, ...namesOf(config.listen)],
           allowOrigins: config.allowOrigins,

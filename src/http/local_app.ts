@@ -10,8 +10,11 @@ import { senderOf } from "./keys/sender.ts";
 import { HostNames, isLoopbackAddress } from "./middleware/host_names.ts";
 import { isProxied, looksProxied } from "./middleware/proxied.ts";
 import { localGuard } from "./middleware/local_guard.ts";
-import { errorAnswer } from "./openai/error_answer.ts";
+import { anthropicRoutes } from "./anthropic/anthropic_routes.ts";
+import { familyRefusal, isMessagesPath } from "./family_refusal.ts";
 import { openaiRoutes } from "./openai/openai_routes.ts";
+import { ResponseShelf } from "./responses/response_shelf.ts";
+import { responsesRoutes } from "./responses/responses_routes.ts";
 
 /** What {@linkcode localApp} needs. */
 export interface LocalAppOptions {
@@ -19,6 +22,8 @@ export interface LocalAppOptions {
   admin: AdminOptions;
   /** What the APIs for the owner's programs need, or null where the node has not the role. */
   api: ApiOptions | null;
+  /** Keeps answers that later requests go on from; every listener of a node has the same. */
+  shelf?: ResponseShelf;
   /** Shown at `/metrics`. */
   metrics: Metrics;
   /** Names beside this machine's own under which a proxy or a name server may lead here. */
@@ -46,7 +51,7 @@ export function localApp(options: LocalAppOptions): LocalApp {
   app.use(localGuard({
     hosts: new HostNames({ bound: admin.api.hostname, allowed: allowHosts }),
     origins: new Set(allowOrigins),
-    refuse: (error, path) => path.startsWith("/v1/") ? errorAnswer(error) : arkErrorResponse(error),
+    refuse: familyRefusal,
   }));
   app.get("/healthz", ({ json }) => json({ status: "ok" }));
   app.get("/metrics", ({ body, env, req }) => {
@@ -67,10 +72,18 @@ export function localApp(options: LocalAppOptions): LocalApp {
         throw error;
       }
     };
+    app.route("/", anthropicRoutes({ ...api, admit }));
+    app.route("/", responsesRoutes({ ...api, admit }, { shelf: options.shelf ?? new ResponseShelf() }));
     app.route("/", openaiRoutes({ ...api, admit }));
   }
   app.route("/", adminRoutes(admin));
   app.notFound(({ req }) => {
+    if (api === null && isMessagesPath(req.path)) {
+      return familyRefusal(
+        new ArkError("model_not_found", "This node answers no API requests, since it has not the role gateway"),
+        req.path,
+      );
+    }
     const reason = api === null && req.path.startsWith("/v1/")
       ? "This node answers no API requests, since it has not the role gateway"
       : "There is nothing here: your programs use /v1, and /healthz tells that the node lives";

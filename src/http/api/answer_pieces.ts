@@ -64,7 +64,6 @@ export class AnswerPieces {
       case "tool_call":
         if (part.index !== this.#calls) throw outOfOrder();
         this.#calls++;
-        this.close();
         return void this.#begin("call", { id: part.id, name: part.name });
       case "tool_arguments": {
         const call = this.#open;
@@ -74,6 +73,11 @@ export class AnswerPieces {
       default:
         throw new ArkError("engine_failed", "The engine answered a chat with something else than text; ask again");
     }
+  }
+
+  /** Opens a text without a word, for those who want one in any case. */
+  begin(): void {
+    this.#begin("text", null);
   }
 
   /** Closes the piece that is open, if there is one. */

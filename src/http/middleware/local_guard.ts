@@ -14,7 +14,8 @@ export interface LocalGuardOptions {
 }
 
 /** What a page may read of an answer's header beside the fields that every page may read. */
-const READABLE = "retry-after, retry-after-ms, x-ark-node, x-ark-reason, x-ark-route, x-request-id, x-should-retry";
+const READABLE =
+  "request-id, retry-after, retry-after-ms, x-ark-node, x-ark-reason, x-ark-route, x-request-id, x-should-retry";
 
 /**
  * Keeps web pages out of the owner's listener, before anything runs. The `Host` must be a name of this listener, which a

@@ -1,0 +1,77 @@
+import type { ArkError, ErrorCode } from "@ark/node/protocol";
+import { RequestBodyError } from "../api/request_json.ts";
+
+/** The one table of this boundary. `clock` and `replay` happen between nodes and are no fault of the client's. */
+const KINDS: Record<ErrorCode, readonly [status: number, type: string]> = {
+  bad_request: [400, "invalid_request_error"],
+  context_exceeded: [400, "invalid_request_error"],
+  unauthenticated: [401, "authentication_error"],
+  forbidden: [403, "permission_error"],
+  model_not_shared: [403, "permission_error"],
+  revoked: [403, "permission_error"],
+  model_not_found: [404, "not_found_error"],
+  too_large: [413, "request_too_large"],
+  busy: [429, "rate_limit_error"],
+  cancelled: [499, "api_error"],
+  internal: [500, "api_error"],
+  engine_failed: [500, "api_error"],
+  clock: [503, "api_error"],
+  replay: [503, "api_error"],
+  unavailable: [503, "overloaded_error"],
+  audit_unavailable: [503, "api_error"],
+};
+
+/** Body of a failure, and the data of a failure's event in a stream. */
+export interface ErrorBody {
+  /** Tells it from a message. */
+  type: "error";
+  /** What Anthropic's clients make an `APIError` of. */
+  error: { type: string; message: string };
+  /** Id of the request. */
+  request_id: string;
+}
+
+/** A failure in Anthropic's shape. */
+export function errorBody({ code, message }: ArkError, id: string): ErrorBody {
+  return bodyOf(KINDS[code][1], { message, id });
+}
+
+/**
+ * A failure as an answer. `ran` says that an engine has already begun: clients then must not repeat the request by
+ * themselves, as they do after 429 and 5xx otherwise.
+ */
+export function errorAnswer(failure: ArkError, { ran = false, id }: { ran?: boolean; id: string }): Response {
+  const { code, retryAfterSeconds } = failure;
+  const status = failure instanceof RequestBodyError ? failure.status : KINDS[code][0];
+  const headers = new Headers({ "request-id": id });
+  if (ran) headers.set("x-should-retry", "false");
+  const seconds = retryAfterSeconds ?? (code === "busy" ? 1 : undefined);
+  if (seconds !== undefined) headers.set("retry-after", String(Math.max(1, Math.ceil(seconds))));
+  return Response.json(errorBody(failure, id), { status, headers });
+}
+
+/** A refusal before the request had an id: it gets one. */
+export function refusal(failure: ArkError): Response {
+  const id = `req_${crypto.randomUUID().replaceAll("-", "")}`;
+  const response = errorAnswer(failure, { id });
+  response.headers.set("x-request-id", id);
+  return response;
+}
+
+/** There is nothing at this path. */
+export function unknownPath(method: string, { path, id }: { path: string; id: string }): Response {
+  const message = `There is no ${method} ${path.slice(0, 200)} here: see /v1/messages, /v1/messages/count_tokens`;
+  const headers = { "request-id": id };
+  return Response.json(bodyOf("not_found_error", { message, id }), { status: 404, headers });
+}
+
+/** There is something at this path, but not for this method. */
+export function wrongMethod(method: string, allow: string, { id }: { id: string }): Response {
+  const message = `The method ${method} is not allowed here: use ${allow.replace(", ", " or ")}`;
+  const headers = { allow, "request-id": id };
+  return Response.json(bodyOf("invalid_request_error", { message, id }), { status: 405, headers });
+}
+
+function bodyOf(type: string, { message, id }: { message: string; id: string }): ErrorBody {
+  return { type: "error", error: { type, message }, request_id: id };
+}
