@@ -1,4 +1,4 @@
-import type { ArkError, ErrorCode } from "@ark/node/protocol";
+import { ArkError, type ErrorCode } from "@ark/node/protocol";
 import { RequestBodyError } from "../api/request_json.ts";
 
 /** The one table of this boundary. `clock` and `replay` happen between nodes and are no fault of the client's. */
@@ -26,14 +26,27 @@ export interface ErrorBody {
   /** Tells it from a message. */
   type: "error";
   /** What Anthropic's clients make an `APIError` of. */
-  error: { type: string; message: string };
+  error: { type: string; message: string; details?: object };
   /** Id of the request. */
   request_id: string;
 }
 
+/** A request that relies on a conversation which the server holds. Clients that hear this send all of it instead. */
+export class ThreadError extends ArkError {
+  /** What the client's program reads. */
+  readonly details: object = { error_code: "thread_unsupported_request", unsupported: ["thread"] };
+
+  /** Makes an error about the field `thread`. */
+  constructor() {
+    super("bad_request", "Field thread must be absent: this node holds no conversations, so send all messages");
+  }
+}
+
 /** A failure in Anthropic's shape. */
-export function errorBody({ code, message }: ArkError, id: string): ErrorBody {
-  return bodyOf(KINDS[code][1], { message, id });
+export function errorBody(failure: ArkError, id: string): ErrorBody {
+  const body = bodyOf(KINDS[failure.code][1], { message: failure.message, id });
+  if (failure instanceof ThreadError) body.error.details = failure.details;
+  return body;
 }
 
 /**

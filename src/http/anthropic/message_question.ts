@@ -8,6 +8,7 @@ import {
 import { isObject, objectOf, schemaOf } from "../api/call_fields.ts";
 import { invalid, unsupported } from "../api/request_fault.ts";
 import { given, givenFlag, modelOf, namingField, type RequestFields, requestFields } from "../api/request_fields.ts";
+import { ThreadError } from "./error_answer.ts";
 import { chatMessages, systemMessages } from "./message_blocks.ts";
 import { readTools } from "./message_tools.ts";
 
@@ -25,6 +26,7 @@ const PLAIN = ["temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed
 /** What would change the answer and cannot be done here, and what is said then. */
 const REFUSED: Readonly<Record<string, string>> = {
   container: "must be absent: this node runs no code",
+  compaction: "must be absent: this node does not sum up a conversation by itself",
   mcp_servers: "must be absent or empty: this node calls no servers, your program does",
 };
 
@@ -63,6 +65,7 @@ export function countQuestion(body: unknown): MessageQuestion {
     const value = given(fields, name);
     if (value !== undefined && !(Array.isArray(value) && value.length === 0)) throw unsupported(name, rule);
   }
+  if (given(fields, "thread") !== undefined) throw new ThreadError();
   const messages = chatMessages(given(fields, "messages"), systemMessages(given(fields, "system")));
   const input: ChatInput = { kind: "chat", messages, ...readTools(fields) };
   const think = thinkOf(fields);
