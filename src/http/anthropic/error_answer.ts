@@ -1,5 +1,7 @@
 import { ArkError, type ErrorCode } from "@ark/node/protocol";
 import { RequestBodyError } from "../api/request_json.ts";
+import { retryHeaders } from "../api/retry_headers.ts";
+import { requestId } from "../api/serving.ts";
 
 /** The one table of this boundary. `clock` and `replay` happen between nodes and are no fault of the client's. */
 const KINDS: Record<ErrorCode, readonly [status: number, type: string]> = {
@@ -54,18 +56,15 @@ export function errorBody(failure: ArkError, id: string): ErrorBody {
  * themselves, as they do after 429 and 5xx otherwise.
  */
 export function errorAnswer(failure: ArkError, { ran = false, id }: { ran?: boolean; id: string }): Response {
-  const { code, retryAfterSeconds } = failure;
-  const status = failure instanceof RequestBodyError ? failure.status : KINDS[code][0];
-  const headers = new Headers({ "request-id": id });
-  if (ran) headers.set("x-should-retry", "false");
-  const seconds = retryAfterSeconds ?? (code === "busy" ? 1 : undefined);
-  if (seconds !== undefined) headers.set("retry-after", String(Math.max(1, Math.ceil(seconds))));
+  const status = failure instanceof RequestBodyError ? failure.status : KINDS[failure.code][0];
+  const headers = retryHeaders(failure, { ran });
+  headers.set("request-id", id);
   return Response.json(errorBody(failure, id), { status, headers });
 }
 
 /** A refusal before the request had an id: it gets one. */
 export function refusal(failure: ArkError): Response {
-  const id = `req_${crypto.randomUUID().replaceAll("-", "")}`;
+  const id = requestId();
   const response = errorAnswer(failure, { id });
   response.headers.set("x-request-id", id);
   return response;
