@@ -76,9 +76,9 @@ export class ResponseShelf {
 
   /** Keeps an answer. One that is too large for a sender's share is not kept. */
   put(sender: string | null, kept: KeptResponse): void {
-    this.#dropOld();
     const { mostBytes, mostBytesEach, mostEach, now } = this.#options;
     const bytes = bytesOf(kept);
+    this.delete(sender, kept.id);
     if (bytes > Math.min(mostBytesEach, mostBytes)) return;
     const row = this.#rows.get(sender) ?? { held: new Map(), bytes: 0 };
     this.#rows.set(sender, row);
