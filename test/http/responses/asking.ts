@@ -84,7 +84,7 @@ export function replayed(events: readonly Json[]): Json {
     assert.ok(open !== null, "Everything belongs to an item");
     assert.equal(event.output_index, items.length);
     if (kind === "output_item") {
-      const { content, arguments: text = content?.[0].text } = event.item;
+      const text = event.item.arguments ?? event.item.content[0].text;
       assert.deepEqual([event.item.id, text], [open.item.id, open.grown]);
       items.push(event.item);
       open = null;

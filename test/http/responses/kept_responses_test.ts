@@ -89,7 +89,7 @@ Deno.test("A kept response is shown, listed and forgotten, and its id is then as
     "function_call_output",
     "message",
   ]);
-  assert.equal(all.has_more, false);
+  assert.ok(!all.has_more);
   assert.deepEqual((await list("")).data, all.data.toReversed());
   const page = await list(`?limit=2&after=${all.data[3].id}`);
   assert.deepEqual([page.data, page.has_more], [[all.data[2], all.data[1]], true]);

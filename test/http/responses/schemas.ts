@@ -87,7 +87,7 @@ const STEADY = {
   object: only("response"),
   created_at: COUNT,
   model: { type: "string", minLength: 1 },
-  background: only(false),
+  background: { const: false },
   instructions: orNull(TEXT),
   max_output_tokens: orNull(COUNT),
   max_tool_calls: NOTHING,
@@ -245,7 +245,7 @@ export const INPUT_ITEMS: Schema = {
 /** A response that was forgotten. */
 export const DELETED: Schema = {
   title: "Deleted",
-  ...closed({ id: TEXT, object: only("response"), deleted: only(true) }),
+  ...closed({ id: TEXT, object: only("response"), deleted: { const: true } }),
 };
 
 /** How long a prompt is. */
