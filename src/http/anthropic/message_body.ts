@@ -42,7 +42,7 @@ export function stopped({ finish_reason, stop_text }: AnswerEnd, asked: readonly
 export function blockBegin({ kind, call }: AnswerPiece): object {
   switch (kind) {
     case "text":
-      return { type: "text", text: "", citations: null };
+      return { type: "text", text: "" };
     case "reasoning":
       return { type: "thinking", thinking: "", signature: "" };
     case "call":

@@ -6,8 +6,9 @@ import { readJson } from "../api/request_json.ts";
 import { EVENT_HEADERS, utf8 } from "../api/server_events.ts";
 import type { Exchange } from "../api/serving.ts";
 import type { InputItem } from "./input_items.ts";
+import { KeptLookup } from "./kept_lookup.ts";
 import { ResponseAnswer } from "./response_answer.ts";
-import { type FindKept, type ResponseQuestion, responseQuestion } from "./response_question.ts";
+import { type ResponseQuestion, responseQuestion } from "./response_question.ts";
 import type { ResponseShelf } from "./response_shelf.ts";
 import { ResponseWriter } from "./response_writer.ts";
 
@@ -34,7 +35,7 @@ export interface AnswerResponseOptions {
 export async function answerResponse(request: Request, options: AnswerResponseOptions): Promise<Response> {
   const { answers, exchange, shelf } = options;
   const { question, run } = await begin(request, options);
-  const made = { model: question.request.model, echo: question.echo };
+  const made = { model: question.request.model, echo: question.echo, summary: question.summary };
   const complete = (answer: ResponseAnswer) => keep(answer, { shelf, answers, question });
   if (question.stream) {
     const writer = new ResponseWriter({ ...made, complete });
@@ -70,8 +71,8 @@ async function begin(
   request: Request,
   { answers, exchange, shelf, countOnly = false }: BeginOptions,
 ): Promise<{ question: ResponseQuestion; run: AnswerRun }> {
-  const find: FindKept = (id) => shelf.get(answers.sender?.key ?? null, id);
-  const question = responseQuestion(await readJson(request, BODY_BYTES), find);
+  const kept = new KeptLookup(shelf, answers.sender?.key ?? null);
+  const question = responseQuestion(await readJson(request, BODY_BYTES), kept);
   const asked = countOnly ? { ...question.request, count_only: true as const } : question.request;
   const run = new AnswerRun(answers, { request: asked, client: request.signal, localOnly: question.localOnly });
   exchange.run = run;

@@ -29,13 +29,23 @@ const TEXT_PARTS: ReadonlyMap<unknown, string> = new Map([
   ["refusal", "refusal"],
 ]);
 
+/** What an input may rely on. */
+export interface InputContext {
+  /** The conversation before it. */
+  before: readonly Message[];
+  /** Finds an item that is kept, by its id. */
+  item(id: string): RequestFields | undefined;
+}
+
+const NOTHING: InputContext = { before: [], item: () => undefined };
+
 /**
  * Reads `input`: a text, or items. What the assistant thought, said and called in items that follow each other is one
- * message; the output of a call must follow the call, which may be in `before`.
+ * message; the output of a call must follow the call, which may have been before.
  *
  * @throws {RequestFault} that names the item and its field.
  */
-export function readInput(value: unknown, before: readonly Message[] = []): ReadInput {
+export function readInput(value: unknown, context: InputContext = NOTHING): ReadInput {
   if (typeof value === "string") {
     return {
       items: [messageItem("user", [{ type: "input_text", text: value }])],
@@ -45,9 +55,9 @@ export function readInput(value: unknown, before: readonly Message[] = []): Read
   if (!Array.isArray(value) || value.length === 0) {
     throw invalid("input", "must be a text or a non-empty list of items");
   }
-  const reader = new InputReader(before);
+  const reader = new InputReader(context);
   value.forEach((item, index) => reader.take(item, `input[${index}]`));
-  if (before.length + reader.messages.length > LIMITS.messages) {
+  if (context.before.length + reader.messages.length > LIMITS.messages) {
     throw invalid("input", `must lead to at most ${LIMITS.messages} messages, those before it included`);
   }
   if (reader.messages.length === 0) throw invalid("input", "must have an item that the model can read");
@@ -58,10 +68,12 @@ class InputReader {
   readonly items: InputItem[] = [];
   readonly messages: Message[] = [];
   readonly #called = new Map<string, string>();
+  readonly #item: InputContext["item"];
   /** The assistant's message that the next item may belong to. */
   #turn: Message | null = null;
 
-  constructor(before: readonly Message[]) {
+  constructor({ before, item }: InputContext) {
+    this.#item = item;
     for (const { tool_calls = [] } of before) {
       for (const { id, name } of tool_calls) this.#called.set(id, name);
     }
@@ -69,7 +81,8 @@ class InputReader {
 
   take(value: unknown, at: string): void {
     const item = objectOf(value, at);
-    const type = given(item, "type") ?? "message";
+    const named = given(item, "role") === undefined && given(item, "id") !== undefined;
+    const type = given(item, "type") ?? (named ? "item_reference" : "message");
     switch (type) {
       case "message":
         return this.#message(item, at);
@@ -80,13 +93,16 @@ class InputReader {
       case "reasoning":
         return this.#reasoning(item, at);
       case "item_reference":
-        throw unsupported(
-          `${at}.type`,
-          "must not be item_reference: send the item itself, or use previous_response_id",
-        );
+        return this.take(this.#kept(given(item, "id"), `${at}.id`), at);
     }
     if (typeof type !== "string") throw invalid(`${at}.type`, "must be a text");
     throw unsupported(`${at}.type`, "must be message, function_call, function_call_output or reasoning");
+  }
+
+  #kept(id: unknown, at: string): RequestFields {
+    const item = this.#item(textOf(id, at));
+    if (item !== undefined) return item;
+    throw invalid(at, "must be that of an item that is kept here: send the item itself");
   }
 
   #message(item: RequestFields, at: string): void {

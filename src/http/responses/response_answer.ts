@@ -19,6 +19,8 @@ export interface ResponseAnswerOptions {
   model: string;
   /** What the response says again of its request. */
   echo: ResponseEcho;
+  /** Whether thoughts are told as their own summary. */
+  summary: boolean;
   /** Told how the answer grows. */
   listener?: PieceListener;
 }
@@ -27,13 +29,16 @@ export interface ResponseAnswerOptions {
 export class ResponseAnswer {
   /** What does not change, but for the model. */
   readonly head: ResponseHead;
+  /** Whether thoughts are told as their own summary. */
+  readonly summary: boolean;
   /** What was answered so far. */
   readonly pieces: AnswerPieces;
   #end: End | null = null;
   #ended: object | null = null;
 
   /** Begins a response with a new id. */
-  constructor({ model, echo, listener }: ResponseAnswerOptions) {
+  constructor({ model, echo, summary, listener }: ResponseAnswerOptions) {
+    this.summary = summary;
     const id = `resp_${crypto.randomUUID().replaceAll("-", "")}`;
     this.head = { id, created_at: seconds(), model, echo };
     this.pieces = new AnswerPieces(listener);
@@ -97,7 +102,7 @@ export class ResponseAnswer {
     const { all } = this.pieces;
     return all.map((piece) => {
       const status = piece.index === all.length - 1 ? last : "completed";
-      return outputItem(piece, { id: itemId(this.head.id, piece), status });
+      return outputItem(piece, { id: itemId(this.head.id, piece), status, summary: this.summary });
     });
   }
 

@@ -56,14 +56,27 @@ export function itemId(responseId: string, { kind, index }: AnswerPiece): string
   return `${PREFIXES[kind]}_${responseId.slice("resp_".length)}${index.toString(16).padStart(4, "0")}`;
 }
 
+/** How an item is shown. */
+export interface ItemStyle {
+  /** Its id. */
+  id: string;
+  /** How far it is. */
+  status: ItemStatus;
+  /** Whether thoughts are told as their own summary. */
+  summary: boolean;
+}
+
 /** The item that shows a piece. */
-export function outputItem(piece: AnswerPiece, { id, status }: { id: string; status: ItemStatus }): object {
+export function outputItem(piece: AnswerPiece, { id, status, summary }: ItemStyle): object {
   const begun = piece.text !== "" || status !== "in_progress";
+  const parts = begun ? [contentPart(piece, { summary })] : [];
   switch (piece.kind) {
     case "text":
-      return { id, type: "message", role: "assistant", status, content: begun ? [contentPart(piece)] : [] };
-    case "reasoning":
-      return { id, type: "reasoning", status, summary: [], content: begun ? [contentPart(piece)] : [] };
+      return { id, type: "message", role: "assistant", status, content: parts };
+    case "reasoning": {
+      const [short, long] = summary ? [parts, []] : [[], parts];
+      return { id, type: "reasoning", status, summary: short, content: long };
+    }
     case "call": {
       const { id: call_id = "", name = "" } = piece.call ?? {};
       return { id, type: "function_call", status, call_id, name, arguments: piece.text };
@@ -72,8 +85,8 @@ export function outputItem(piece: AnswerPiece, { id, status }: { id: string; sta
 }
 
 /** The one part of an item that is text. */
-export function contentPart({ kind, text, logprobs }: AnswerPiece): object {
-  if (kind === "reasoning") return { type: "reasoning_text", text };
+export function contentPart({ kind, text, logprobs }: AnswerPiece, { summary }: { summary: boolean }): object {
+  if (kind === "reasoning") return { type: summary ? "summary_text" : "reasoning_text", text };
   return { type: "output_text", text, annotations: [], logprobs: logprobs.map(logprobBody) };
 }
 

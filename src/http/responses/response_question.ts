@@ -11,6 +11,7 @@ import { invalid, RequestFault } from "../api/request_fault.ts";
 import { given, givenFlag, modelOf, namingField, type RequestFields, requestFields } from "../api/request_fields.ts";
 import { type InputItem, readInput } from "./input_items.ts";
 import { refuseUnsupported } from "./refused_fields.ts";
+import type { KeptLookup } from "./kept_lookup.ts";
 import type { KeptResponse } from "./response_shelf.ts";
 import { readTools } from "./response_tools.ts";
 import { readText } from "./text_format.ts";
@@ -28,6 +29,8 @@ export interface ResponseQuestion {
   store: boolean;
   /** Whether the question must stay on this machine because the answer that it goes on from did. */
   localOnly: boolean;
+  /** Whether thoughts are told as their own summary, because the client asks for one. */
+  summary: boolean;
   /** Items of this request's own input. */
   items: InputItem[];
   /** The conversation up to the answer, without the instructions. */
@@ -35,9 +38,6 @@ export interface ResponseQuestion {
   /** What the response says again. */
   echo: ResponseEcho;
 }
-
-/** Finds an answer that the sender may go on from. */
-export type FindKept = (id: string) => Pick<KeptResponse, "messages" | "localOnly"> | undefined;
 
 /**
  * What an engine does where a request says nothing, which a response has to tell as a number. An engine elsewhere, or a
@@ -58,6 +58,7 @@ const PLAIN = [
 ] as const;
 
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+const SUMMARIES = ["auto", "concise", "detailed"];
 const WITH_LOGPROBS = "message.output_text.logprobs";
 const MOST_METADATA = 16;
 
@@ -66,13 +67,12 @@ const MOST_METADATA = 16;
  *
  * @throws {ArkError} `bad_request`, mostly a `RequestFault`.
  */
-export function responseQuestion(body: unknown, find: FindKept): ResponseQuestion {
+export function responseQuestion(body: unknown, kept: KeptLookup): ResponseQuestion {
   const fields = requestFields(body);
   const model = modelOf(fields);
   refuseUnsupported(fields);
-  const previous = previousOf(fields, find);
-  const before = previous?.messages ?? [];
-  const { items, messages: own } = readInput(given(fields, "input"), before);
+  const before = previousOf(fields, kept)?.messages ?? [];
+  const { items, messages: own } = readInput(given(fields, "input"), { before, item: (id) => kept.item(id) });
   const messages = [...before, ...own];
   const instructions = given(fields, "instructions");
   const first: Message[] = instructions === undefined
@@ -83,7 +83,7 @@ export function responseQuestion(body: unknown, find: FindKept): ResponseQuestio
   }
   const { input: toolInput, ...tools } = readTools(fields);
   const { format, show: text } = readText(fields);
-  const { think, show: reasoning } = readReasoning(fields);
+  const { think, ...reasoning } = readReasoning(fields);
   const parameters = parametersOf(fields);
   if (format !== undefined) parameters.format = format;
   const store = givenFlag({ store: given(fields, "store") ?? true }, "store");
@@ -93,7 +93,8 @@ export function responseQuestion(body: unknown, find: FindKept): ResponseQuestio
     request: { model, input, parameters },
     stream: streamOf(fields),
     store,
-    localOnly: previous?.localOnly ?? false,
+    localOnly: kept.localOnly,
+    summary: reasoning.summary !== null,
     items,
     messages,
     echo: {
@@ -121,10 +122,10 @@ export function responseQuestion(body: unknown, find: FindKept): ResponseQuestio
   };
 }
 
-function previousOf(fields: RequestFields, find: FindKept): ReturnType<FindKept> {
+function previousOf(fields: RequestFields, kept: KeptLookup): KeptResponse | undefined {
   const id = given(fields, "previous_response_id");
   if (id === undefined) return undefined;
-  const previous = find(textOf(id, "previous_response_id"));
+  const previous = kept.response(textOf(id, "previous_response_id"));
   if (previous !== undefined) return previous;
   throw new RequestFault("previous_response_not_found", {
     param: "previous_response_id",
@@ -152,15 +153,24 @@ function parametersOf(fields: RequestFields): GenerationParameters {
   return parameters;
 }
 
-function readReasoning(fields: RequestFields): { think: boolean | undefined; show: object } {
+interface ReadReasoning {
+  think: boolean | undefined;
+  effort: unknown;
+  summary: unknown;
+}
+
+function readReasoning(fields: RequestFields): ReadReasoning {
   const value = given(fields, "reasoning");
   const reasoning = value === undefined ? {} : objectOf(value, "reasoning");
   const effort = given(reasoning, "effort") ?? null;
   if (effort !== null && !EFFORTS.includes(String(effort))) {
     throw invalid("reasoning.effort", `must be one of ${EFFORTS.join(", ")}`);
   }
-  // What the model thinks is given in full, so that a summary would be one more answer.
-  return { think: effort === null ? undefined : effort !== "none", show: { effort, summary: null } };
+  const summary = given(reasoning, "summary") ?? given(reasoning, "generate_summary") ?? null;
+  if (summary !== null && !SUMMARIES.includes(String(summary))) {
+    throw invalid("reasoning.summary", `must be one of ${SUMMARIES.join(", ")}`);
+  }
+  return { think: effort === null ? undefined : effort !== "none", effort, summary };
 }
 
 function streamOf(fields: RequestFields): boolean {

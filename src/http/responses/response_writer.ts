@@ -1,5 +1,5 @@
 import type { ArkError, InferenceEvent, TokenLogprob } from "@ark/node/protocol";
-import type { AnswerPiece } from "../api/answer_pieces.ts";
+import type { AnswerPiece, PieceListener } from "../api/answer_pieces.ts";
 import type { StreamWriter } from "../api/answer_stream.ts";
 import { jsonLine, namedEvent, utf8 } from "../api/server_events.ts";
 import { ResponseAnswer, type ResponseAnswerOptions } from "./response_answer.ts";
@@ -29,7 +29,7 @@ export class ResponseWriter implements StreamWriter {
     this.#complete = complete;
     const listener = {
       opened: (piece: AnswerPiece) => this.#opened(piece),
-      grew: (_: AnswerPiece, text: string, logprobs: readonly TokenLogprob[]) => this.#grew(text, logprobs),
+      grew: (...more: Parameters<PieceListener["grew"]>) => this.#grew(...more),
       closed: (piece: AnswerPiece) => this.#closed(piece),
     };
     this.#answer = new ResponseAnswer({ ...options, listener });
@@ -66,37 +66,35 @@ export class ResponseWriter implements StreamWriter {
 
   #opened(piece: AnswerPiece): void {
     const { index: output_index, kind } = piece;
-    const id = itemId(this.#answer.head.id, piece);
-    this.#emit("response.output_item.added", { output_index, item: outputItem(piece, { id, status: "in_progress" }) });
+    const { head, summary } = this.#answer;
+    const id = itemId(head.id, piece);
+    const item = outputItem(piece, { id, status: "in_progress", summary });
+    this.#emit("response.output_item.added", { output_index, item });
     const at = { item_id: id, output_index };
-    if (kind === "call") return void (this.#delta = deltaBegin("response.function_call_arguments.delta", at));
-    const where = { ...at, content_index: 0 };
-    this.#emit("response.content_part.added", { ...where, part: contentPart(piece) });
-    this.#delta = deltaBegin(kind === "text" ? "response.output_text.delta" : "response.reasoning_text.delta", where);
+    const names = NAMES[kind === "reasoning" && summary ? "summary" : kind];
+    const where = { ...at, ...names.place };
+    if (names.part !== null) this.#emit(`${names.part}.added`, { ...where, part: contentPart(piece, { summary }) });
+    this.#delta = deltaBegin(`${names.text}.delta`, where);
   }
 
   /** The one event that there is for each token, so it is put together by hand. */
-  #grew(text: string, logprobs: readonly TokenLogprob[]): void {
-    const chances = this.#delta.startsWith(TEXT_DELTA)
-      ? `,"logprobs":${logprobs.length === 0 ? "[]" : jsonLine(logprobs.map(logprobBody))}`
-      : "";
+  #grew({ kind }: AnswerPiece, text: string, logprobs: readonly TokenLogprob[]): void {
+    const told = logprobs.length === 0 ? "[]" : jsonLine(logprobs.map(logprobBody));
+    const chances = kind === "text" ? `,"logprobs":${told}` : "";
     this.#pending += `${this.#delta}${jsonLine(text)}${chances},"sequence_number":${this.#number++}}\n\n`;
   }
 
   #closed(piece: AnswerPiece): void {
     const { kind, index: output_index, text } = piece;
-    const id = itemId(this.#answer.head.id, piece);
-    const at = { item_id: id, output_index };
-    if (kind === "call") this.#emit("response.function_call_arguments.done", { ...at, arguments: text });
-    else {
-      const where = { ...at, content_index: 0 };
-      const part = contentPart(piece);
-      if (kind === "reasoning") this.#emit("response.reasoning_text.done", { ...where, text });
-      else this.#emit("response.output_text.done", { ...where, text, logprobs: piece.logprobs.map(logprobBody) });
-      this.#emit("response.content_part.done", { ...where, part });
-    }
-    const status = this.#answer.cut ? "incomplete" : "completed";
-    this.#emit("response.output_item.done", { output_index, item: outputItem(piece, { id, status }) });
+    const { head, summary, cut } = this.#answer;
+    const id = itemId(head.id, piece);
+    const names = NAMES[kind === "reasoning" && summary ? "summary" : kind];
+    const where = { item_id: id, output_index, ...names.place };
+    const logprobs = kind === "text" ? { logprobs: piece.logprobs.map(logprobBody) } : {};
+    this.#emit(`${names.text}.done`, { ...where, ...(kind === "call" ? { arguments: text } : { text }), ...logprobs });
+    if (names.part !== null) this.#emit(`${names.part}.done`, { ...where, part: contentPart(piece, { summary }) });
+    const status = cut ? "incomplete" : "completed";
+    this.#emit("response.output_item.done", { output_index, item: outputItem(piece, { id, status, summary }) });
   }
 
   #emit(type: string, fields: object): void {
@@ -110,7 +108,19 @@ export class ResponseWriter implements StreamWriter {
   }
 }
 
-const TEXT_DELTA = "event: response.output_text.delta\n";
+const CONTENT = "response.content_part";
+
+/** How the events of an item are called, and where in the item they belong. */
+const NAMES = {
+  text: { text: "response.output_text", part: CONTENT, place: { content_index: 0 } },
+  reasoning: { text: "response.reasoning_text", part: CONTENT, place: { content_index: 0 } },
+  summary: {
+    text: "response.reasoning_summary_text",
+    part: "response.reasoning_summary_part",
+    place: { summary_index: 0 },
+  },
+  call: { text: "response.function_call_arguments", part: null, place: {} },
+} as const;
 
 /** All of an event up to its text. */
 function deltaBegin(type: string, at: object): string {

@@ -30,7 +30,7 @@ Deno.test("anthropicRoutes() streams a text in Anthropic's order, and gives the 
   ]);
   const whole = await asking.whole();
   assert.deepEqual(lasting(replayed(events)), lasting(whole));
-  assert.deepEqual(whole.content, [{ type: "text", text: TEXT, citations: null }]);
+  assert.deepEqual(whole.content, [{ type: "text", text: TEXT }]);
   assert.deepEqual([whole.model, whole.stop_reason, whole.stop_sequence], [MODEL, "end_turn", null]);
   const { input_tokens, cache_read_input_tokens, cache_creation_input_tokens, output_tokens } = whole.usage;
   assert.deepEqual([input_tokens, cache_read_input_tokens, cache_creation_input_tokens, output_tokens], [2, 5, 0, 7]);
@@ -43,7 +43,7 @@ Deno.test("anthropicRoutes() gives thoughts, text and calls as blocks, streamed 
   const caller = { type: "direct" };
   assert.deepEqual(whole.content, [
     { type: "thinking", thinking: "Let me see.", signature: "unsigned" },
-    { type: "text", text: "I look it up.", citations: null },
+    { type: "text", text: "I look it up." },
     { type: "tool_use", id: "call_a", name: "weather", input: { city: "Köln" }, caller },
     { type: "tool_use", id: "call_b", name: "time.now", input: {}, caller },
   ]);

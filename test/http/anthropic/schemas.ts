@@ -38,7 +38,7 @@ const USAGE = closed({
 function blocks(text: object, signature: object, input: object): object {
   return {
     anyOf: [
-      closed({ type: only("text"), text, citations: NOTHING }),
+      closed({ type: only("text"), text }),
       closed({ type: only("thinking"), thinking: text, signature }),
       closed({
         type: only("tool_use"),

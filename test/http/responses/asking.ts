@@ -84,15 +84,15 @@ export function replayed(events: readonly Json[]): Json {
     assert.ok(open !== null, "Everything belongs to an item");
     assert.equal(event.output_index, items.length);
     if (kind === "output_item") {
-      const text = event.item.arguments ?? event.item.content[0].text;
+      const text = event.item.arguments ?? [...event.item.summary ?? [], ...event.item.content][0].text;
       assert.deepEqual([event.item.id, text], [open.item.id, open.grown]);
       items.push(event.item);
       open = null;
       continue;
     }
     assert.equal(event.item_id, open.item.id);
-    if (kind === "content_part" && what === "added") assert.equal(event.part.text, "");
-    else if (kind === "content_part") assert.equal(event.part.text, open.grown);
+    if ("part" in event && what === "added") assert.equal(event.part.text, "");
+    else if ("part" in event) assert.equal(event.part.text, open.grown);
     else if (what === "delta") open = { ...open, grown: open.grown + event.delta };
     else assert.equal(event.text ?? event.arguments, open.grown);
   }

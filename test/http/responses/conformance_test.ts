@@ -79,6 +79,27 @@ Deno.test("responsesRoutes() gives thoughts, text and calls as items, streamed a
   assert.equal(whole.usage.output_tokens_details.reasoning_tokens, 3);
 });
 
+Deno.test("responsesRoutes() tells thoughts as their own summary where a client asks for one", async () => {
+  const asking = new Asking(new ScriptedAnswers(answering(EVERYTHING, { reason: "tool_calls" })));
+  const body = { reasoning: { summary: "auto" } };
+  const whole = await asking.whole(body);
+  const events = await asking.streamed(body);
+  assert.deepEqual(lasting(replayed(events).response), lasting(whole));
+  assert.deepEqual([whole.output[0].summary, whole.output[0].content], [
+    [{ type: "summary_text", text: "Let me see." }],
+    [],
+  ]);
+  assert.deepEqual(typesOf(events).slice(2, 9), [
+    "output_item.added",
+    "reasoning_summary_part.added",
+    "reasoning_summary_text.delta",
+    "reasoning_summary_text.delta",
+    "reasoning_summary_text.done",
+    "reasoning_summary_part.done",
+    "output_item.done",
+  ]);
+});
+
 Deno.test("responsesRoutes() ends an answer that was cut with response.incomplete, and only its last item", async () => {
   const asking = new Asking(new ScriptedAnswers(answering(EVERYTHING, { reason: "length" })));
   const events = await asking.streamed();

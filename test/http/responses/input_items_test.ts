@@ -82,7 +82,7 @@ for (
 
 Deno.test("readInput() takes the output of a call that was made before", () => {
   const before: Message[] = [{ role: "assistant", content: "", tool_calls: [CALLED] }];
-  assert.deepEqual(readInput([OUTPUT], before).messages, [TOLD]);
+  assert.deepEqual(readInput([OUTPUT], { before, item: () => undefined }).messages, [TOLD]);
 });
 
 for (
@@ -106,7 +106,9 @@ for (
       "input[0].content[0].type",
     ],
     [[{ type: 5 }], "invalid_value", "input[0].type"],
-    [[{ type: "item_reference", id: "msg_1" }], "unsupported_value", "input[0].type"],
+    [[{ type: "item_reference", id: "msg_1" }], "invalid_value", "input[0].id"],
+    [[{ id: "msg_1" }], "invalid_value", "input[0].id"],
+    [[{ type: "item_reference" }], "invalid_value", "input[0].id"],
     [[{ type: "web_search_call" }], "unsupported_value", "input[0].type"],
     [[OUTPUT], "invalid_value", "input[0].call_id"],
     [[CALL, { ...OUTPUT, output: 5 }], "invalid_value", "input[1].output"],

@@ -69,6 +69,20 @@ Deno.test("What a program sends back itself reads as what the node kept", async 
   assert.deepEqual(messagesOf(answers, 2), messagesOf(answers, 1));
 });
 
+Deno.test("An item that is kept can be named instead of being sent again, and by its sender alone", async () => {
+  const answers = new ScriptedAnswers(AGENT);
+  const asking = new Asking(answers);
+  const { output, id } = await asking.whole();
+  const told = [{ type: "function_call_output", call_id: "call_a", output: "sunny" }];
+  await asking.whole({ previous_response_id: id, input: told });
+  const references = output.map(({ id }: Json, index: number) => index === 0 ? { id } : { type: "item_reference", id });
+  const list = await (await asking.send(`/v1/responses/${id}/input_items`)).json();
+  await asking.whole({ input: [{ id: list.data[0].id }, ...references, ...told] });
+  assert.deepEqual(messagesOf(answers, 2), messagesOf(answers, 1));
+  await asking.send(`/v1/responses/${id}`, { method: "DELETE" });
+  assert.equal((await failureOf(await asking.ask({ input: references }), 400)).param, "input[0].id");
+});
+
 Deno.test("A kept response is shown, listed and forgotten, and its id is then as unknown as any other", async () => {
   const asking = new Asking(new ScriptedAnswers(answering(TEXTS)));
   const input = [
@@ -141,9 +155,10 @@ Deno.test("One key never goes on from another's response, nor reads or deletes i
       keyedAnswers(answers, senderOf(request, { keys, required: false, token: "", remote })),
   });
   const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
-  const { id } = await asking.whole({}, bearer(one));
+  const { id, output: [item] } = await asking.whole({}, bearer(one));
   for (const headers of [bearer(two), { "x-api-key": two }, bearer("sk-any"), {}]) {
     await failureOf(await asking.ask({ previous_response_id: id }, headers), 400);
+    await failureOf(await asking.ask({ input: [{ type: "item_reference", id: item.id }] }, headers), 400);
     await failureOf(await asking.send(`/v1/responses/${id}`, { headers }), 404);
     await failureOf(await asking.send(`/v1/responses/${id}/input_items`, { headers }), 404);
     await failureOf(await asking.send(`/v1/responses/${id}`, { method: "DELETE", headers }), 404);
@@ -165,7 +180,8 @@ Deno.test("A conversation that had to stay on this machine stays there to its en
   const first = await asking.whole({}, { "x-ark-local-only": "1" });
   const second = await asking.whole({ previous_response_id: first.id });
   await asking.whole({ previous_response_id: second.id });
+  await asking.whole({ input: [{ type: "item_reference", id: second.output[0].id }] });
   await asking.whole();
   const options = answers.asked.map(({ options }) => (options as { localOnly?: boolean }).localOnly ?? false);
-  assert.deepEqual(options, [true, true, true, false]);
+  assert.deepEqual(options, [true, true, true, true, false]);
 });

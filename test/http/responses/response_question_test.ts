@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ArkError, decodeInferenceRequest, type InferenceRequest, LIMITS, type Message } from "@ark/node/protocol";
 import { RequestFault } from "../../../src/http/api/request_fault.ts";
+import { KeptLookup } from "../../../src/http/responses/kept_lookup.ts";
 import { responseQuestion } from "../../../src/http/responses/response_question.ts";
+import { ResponseShelf } from "../../../src/http/responses/response_shelf.ts";
 import { MODEL } from "../api/scripted_answers.ts";
 import { anyBody, validBody } from "./random_bodies.ts";
 
@@ -10,7 +12,7 @@ const SCHEMA = { type: "object", properties: {}, additionalProperties: false };
 const TOOL = { type: "function", name: "f", parameters: SCHEMA };
 
 function question(fields: Record<string, unknown>) {
-  return responseQuestion({ model: MODEL, input: "Hello", ...fields }, () => undefined);
+  return responseQuestion({ model: MODEL, input: "Hello", ...fields }, new KeptLookup(new ResponseShelf(), null));
 }
 
 function asked(fields: Record<string, unknown>): InferenceRequest {
@@ -87,6 +89,7 @@ for (
     [{ stream_options: {} }, "invalid_value", "stream_options"],
     [{ parallel_tool_calls: 1 }, "invalid_value", "parallel_tool_calls"],
     [{ reasoning: { effort: "vast" } }, "invalid_value", "reasoning.effort"],
+    [{ reasoning: { summary: "vast" } }, "invalid_value", "reasoning.summary"],
     [{ truncation: "middle" }, "invalid_value", "truncation"],
     [{ text: { verbosity: "vast" } }, "invalid_value", "text.verbosity"],
     [{ text: { format: { type: "xml" } } }, "unsupported_value", "text.format.type"],
@@ -120,18 +123,20 @@ for (
 
 Deno.test("responseQuestion() limits the messages of a conversation, those before the request included", () => {
   const before: Message[] = Array(LIMITS.messages - 1).fill({ role: "user", content: "a" });
+  const shelf = new ResponseShelf();
+  shelf.put(null, { id: "resp_1", body: "", items: "", messages: before, localOnly: false });
   const read = (more: object) =>
-    responseQuestion({ model: MODEL, input: "Hello", previous_response_id: "resp_1", ...more }, () => ({
-      messages: before,
-      localOnly: false,
-    }));
+    responseQuestion(
+      { model: MODEL, input: "Hello", previous_response_id: "resp_1", ...more },
+      new KeptLookup(shelf, null),
+    );
   assert.equal(read({}).messages.length, LIMITS.messages);
   assert.throws(() => read({ instructions: "a" }), RequestFault);
 });
 
 Deno.test("responseQuestion() makes of every right body a request that a peer takes as it is", () => {
   fc.assert(fc.property(validBody(MODEL), (body) => {
-    const { request } = responseQuestion(body, () => undefined);
+    const { request } = responseQuestion(body, new KeptLookup(new ResponseShelf(), null));
     assert.deepEqual(decodeInferenceRequest(structuredClone(request)), request);
   }));
 });
@@ -140,7 +145,7 @@ Deno.test("responseQuestion() takes any body, or refuses it as a bad request; wh
   fc.assert(
     fc.property(anyBody(MODEL), (body) => {
       try {
-        const { request } = responseQuestion(body, () => undefined);
+        const { request } = responseQuestion(body, new KeptLookup(new ResponseShelf(), null));
         assert.deepEqual(decodeInferenceRequest(JSON.parse(JSON.stringify(request))), request);
       } catch (error) {
         if (!(error instanceof ArkError)) throw error;

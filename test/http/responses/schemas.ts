@@ -35,6 +35,7 @@ const OUTPUT_TEXT = closed({
   logprobs: LOGPROBS,
 });
 const REASONING_TEXT = closed({ type: only("reasoning_text"), text: TEXT });
+const SUMMARY_TEXT = closed({ type: only("summary_text"), text: TEXT });
 
 const MESSAGE = closed({
   id: { type: "string", pattern: "^msg_[0-9a-f]{36}$" },
@@ -47,7 +48,7 @@ const REASONING = closed({
   id: { type: "string", pattern: "^rs_[0-9a-f]{36}$" },
   type: only("reasoning"),
   status: STATUS,
-  summary: { type: "array", maxItems: 0 },
+  summary: list(SUMMARY_TEXT),
   content: list(REASONING_TEXT),
 });
 const FUNCTION_CALL = closed({
@@ -95,7 +96,7 @@ const STEADY = {
   parallel_tool_calls: FLAG,
   previous_response_id: orNull(TEXT),
   prompt_cache_key: NOTHING,
-  reasoning: closed({ effort: orNull(TEXT), summary: NOTHING }),
+  reasoning: closed({ effort: orNull(TEXT), summary: orNull(only("auto", "concise", "detailed")) }),
   safety_identifier: NOTHING,
   service_tier: only("default"),
   store: FLAG,
@@ -170,6 +171,7 @@ function event(type: string, properties: Record<string, object>): Schema {
 }
 
 const IN_PART = { ...PLACE, content_index: only(0) };
+const IN_SUMMARY = { ...PLACE, summary_index: only(0) };
 const PART = { anyOf: [OUTPUT_TEXT, REASONING_TEXT] };
 
 /** The events of a stream by their names. */
@@ -184,6 +186,10 @@ export const EVENTS: Readonly<Record<string, Schema>> = Object.fromEntries([
   event("response.output_text.done", { ...IN_PART, text: TEXT, logprobs: LOGPROBS }),
   event("response.reasoning_text.delta", { ...IN_PART, delta: TEXT }),
   event("response.reasoning_text.done", { ...IN_PART, text: TEXT }),
+  event("response.reasoning_summary_part.added", { ...IN_SUMMARY, part: SUMMARY_TEXT }),
+  event("response.reasoning_summary_part.done", { ...IN_SUMMARY, part: SUMMARY_TEXT }),
+  event("response.reasoning_summary_text.delta", { ...IN_SUMMARY, delta: TEXT }),
+  event("response.reasoning_summary_text.done", { ...IN_SUMMARY, text: TEXT }),
   event("response.function_call_arguments.delta", { ...PLACE, delta: TEXT }),
   event("response.function_call_arguments.done", { ...PLACE, arguments: TEXT }),
   event("response.completed", { response: COMPLETED }),
@@ -224,7 +230,7 @@ const INPUT_ITEM = {
     closed({
       id: INPUT_ID,
       type: only("reasoning"),
-      summary: list(closed({ type: only("summary_text"), text: TEXT })),
+      summary: list(SUMMARY_TEXT),
       content: list(REASONING_TEXT),
     }),
   ],
