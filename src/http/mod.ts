@@ -44,5 +44,5 @@ export { type MeshApp, meshApp, type MeshAppOptions, toldAddress } from "./mesh/
 export * from "./mesh/rotate_route.ts";
 export { type KeptResponse, ResponseShelf, type ResponseShelfOptions } from "./responses/response_shelf.ts";
 export { isLoopbackName } from "./middleware/host_names.ts";
-export type { AnsweringNode, Answers, ApiModel, AskOptions } from "./api/answers.ts";
+export type { AnsweringNode, Answers, AnswersSender, ApiModel, AskOptions } from "./api/answers.ts";
 export type { ApiOptions } from "./api/api_routes.ts";

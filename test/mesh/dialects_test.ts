@@ -146,6 +146,28 @@ Deno.test("A client that goes away stops the engine of the peer, whichever famil
   }
 });
 
+Deno.test("A kept response is in memory alone: neither a file nor the log has its words", async () => {
+  await using node = await TestNode.start({ name: "A", models: [FIXTURES] });
+  const body = { model: MODEL, input: "canary-question", instructions: "canary-rule", max_output_tokens: 4 };
+  const { id } = await (await post(node, "/v1/responses", { body })).json();
+  assert.equal((await (await fetch(`${node.api}/v1/responses/${id}`)).json()).id, id);
+  const files = (await Array.fromAsync(Deno.readDir(node.data))).filter(({ isFile }) => isFile).map(({ name }) => name);
+  assert.ok(files.includes("node.db") && files.includes("audit.log"), files.join(" "));
+  for (const name of files) {
+    const bytes = await Deno.readFile(`${node.data}/${name}`);
+    const text = new TextDecoder("latin1").decode(bytes);
+    for (const canary of ["canary-question", "canary-rule", "w0 w1", id]) assert.ok(!text.includes(canary), name);
+  }
+  for (const line of node.log) assert.ok(!/canary|w0 w1/.test(line), line);
+});
+
+Deno.test("A node that is no gateway says so in Anthropic's shape", async () => {
+  await using node = await TestNode.start({ name: "A", models: [FIXTURES], role: "compute" });
+  const response = await post(node, "/v1/messages", { body: {} });
+  assert.equal(response.status, 404);
+  assert.equal(valid(await response.json(), ANTHROPIC.FAILURE).error.type, "not_found_error");
+});
+
 Deno.test("Whoever is not let in hears so in the shape of the family that was asked", async () => {
   await using node = await TestNode.start({ name: "A", models: [FIXTURES], flags: { "require-keys": true } });
   const body = { model: MODEL, max_tokens: 2, messages: [{ role: "user", content: "one" }] };

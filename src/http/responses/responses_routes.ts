@@ -26,7 +26,8 @@ export interface ResponsesOptions {
  * Responses are kept unless `store` is false, in memory alone (see {@linkcode ResponseShelf}), those of each API key for
  * that key. One that goes on from a response that had to stay on this machine stays there, too. Failed ones are not kept.
  *
- * Thoughts are an item `reasoning` with `reasoning_text`, and are read again where a client sends them back. `truncation:
+ * Thoughts are an item `reasoning` with `reasoning_text`, or with `summary_text` where `reasoning.summary` asks for one, and
+ * are read again where a client sends them back. An item of a kept response can be named by `item_reference`. `truncation:
  * "auto"` is taken, and what does not fit is an error all the same. Tools are functions of the client's program; what would
  * need another kind of tool, a conversation or the background is refused.
  *

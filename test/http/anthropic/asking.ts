@@ -53,7 +53,11 @@ export class Asking {
 
 /** The events of a stream, each valid and with its own name. */
 export async function eventsOf(response: Response): Promise<Json[]> {
-  const events = await namedEventsOf(response);
+  return checked(await namedEventsOf(response));
+}
+
+/** Checks the events of a stream, and gives their data. */
+export function checked(events: readonly { name: string; data: Json }[]): Json[] {
   return events.map(({ name, data }) => {
     assert.equal(data.type, name);
     return valid(data, EVENTS[name] ?? assert.fail(name));

@@ -52,7 +52,11 @@ export class Asking {
 
 /** The events of a stream, each valid, with its own name, and with numbers that rise by one. */
 export async function eventsOf(response: Response): Promise<Json[]> {
-  const events = await namedEventsOf(response);
+  return checked(await namedEventsOf(response));
+}
+
+/** Checks the events of a stream, and gives their data. */
+export function checked(events: readonly { name: string; data: Json }[]): Json[] {
   return events.map(({ name, data }, index) => {
     assert.equal(data.type, name);
     assert.equal(data.sequence_number, index);
