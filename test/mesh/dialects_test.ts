@@ -195,6 +195,11 @@ Deno.test("Whoever is not let in hears so in the shape of the family that was as
     assert.equal(valid(await response.json(), ANTHROPIC.MESSAGE).content[0].text, "w0 w1");
   }
 
+  const lists = await Promise.all([{}, { "anthropic-version": "2023-06-01" }].map(async (headers) => {
+    return await (await fetch(`${node.api}/v1/models`, { headers: { ...headers, "x-api-key": key } })).json();
+  }));
+  assert.deepEqual(lists.map(({ object, has_more }) => [object, has_more]), [["list", undefined], [undefined, false]]);
+
   const { port } = new URL(node.api);
   const request =
     `POST /v1/messages HTTP/1.1\r\nHost: rebound.example\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`;

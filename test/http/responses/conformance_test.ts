@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type AnswerPart, ArkError, type InferenceEvent } from "@ark/node/protocol";
 import { answering, chanceOf, EVERYTHING, TEXT, TEXTS } from "../api/answer_scripts.ts";
-import { failing, MODEL, ScriptedAnswers, START } from "../api/scripted_answers.ts";
+import { END, failing, MODEL, ScriptedAnswers, START } from "../api/scripted_answers.ts";
 import { isClosed } from "../api/validate.ts";
 import { Asking, eventsOf, failureOf, type Json, replayed } from "./asking.ts";
 import * as SCHEMAS from "./schemas.ts";
@@ -218,10 +218,11 @@ Deno.test("responsesRoutes() fails where an engine's parts make no sense, and ne
     [START, call, { type: "text", text: "x", tokens: 1 }, { type: "tool_arguments", index: 0, text: "{}", tokens: 1 }],
     [START, { type: "vector", index: 0, values: "" }],
     [START, START],
-    [START],
+    [END],
   ];
   for (const events of wrong) {
-    const asking = new Asking(new ScriptedAnswers(failing(undefined, [...events])));
+    // All of them end as if all were well; a missing end is tested above.
+    const asking = new Asking(new ScriptedAnswers(failing(undefined, [...events, END])));
     assert.equal(replayed(await asking.streamed()).type, "response.failed");
     await failureOf(await asking.ask(), (await asking.ask()).status);
   }

@@ -12,6 +12,16 @@ import { DELETED, INPUT_ITEMS, RESPONSE } from "./schemas.ts";
 
 const TOOL = { type: "function", name: "weather" };
 
+const ORDER = {
+  name: "one",
+  models: ["*"],
+  max_requests_per_minute: null,
+  max_tokens_per_day: null,
+  max_concurrent_requests: null,
+  local_only: false,
+  expires_at: null,
+};
+
 /** Calls two functions at first, and answers with a text when it was told what they gave. */
 const AGENT: Script = (scene) => {
   const { messages } = scene.request.input as ChatInput;
@@ -140,16 +150,8 @@ Deno.test("What is not to be stored is not kept", async () => {
 Deno.test("One key never goes on from another's response, nor reads or deletes it", async () => {
   await using store = await openStore(":memory:");
   await using keys = await ApiKeyBook.open({ store });
-  const order = (name: string) => ({
-    name,
-    models: ["*"],
-    max_requests_per_minute: null,
-    max_tokens_per_day: null,
-    max_concurrent_requests: null,
-    local_only: false,
-    expires_at: null,
-  });
-  const [one, two] = [(await keys.create(order("one"))).text, (await keys.create(order("two"))).text];
+  const one = (await keys.create(ORDER)).text;
+  const two = (await keys.create({ ...ORDER, name: "two" })).text;
   const asking = new Asking(new ScriptedAnswers(answering(TEXTS)), {
     admit: (request, { remote, answers }) =>
       keyedAnswers(answers, senderOf(request, { keys, required: false, token: "", remote })),
@@ -182,6 +184,9 @@ Deno.test("A conversation that had to stay on this machine stays there to its en
   await asking.whole({ previous_response_id: second.id });
   await asking.whole({ input: [{ type: "item_reference", id: second.output[0].id }] });
   await asking.whole();
+  const { text: key } = await keys.create(ORDER);
+  const kept = await asking.whole({}, { "x-api-key": key, "x-ark-local-only": "1" });
+  await asking.whole({ previous_response_id: kept.id }, { "x-api-key": key });
   const options = answers.asked.map(({ options }) => (options as { localOnly?: boolean }).localOnly ?? false);
-  assert.deepEqual(options, [true, true, true, true, false]);
+  assert.deepEqual(options, [true, true, true, true, false, true, true]);
 });
