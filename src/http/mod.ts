@@ -1,9 +1,10 @@
 /**
  * What a node says over HTTP, as fetch handlers that know nothing of sockets.
  *
- * - {@linkcode localApp}: the owner's listener. OpenAI's API for the owner's programs, and the admin calls, which always
- *   need the admin token. Web pages get nothing, but where the owner named their origin, and then only the API.
- *   {@linkcode ApiKeyBook} keeps the keys of the owner's programs, which are needed where others can reach the listener.
+ * - {@linkcode localApp}: the owner's listener. OpenAI's API with its Responses and Anthropic's for the owner's programs, and
+ *   the admin calls, which always need the admin token. Web pages get nothing, but where the owner named their origin, and
+ *   then only the APIs. {@linkcode ApiKeyBook} keeps the keys of the owner's programs, which are needed where others can reach
+ *   the listener; {@linkcode ResponseShelf} keeps, in memory alone, the answers that a program may go on from.
  * - {@linkcode meshApp}: the peers' listener, behind `transport`, which has proved who asks. It is given this node's own
  *   engine and never a router.
  *
