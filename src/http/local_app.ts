@@ -94,13 +94,14 @@ export function localApp(options: LocalAppOptions): LocalApp {
       },
     );
   });
-  app.onError((error) => arkErrorResponse(toArkError(error)));
+  app.onError((error, { req }) => familyRefusal(toArkError(error), req.path));
   const answer: LocalApp = async (request, from) => {
     try {
       return await app.fetch(request, from ?? {});
     } catch (error) {
-      return arkErrorResponse(
+      return familyRefusal(
         toArkError(error instanceof URIError ? new ArkError("bad_request", "The address is malformed") : error),
+        pathOf(request),
       );
     }
   };

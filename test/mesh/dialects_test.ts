@@ -200,6 +200,10 @@ Deno.test("Whoever is not let in hears so in the shape of the family that was as
   }));
   assert.deepEqual(lists.map(({ object, has_more }) => [object, has_more]), [["list", undefined], [undefined, false]]);
 
+  for (const path of ["/v1/messages/%ff", "/v1/messages/%E0%A4%A", "/v1/messages//"]) {
+    const response = await post(node, path, { body, headers: { "x-api-key": key } });
+    valid(await response.json(), ANTHROPIC.FAILURE);
+  }
   const { port } = new URL(node.api);
   const request =
     `POST /v1/messages HTTP/1.1\r\nHost: rebound.example\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`;
