@@ -38,6 +38,8 @@ export class AnswerPieces {
   #open: AnswerPiece | null = null;
   #calls = 0;
   #reasoningTokens = 0;
+  /** Of tokens that came before the text that they are part of. */
+  #early: TokenLogprob[] = [];
 
   /** Begins without any. */
   constructor(listener: PieceListener = NOBODY) {
@@ -57,7 +59,7 @@ export class AnswerPieces {
   take(part: AnswerPart): void {
     switch (part.type) {
       case "text":
-        return this.#grow(this.#of("text", part.text), part.text, part.logprobs ?? NONE);
+        return this.#text(part.text, part.logprobs ?? NONE);
       case "reasoning":
         this.#reasoningTokens += part.tokens;
         return this.#grow(this.#of("reasoning", part.text), part.text, NONE);
@@ -98,6 +100,14 @@ export class AnswerPieces {
     this.#open = piece;
     this.#listener.opened(piece);
     return piece;
+  }
+
+  #text(text: string, logprobs: readonly TokenLogprob[]): void {
+    const piece = this.#of("text", text);
+    if (piece === null) return void this.#early.push(...logprobs);
+    const all = this.#early.length === 0 ? logprobs : [...this.#early, ...logprobs];
+    this.#early = [];
+    this.#grow(piece, text, all);
   }
 
   /** The piece that a text belongs to, or null where it is empty and there is none yet. */

@@ -66,9 +66,12 @@ Deno.test("AnswerPieces keeps the probabilities of tokens that show no text yet"
     { type: "text", text: "", tokens: 1, logprobs: [chanceOf("")] },
   ];
   assert.deepEqual(heard(parts), ["open text0", "text0 a ~", "text0  ~", "close text0"]);
-  const pieces = new AnswerPieces();
-  for (const part of parts) pieces.take(part);
-  assert.equal(pieces.all[0]?.logprobs.length, 2);
+  assert.deepEqual(heard(parts.toReversed()), ["open text0", "text0 a ~", "close text0"]);
+  for (const order of [parts, parts.toReversed()]) {
+    const pieces = new AnswerPieces();
+    for (const part of order) pieces.take(part);
+    assert.equal(pieces.all[0]?.logprobs.length, 2);
+  }
 });
 
 Deno.test("AnswerPieces counts the tokens of thoughts, shown or not", () => {
