@@ -234,7 +234,9 @@ export class Router implements Backend {
       try {
         for await (const event of backend.infer(request, { priority, principal, signal })) {
           if (!begun) {
-            const reason = routeReason(choice, { attempt, among: choices });
+            const reason = upstream
+              ? "upstream: a server that this node's owner named has the model"
+              : routeReason(choice, { attempt, among: choices });
             options.chosen?.({ name, peer, attempt, reason, ...upstream ? { upstream } : {} });
           }
           begun = true;
