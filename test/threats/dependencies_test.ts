@@ -14,7 +14,18 @@ const IMPORTED: Record<string, string> = {
 };
 
 /** Packages of the tests alone. */
-const TEST_ONLY = ["@noble/curves", "ajv", "fast-check", "http-message-sig"];
+const TEST_ONLY = [
+  "@ai-sdk/openai-compatible",
+  "@anthropic-ai/sdk",
+  "@noble/curves",
+  "ajv",
+  "compatcanary",
+  "fast-check",
+  "http-message-sig",
+  "ollama",
+  "openai",
+  "openai7",
+];
 
 /** What comes along with the packages above, by the one that brings it. A new name here is to be read before it is added. */
 const BROUGHT: Record<string, string> = {
@@ -108,7 +119,8 @@ Deno.test("T57: Every package is locked by its hash, and no install script runs"
   assert.deepEqual(Object.keys(lock).sort(), ["npm", "specifiers", "version", "workspace"]);
   assert.deepEqual(
     Object.keys(lock.specifiers).map((one) => nameOf(one.replace(/^npm:/, ""))).sort(),
-    Object.keys(project.imports).sort(),
+    // One package may stand under two names, in two versions.
+    Object.values(project.imports).map((one) => nameOf(one.replace(/^npm:/, ""))).sort(),
   );
   // Deno runs none unless it is told to.
   assert.ok(!("allowScripts" in project));
