@@ -33,6 +33,11 @@ export function cancelled({ b }: Pair): number[] {
     .filter(({ type, cancelled }) => type === "fake:over" && cancelled).map(({ tokens }) => tokens);
 }
 
+/** How many questions B's engine was asked. */
+export function questions({ b }: Pair): number {
+  return b.workerLog().split('"type":"generate"').length - 1;
+}
+
 /** Waits until B's engine has stopped an answer, long before its end. */
 export async function stopsEarly(pair: Pair, before: number): Promise<void> {
   await until(() => cancelled(pair).length > before);
