@@ -14,6 +14,7 @@ import {
 } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { MeshClient, MeshResponse } from "@ark/node/transport";
+import { AskedParts } from "./asked_parts.ts";
 import { findOffered, type PeerTable, readJson } from "./peer_table.ts";
 import { readAnswer, type Tally } from "./signed_answer.ts";
 import { startWatchdog } from "./watchdog.ts";
@@ -163,9 +164,13 @@ export class RemoteBackend implements Backend {
       if (response.status !== 200) refusal = await readRefusal(response, { hangUp, silenceMs });
       else {
         const heard = () => void (run.heardAt = performance.now());
+        const asked = new AskedParts(run.request);
         for await (const item of readAnswer(response, { id, name, model, tally, silenceMs, hangUp, heard })) {
           if (item instanceof ArkError) refusal = item;
-          else yield item;
+          else {
+            asked.take(item);
+            yield item;
+          }
         }
       }
       whole = true;

@@ -91,7 +91,7 @@ export const INJECTIONS: readonly Injection[] = [
   shows("the encoder's own mark in a text", { text: "\\u0000\u0000\\" }),
   // Fields that are none of the event's.
   shows("tool calls beside a text", { middle: texting({ tool_calls: CALL, delta: { tool_calls: CALL } }) }, "b "),
-  shows("another speaker beside a text", { middle: texting({ role: "system", name: "root", logprobs: {} }) }, "b "),
+  shows("another speaker beside a text", { middle: texting({ role: "system", name: "root", refusal: {} }) }, "b "),
   shows("a prototype beside a text", {
     middle: [
       'data: {"type":"text","text":"b ","tokens":1,"__proto__":{"x":1},"constructor":{"prototype":{"x":1}}}\n\n',
@@ -121,6 +121,11 @@ export const INJECTIONS: readonly Injection[] = [
   fails("a time to retry", { middle: ["retry: 1\n\n"] }),
   fails("two lines of data", { middle: ['data: {"type":"text",\ndata: "text":"b","tokens":1}\n\n'] }),
   fails("a text that is an object", { middle: [data({ type: "text", text: { toString: "b" }, tokens: 1 })] }),
+  fails("probabilities that are none", { middle: texting({ logprobs: {} }) }),
+  fails("a function that is called, where there is none", {
+    middle: [data({ type: "tool_call", index: 0, id: "call_1", name: "rm", tokens: 1 })],
+  }),
+  fails("a vector in a chat", { middle: [data({ type: "vector", index: 0, values: "AAAAAA==" })] }),
   fails("a number of tokens below 0", { middle: [data({ type: "text", text: "b", tokens: -1 })] }),
   fails("bytes that are no UTF-8", { middle: [Uint8Array.from([...ENCODER.encode("data: "), 0xff, 0xfe, 10, 10])] }),
   fails("an event of 300 KiB", { middle: [data({ type: "text", text: "b".repeat(300 << 10), tokens: 1 })] }),
