@@ -80,6 +80,9 @@ Deno.test("A web page may use the API when its very origin was named, and nothin
     assert.match(text, /^HTTP\/1\.1 200 /, origin);
     assert.match(text, new RegExp(`access-control-allow-origin: ${origin}\r\n`, "i"));
     assert.match(text, /vary: origin/i);
+    for (const name of "retry-after retry-after-ms x-ark-node x-ark-reason x-ark-route x-should-retry".split(" ")) {
+      assert.match(text, new RegExp(`access-control-expose-headers: [^\r]*${name}[,\r]`, "i"));
+    }
     assert.match(text, /access-control-expose-headers: [^\r]*x-request-id/i);
     assert.match(await get("/status", `Origin: ${origin}`), /^HTTP\/1\.1 403 /, "No admin call");
     assert.match(await get("/metrics", `Origin: ${origin}`), /^HTTP\/1\.1 403 /);
@@ -111,6 +114,11 @@ Deno.test("A web page may use the API when its very origin was named, and nothin
   assert.match(await get("/healthz", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate"), /^HTTP\/1\.1 200 /);
 });
 
+/** What OpenAI's client sends beside its key. */
+const ASKED = "authorization,content-type,openai-beta,x-stainless-lang,x-stainless-package-version,x-stainless-os," +
+  "x-stainless-arch,x-stainless-runtime,x-stainless-runtime-version,x-stainless-retry-count,x-stainless-timeout," +
+  "x-stainless-helper-method";
+
 Deno.test("A preflight is answered for a named origin only, with what the page asks for", async () => {
   await using node = await TestNode.start({ name: "N", flags: { "allow-origin": ["https://ui.example"] } });
   const preflight = (path: string, origin: string) =>
@@ -119,12 +127,13 @@ Deno.test("A preflight is answered for a named origin only, with what the page a
       "Host: localhost",
       `Origin: ${origin}`,
       "Access-Control-Request-Method: POST",
-      "Access-Control-Request-Headers: openai-beta,x-stainless-os",
+      `Access-Control-Request-Headers: ${ASKED}`,
       "Access-Control-Request-Private-Network: true",
     ]);
   const yes = await preflight("/v1/chat/completions", "https://ui.example");
   assert.match(yes, /^HTTP\/1\.1 204 /);
-  assert.match(yes, /access-control-allow-headers: openai-beta,x-stainless-os/i);
+  assert.match(yes, new RegExp(`access-control-allow-headers: ${ASKED}\r\n`, "i"));
+  assert.match(yes, /access-control-allow-methods: [^\r]*POST[^\r]*DELETE/i);
   assert.match(yes, /access-control-allow-private-network: true/i);
   assert.doesNotMatch(yes, /access-control-allow-credentials/i);
   for (
@@ -259,6 +268,24 @@ Deno.test("T59: /healthz and /metrics are open to this machine and name no peer"
   const nothing = await fetch(`${node.api}/nothing`);
   assert.equal(nothing.status, 404);
   assert.match((await nothing.json()).error.message, /There is nothing here/);
+});
+
+Deno.test("Every answer of the owner's listener has an id, also where no API had its turn", async () => {
+  await using node = await TestNode.start({ name: "N", role: "compute" });
+  const asked: [string, RequestInit][] = [
+    ["/healthz", {}],
+    ["/metrics", {}],
+    ["/nothing", {}],
+    ["/status", {}],
+    ["/v1/models", {}],
+    ["/v1/models", { headers: { origin: "https://evil.test" } }],
+    ["/v1/chat/completions", { method: "POST", body: "{" }],
+  ];
+  for (const [path, init] of asked) {
+    const response = await fetch(node.api + path, init);
+    assert.match(response.headers.get("x-request-id") ?? "", /^req_[0-9a-f]{32}$/, path);
+    await response.body?.cancel();
+  }
 });
 
 Deno.test("A node without the role gateway has no API, and one without the role compute offers nothing", async () => {

@@ -9,7 +9,7 @@ export interface Scene {
   /** Aborts when the answer is not wanted any more. */
   signal: AbortSignal;
   /** Says who answers. */
-  choose(name: string, peer: string | null): void;
+  choose(name: string, peer: string | null, reason?: string): void;
   /** What was asked. */
   request: InferenceRequest;
 }
@@ -48,7 +48,8 @@ export class ScriptedAnswers implements Answers {
   async *infer(request: InferenceRequest, options: Parameters<Answers["infer"]>[1]): AsyncGenerator<InferenceEvent> {
     this.asked.push({ request, options });
     const { signal } = options;
-    const choose = (name: string, peer: string | null) => options.chosen?.({ name, peer, attempt: 0 });
+    const choose = (name: string, peer: string | null, reason?: string) =>
+      options.chosen?.({ name, peer, attempt: 0, ...reason === undefined ? {} : { reason } });
     try {
       yield* this.#script({ signal, choose, request });
     } finally {

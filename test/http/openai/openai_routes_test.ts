@@ -29,7 +29,7 @@ Deno.test("openaiRoutes() says who answered, streamed or whole", async () => {
     new ScriptedAnswers(async function* ({ choose }) {
       await Promise.resolve();
       choose("first try", null);
-      choose(name, peer);
+      choose(name, peer, "peer: it is the nearest\n\u2028");
       yield START;
       yield END;
     });
@@ -38,6 +38,7 @@ Deno.test("openaiRoutes() says who answered, streamed or whole", async () => {
       const { headers, body } = await ask(named(name, peer)(), { body: chat({ stream }) });
       assert.equal(decodeURIComponent(headers.get("x-ark-node") ?? ""), name.toWellFormed());
       assert.equal(headers.get("x-ark-route"), route);
+      assert.equal(headers.get("x-ark-reason"), "peer: it is the nearest??");
       await body?.cancel();
     }
   }
