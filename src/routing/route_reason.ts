@@ -9,9 +9,10 @@ export interface ChosenAs {
 }
 
 /** Why a candidate was chosen, in a few words for a header; without names, and pure. */
-export function routeReason(chosen: Candidate, { attempt, among }: ChosenAs): string {
-  const where = chosen.local ? "local" : "peer";
+export function routeReason(chosen: Candidate & { upstream?: boolean }, { attempt, among }: ChosenAs): string {
+  const where = chosen.upstream === true ? "upstream" : chosen.local ? "local" : "peer";
   if (attempt > 0) return `${where}: ${attempt} before it could not answer`;
+  if (chosen.upstream === true) return "upstream: a server that this node's owner named has the model";
   if (chosen.local) return "local: this node has the model";
   if (among.length < 2) return "peer: only this one within reach has the model";
   const others = among.filter((one) => one !== chosen);

@@ -21,6 +21,9 @@ Deno.test("routeReason() says in which of rank()'s rules the first candidate is 
   assert.equal(firstOf(peer({ inFlight: 2, slots: 4 }), peer({ inFlight: 1, slots: 4 })), `${of2} has the least to do`);
   assert.equal(firstOf(peer({ roundTripMs: 9 }), peer({ roundTripMs: 2 })), `${of2} is the nearest`);
   const second = peer();
+  const server = { ...peer({ local: true }), upstream: true };
+  const named = routeReason(server, { attempt: 0, among: [server] });
+  assert.equal(named, "upstream: a server that this node's owner named has the model");
   assert.equal(routeReason(second, { attempt: 1, among: [peer(), second] }), "peer: 1 before it could not answer");
 });
 
