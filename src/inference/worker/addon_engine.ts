@@ -141,7 +141,9 @@ async function generate(
   const reuse = loaded.principal === principal;
   if (!reuse) await sequence.clearHistory();
   loaded.principal = principal;
-  const prompt = loaded.prompts.tokens(input) as Token[];
+  if (input.kind !== "chat" && input.kind !== "completion") throw otherTask();
+  const prepared = loaded.prompts.prepare(input, parameters);
+  const prompt = prepared.tokens as Token[];
   const room = sequence.contextSize - prompt.length;
   if (room < 1) {
     throw new ArkError(
@@ -157,7 +159,7 @@ async function generate(
     signal,
   });
   const most = Math.min(room, parameters.max_tokens ?? room);
-  const writer = new AnswerWriter({ detokenize: loaded.detokenize, prompt, stop: parameters.stop ?? [] });
+  const writer = new AnswerWriter({ detokenize: loaded.detokenize, prepared, parameters });
   const tokens = sequence.evaluateWithMetadata(last, {}, evaluateOptions(writer.recent as Token[], parameters));
   let first = 0;
   let end = 0;
@@ -176,9 +178,9 @@ async function generate(
         next = quietly(tokens.next());
         await new Promise((resolve) => setImmediate(resolve));
       }
-      const piece = writer.push(value.token);
-      if (piece.text !== "") sink.part({ type: "text", text: piece.text, tokens: piece.tokens });
-      if (piece.stopped) break;
+      const { parts, stopped } = writer.push(value.token);
+      for (const part of parts) sink.part(part);
+      if (stopped) break;
       if (count < most) continue;
       finish = "length";
       break;
@@ -186,14 +188,19 @@ async function generate(
   } finally {
     loaded.settling = quietly(tokens.return());
   }
-  const rest = writer.flush();
-  if (rest.text !== "") sink.part({ type: "text", text: rest.text, tokens: rest.tokens });
+  for (const part of writer.flush()) sink.part(part);
+  const { stopText } = writer;
   return {
-    finish_reason: finish,
+    finish_reason: writer.finishReason(finish),
+    ...stopText === undefined ? {} : { stop_text: stopText },
     usage: { prompt_tokens: prompt.length, completion_tokens: writer.count, cached_tokens: reused },
     prompt_ms: first - began,
     generation_ms: end - first,
   };
+}
+
+function otherTask(): ArkError {
+  return new ArkError("bad_request", "The model was loaded to write; it can neither embed nor put documents in order");
 }
 
 /** The end of a request that only asked how long its prompt is. */
@@ -239,10 +246,12 @@ function evaluateOptions(recent: readonly Token[], parameters: GenerationParamet
     minP: min_p,
     seed: seedOf(parameters.seed),
   };
+  const lookBack = parameters.repeat_last_n ?? PENALTY_TOKENS;
+  if (lookBack === 0) return options;
   if (frequency_penalty !== 0 || presence_penalty !== 0 || repeat_penalty !== 1) {
     options.repeatPenalty = {
       punishTokens: () => [...recent],
-      maxPunishTokens: PENALTY_TOKENS,
+      maxPunishTokens: lookBack,
       penalty: repeat_penalty,
       frequencyPenalty: frequency_penalty,
       presencePenalty: presence_penalty,

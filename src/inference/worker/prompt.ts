@@ -1,5 +1,13 @@
 import { Template } from "@huggingface/jinja";
-import { ArkError, type InferenceInput, type Message } from "@ark/node/protocol";
+import {
+  ArkError,
+  type ChatInput,
+  type CompletionInput,
+  type GenerationParameters,
+  type InferenceInput,
+  type Message,
+} from "@ark/node/protocol";
+import { PlainReader, type PreparedAnswer } from "./prepare.ts";
 
 /** How to read a text: `markup` knows the model's control tokens by their text, `plain` takes them for letters. */
 export type TokenizeMode = "markup" | "plain";
@@ -47,6 +55,21 @@ export class PromptBuilder {
     // The longest first: one control text may be the beginning of another.
     this.#texts = [...model.controlTexts, OPEN, CLOSE].filter(Boolean).sort((a, b) => b.length - a.length);
     this.#controlRegExp = new RegExp(this.#texts.map((text) => RegExp.escape(text)).join("|"), "g");
+  }
+
+  /**
+   * A request, ready for an engine: its tokens, and what its answer may and will look like.
+   *
+   * @throws {ArkError} `bad_request` where the model cannot be asked so.
+   */
+  prepare(input: ChatInput | CompletionInput, { format }: GenerationParameters): PreparedAnswer {
+    return {
+      tokens: this.tokens(input),
+      grammar: format?.kind === "grammar" ? { gbnf: format.grammar, triggers: null } : null,
+      stop: [],
+      preserved: new Map(),
+      reader: () => new PlainReader(),
+    };
   }
 
   /**

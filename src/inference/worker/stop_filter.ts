@@ -2,6 +2,8 @@
 export class StopFilter {
   readonly #stops: readonly string[];
   #held = "";
+  /** The text that stopped, or undefined. */
+  found: string | undefined;
 
   /** Makes a filter for some texts; empty ones stop nothing. */
   constructor(stops: readonly string[]) {
@@ -15,10 +17,11 @@ export class StopFilter {
   push(piece: string): { text: string; stopped: boolean } {
     if (this.#stops.length === 0) return { text: piece, stopped: false };
     const text = this.#held + piece;
-    const at = firstStop(text, this.#stops);
-    if (at !== undefined) {
+    const first = firstStop(text, this.#stops);
+    if (first !== undefined) {
       this.#held = "";
-      return { text: text.slice(0, at), stopped: true };
+      this.found = first.stop;
+      return { text: text.slice(0, first.at), stopped: true };
     }
     const shown = text.length - Math.max(...this.#stops.map((stop) => overlap(text, stop)));
     this.#held = text.slice(shown);
@@ -34,16 +37,16 @@ export class StopFilter {
 }
 
 /** Where the stop text begins that is complete first: so it does not matter how the text was cut into pieces. */
-function firstStop(text: string, stops: readonly string[]): number | undefined {
-  let found: { at: number; end: number } | undefined;
+function firstStop(text: string, stops: readonly string[]): { at: number; stop: string } | undefined {
+  let found: { at: number; end: number; stop: string } | undefined;
   for (const stop of stops) {
     const at = text.indexOf(stop);
     const end = at + stop.length;
     if (at >= 0 && (found === undefined || end < found.end || (end === found.end && at < found.at))) {
-      found = { at, end };
+      found = { at, end, stop };
     }
   }
-  return found?.at;
+  return found;
 }
 
 /** The length of the longest end of `text` that is a beginning of `stop`, and not all of it. */
