@@ -127,7 +127,7 @@ export class PromptBuilder {
       stop: [],
       preserved: this.#preserved({ calls, think, tools }),
       reader: () => {
-        if (calls === "harmony") return new HarmonyReader(known);
+        if (calls === "harmony") return new HarmonyReader(known, { parallel });
         if (calls === null && think === null) return new PlainReader();
         return new SyntaxReader({ syntax: calls, tools: known, parallel, think, thinking });
       },

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { JsonSchema } from "@ark/node/protocol";
 import { schemaGrammar } from "../../../src/inference/worker/grammar/schema_grammar.ts";
 import { GbnfSampler } from "./gbnf_sampler.ts";
+import { random } from "./random.ts";
 
 /** What is checked of formats; ajv knows none by itself. */
 const FORMATS: Record<string, (text: string) => boolean> = {
@@ -18,17 +19,6 @@ const FORMATS: Record<string, (text: string) => boolean> = {
   hostname: (text) => URL.canParse(`http://${text}/`),
   uri: (text) => URL.canParse(text),
 };
-
-/** Numbers from 0 to 1, the same for the same seed. */
-function random(seed: number): () => number {
-  let state = seed ^ 0x9e3779b9;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ state >>> 15, 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed)) ^ mixed;
-    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Draws some texts of a grammar, and has each checked. */
 function everySample(schema: JsonSchema, { runs = 40 } = {}): unknown[] {

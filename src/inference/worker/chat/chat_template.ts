@@ -147,6 +147,9 @@ export class ChatTemplate {
       }
     };
     const { key, value } = PROBE;
+    const system = shown([{ role: "system", content: value }, user], null).includes(value);
+    // Who is taught to call functions is taught how calls and results look, too.
+    if (!shown([user], [tool]).includes(PROBE.tool)) return { tools: false, calls: null, results: false, system };
     const asObject = shown(call({ [key]: value }), [tool]);
     const asText = shown(call(JSON.stringify({ [key]: value })), [tool]);
     const calls = asObject.includes(value) && asObject.includes(key)
@@ -154,13 +157,8 @@ export class ChatTemplate {
       : asText.includes(value)
       ? "text"
       : null;
-    const system = shown([{ role: "system", content: PROBE.value }, user], null);
-    return {
-      tools: shown([user], [tool]).includes(PROBE.tool),
-      calls,
-      results: (calls === "text" ? asText : asObject).includes(PROBE.result),
-      system: system.includes(PROBE.value),
-    };
+    const results = (calls === "text" ? asText : asObject).includes(PROBE.result);
+    return { tools: true, calls, results, system };
   }
 }
 

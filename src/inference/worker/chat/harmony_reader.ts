@@ -16,14 +16,17 @@ const MOST_HEAD = 300;
  */
 export class HarmonyReader implements AnswerReader {
   readonly #tools: KnownTools;
+  readonly #parallel: boolean;
   readonly #held = new HeldText();
   #body: "reasoning" | "text" | "call" | null = null;
   #begun = false;
   #calls = 0;
+  #ended = false;
 
-  /** Begins to read an answer; only functions that are known are called. */
-  constructor(tools: KnownTools) {
+  /** Begins to read an answer; only functions that are known are called, and several only where that is wanted. */
+  constructor(tools: KnownTools, { parallel }: { parallel: boolean }) {
     this.#tools = tools;
+    this.#parallel = parallel;
   }
 
   /** Whether the model has called a function. */
@@ -31,14 +34,16 @@ export class HarmonyReader implements AnswerReader {
     return this.#calls > 0;
   }
 
-  /** Never: the model ends its answer after a call. */
-  readonly ended = false;
+  /** Whether the only call that is wanted is complete. */
+  get ended(): boolean {
+    return this.#ended;
+  }
 
   /** Takes a piece, and returns what is certain with it. */
   push(text: string): AnswerShapePart[] {
     const parts: AnswerShapePart[] = [];
     this.#held.add(text);
-    while (this.#held.text !== "" && (this.#body === null ? this.#head(parts) : this.#read(parts)));
+    while (!this.#ended && this.#held.text !== "" && (this.#body === null ? this.#head(parts) : this.#read(parts)));
     return parts;
   }
 
@@ -47,6 +52,7 @@ export class HarmonyReader implements AnswerReader {
     const parts: AnswerShapePart[] = [];
     const rest = this.#held.take(this.#held.text.length);
     // A head without a message says nothing, unless the model does not speak the language at all.
+    if (this.#ended) return parts;
     if (this.#body !== null || (!this.#begun && !rest.includes("<|"))) this.#say(parts, rest);
     return parts;
   }
@@ -80,6 +86,7 @@ export class HarmonyReader implements AnswerReader {
       return false;
     }
     this.#say(parts, this.#held.take(found.at));
+    this.#ended = this.#body === "call" && !this.#parallel;
     this.#body = null;
     // A channel is part of the next head; it tells which.
     if (found.text !== "<|channel|>") this.#held.take(found.text.length);
