@@ -1,4 +1,4 @@
-import { ArkError, type GenerationParameters, reasonOf } from "@ark/node/protocol";
+import { ArkError, type GenerationParameters } from "@ark/node/protocol";
 import type {
   Llama,
   LlamaContext,
@@ -10,14 +10,13 @@ import type {
 import { detokenizeFor, promptModel } from "./addon_vocabulary.ts";
 import { AnswerWriter, PENALTY_TOKENS } from "./answer_writer.ts";
 import { type LlamaSettings, openBinding, searchLlama } from "./binding.ts";
+import { Complaints } from "./complaints.ts";
 import type { Detokenize } from "./detokenizer.ts";
 import type { Engine, EngineGenerateOptions, EngineLoad, EngineModel, EngineRequest, EngineResult } from "./engine.ts";
-import { logError, logLine } from "./log.ts";
+import { logError } from "./log.ts";
 import { PromptBuilder } from "./prompt.ts";
+import { SAMPLING_DEFAULTS, seedOf } from "./sampling.ts";
 import { threadsFor } from "./threads.ts";
-
-/** What llama.cpp takes where nothing is said. */
-const DEFAULTS = { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05 };
 
 /** The smallest context that is worth having. */
 const LEAST_CONTEXT = 256;
@@ -28,9 +27,6 @@ const LEAST_CONTEXT = 256;
  * a seed leads to.
  */
 const BATCH_TOKENS = { gpu: 512, cpu: 128 };
-
-/** llama.cpp takes this seed for a wish to have a random one. */
-const RANDOM_SEED = 0xffffffff;
 
 /** Everything that is there once a model is loaded. */
 interface Loaded {
@@ -108,25 +104,6 @@ export class AddonEngine implements Engine {
       logError(error);
       throw new ArkError("engine_failed", "The engine failed while it computed; its log has the details");
     }
-  }
-}
-
-/** Writes down what llama.cpp says, and remembers why it could not load: what it throws does not tell. */
-class Complaints {
-  #last: string | undefined;
-
-  hear(level: string, message: string): void {
-    logLine(`llama.cpp ${level}: ${message}`);
-    const [, reason] = /error loading model: (.+)/.exec(message) ?? [];
-    if (reason !== undefined) this.#last = reason.replace(/^error loading model \w+: /, "");
-  }
-
-  /** One sentence without the file's place, since it may be read by a peer. */
-  reason(error: unknown, { path, gpu }: EngineLoad): string {
-    if (error instanceof Deno.errors.NotFound) return "its file is not there any more";
-    const thrown = reasonOf(error);
-    if (thrown.includes("NoBinaryFound")) return `no build of llama.cpp for the choice of GPU "${gpu}" works here`;
-    return (this.#last ?? thrown).replaceAll(path, "the file");
   }
 }
 
@@ -237,7 +214,7 @@ async function readPrompt(
 }
 
 function evaluateOptions(recent: readonly Token[], parameters: GenerationParameters): SequenceEvaluateOptions {
-  const { temperature, top_k, top_p, min_p } = { ...DEFAULTS, ...parameters };
+  const { temperature, top_k, top_p, min_p } = { ...SAMPLING_DEFAULTS, ...parameters };
   const { frequency_penalty = 0, presence_penalty = 0, repeat_penalty = 1 } = parameters;
   const options: SequenceEvaluateOptions = {
     temperature,
@@ -258,11 +235,6 @@ function evaluateOptions(recent: readonly Token[], parameters: GenerationParamet
     };
   }
   return options;
-}
-
-function seedOf(seed: number | undefined): number {
-  const wanted = seed === undefined ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 : seed >>> 0;
-  return wanted === RANDOM_SEED ? RANDOM_SEED - 1 : wanted;
 }
 
 /** Marks a promise as looked after: it is awaited later, or not at all where the answer ended before. */

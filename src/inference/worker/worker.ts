@@ -1,6 +1,7 @@
 import { type AnswerPart, ArkError, reasonOf, toArkError } from "@ark/node/protocol";
 import { confineBeforeLoading, confineOnceLoaded } from "./confine.ts";
 import type { Engine } from "./engine.ts";
+import { engineFor } from "./engine_choice.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import { consoleToStandardError } from "./log.ts";
 import { type NodeMessage, WORKER_PROTOCOL, type WorkerMessage } from "./messages.ts";
@@ -59,7 +60,7 @@ class Worker {
 
   async #load(message: Extract<NodeMessage, { type: "load" }>): Promise<void> {
     try {
-      const engine = this.#engine ??= new (await import("./addon_engine.ts")).AddonEngine();
+      const engine = this.#engine ??= await engineFor(message);
       if (this.#confined && message.binding !== null) await confineBeforeLoading();
       const model = await engine.load(message, (fraction) => send({ type: "progress", fraction }));
       this.#slots = model.slots;

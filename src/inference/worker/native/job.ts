@@ -1,0 +1,75 @@
+import type { AnswerPart, FinishReason } from "@ark/node/protocol";
+import type { AnswerWriter } from "../answer_writer.ts";
+import type { EngineResult } from "../engine.ts";
+import type { LoraSet } from "./lora_set.ts";
+import type { Slot } from "./sequence_cache.ts";
+import type { TokenSampler } from "./token_sampler.ts";
+
+/** What it takes to compute one answer. */
+export interface JobOptions {
+  /** Tokens of the prompt. */
+  prompt: readonly number[];
+  /** The sequence, with the tokens of the prompt that need not be computed again. */
+  slot: Slot;
+  /** Most tokens to write. */
+  most: number;
+  /** Alternatives that are told for each token, or undefined where none are wanted. */
+  logprobs: number | undefined;
+  /** Additions to the model. */
+  loras: LoraSet;
+  /** Chooses its tokens. */
+  sampler: TokenSampler;
+  /** Turns them into parts. */
+  writer: AnswerWriter;
+  /** Takes the parts. */
+  part: (part: AnswerPart) => void;
+  /** Ends it. */
+  signal: AbortSignal;
+}
+
+/** One answer that is being computed. */
+export class Job {
+  /** What it takes. */
+  readonly options: JobOptions;
+  /** The token that was written last and is not computed yet; null while the prompt is read. */
+  last: number | null = null;
+  /** Fulfilled when it is over, rejected when it fails. */
+  readonly done: Promise<EngineResult>;
+  readonly #settle: PromiseWithResolvers<EngineResult> = Promise.withResolvers();
+  readonly #cached: number;
+  readonly #began = performance.now();
+  #first = 0;
+  #end = 0;
+
+  /** Begins now. */
+  constructor(options: JobOptions) {
+    this.options = options;
+    this.#cached = options.slot.tokens.length;
+    this.done = this.#settle.promise;
+  }
+
+  /** Notes when a token was chosen. */
+  tick(): void {
+    this.#end = performance.now();
+    this.#first ||= this.#end;
+  }
+
+  /** It is over: what was held back goes out, and the result is told. */
+  finish(reason: FinishReason): void {
+    const { writer, prompt, part } = this.options;
+    for (const each of writer.flush()) part(each);
+    const { stopText } = writer;
+    this.#settle.resolve({
+      finish_reason: writer.finishReason(reason),
+      ...stopText === undefined ? {} : { stop_text: stopText },
+      usage: { prompt_tokens: prompt.length, completion_tokens: writer.count, cached_tokens: this.#cached },
+      prompt_ms: this.#first - this.#began,
+      generation_ms: this.#end - this.#first,
+    });
+  }
+
+  /** It failed, or was cancelled. */
+  fail(error: unknown): void {
+    this.#settle.reject(error);
+  }
+}
