@@ -23,6 +23,17 @@ const PADDING = {
 /** What callers may say. */
 export type LlamaSettings = Pick<LlamaOptions, "logLevel" | "logger" | "vramPadding">;
 
+/** A build of llama.cpp that was found, and what the package made of it. */
+export interface FoundBinding {
+  /** The build. */
+  binding: EngineBinding;
+  /** It is loaded. */
+  llama: Llama;
+}
+
+/** What this process has loaded. There is one: with a second one, the package would lose what llama.cpp says. */
+let loaded: FoundBinding | undefined;
+
 /**
  * Finds the build of llama.cpp that works on this machine. The package tries each in a process of its own before it loads
  * it, which needs the permission to run any program: so this happens where no model is near, and never in a worker.
@@ -31,28 +42,35 @@ export type LlamaSettings = Pick<LlamaOptions, "logLevel" | "logger" | "vramPadd
  */
 export async function findBinding(gpu: GpuChoice): Promise<EngineBinding> {
   const addon = await import("node-llama-cpp");
-  const maker = addon.Llama as unknown as { _create: Making };
-  const make = maker._create;
-  let found: EngineBinding | undefined;
-  maker._create = (options) => {
-    found = bindingOf(options);
-    return make.call(addon.Llama, options);
-  };
-  const llama = await searchLlama(gpu, { logLevel: addon.LlamaLogLevel.error });
-  if (found === undefined) throw new Error("node-llama-cpp did not tell which build it loaded");
-  return { ...found, gpu: llama.gpu };
+  return (await searchBinding(gpu, { logLevel: addon.LlamaLogLevel.error })).binding;
 }
 
 /** Lets the package look for the build that works here, and loads it. It never builds one and never downloads one. */
 export async function searchLlama(gpu: GpuChoice, options: LlamaSettings): Promise<Llama> {
-  const { getLlama } = await import("node-llama-cpp");
-  return await getLlama({
+  return (await searchBinding(gpu, options)).llama;
+}
+
+/** Does what {@linkcode searchLlama} does, and tells which build it was. */
+export async function searchBinding(gpu: GpuChoice, options: LlamaSettings): Promise<FoundBinding> {
+  if (loaded !== undefined) return again(loaded, options);
+  const addon = await import("node-llama-cpp");
+  const maker = addon.Llama as unknown as { _create: Making };
+  const make = maker._create;
+  let found: EngineBinding | undefined;
+  maker._create = (settings) => {
+    found = bindingOf(settings);
+    return make.call(addon.Llama, settings);
+  };
+  const llama = await addon.getLlama({
     ...COMMON,
     gpu: gpu === "off" ? false : gpu,
     build: "never",
     skipDownload: true,
     ...options,
-  });
+  }).finally(() => maker._create = make);
+  if (found === undefined) throw new Error("node-llama-cpp did not tell which build it loaded");
+  loaded = { binding: { ...found, gpu: llama.gpu }, llama };
+  return loaded;
 }
 
 /**
@@ -64,6 +82,7 @@ export async function openBinding(
   binding: EngineBinding,
   options: LlamaSettings = {},
 ): Promise<Llama> {
+  if (loaded !== undefined) return again(loaded, options).llama;
   const addon = await import("node-llama-cpp");
   const maker = addon.Llama as unknown as { _create: Making };
   const llama = await maker._create.call(addon.Llama, {
@@ -80,7 +99,14 @@ export async function openBinding(
     ...options,
   });
   if (llama.gpu !== binding.gpu) throw new Error(`its build of llama.cpp for ${binding.gpu} finds no such GPU here`);
+  loaded = { binding, llama };
   return llama;
+}
+
+function again(found: FoundBinding, { logLevel, logger }: LlamaSettings): FoundBinding {
+  if (logLevel !== undefined) found.llama.logLevel = logLevel;
+  if (logger !== undefined) found.llama.logger = logger;
+  return found;
 }
 
 function bindingOf(options: Record<string, unknown>): EngineBinding {

@@ -8,10 +8,11 @@ import { logLine } from "./log.ts";
  *
  * @throws {Error} where the native engine is wanted, and cannot be had.
  */
-export async function engineFor({ engine, task, binding, gpu }: EngineLoad): Promise<Engine> {
+export async function engineFor(load: EngineLoad): Promise<Engine> {
+  const { engine, task } = load;
   if (engine !== "addon" && task === "generate") {
     try {
-      return await (await import("./native/native_engine.ts")).NativeEngine.open({ binding, gpu });
+      return await (await import("./native/native_engine.ts")).NativeEngine.open(load);
     } catch (error) {
       if (engine === "native") {
         throw new Error(`the native engine cannot be used: ${reasonOf(error)}`, { cause: error });

@@ -33,7 +33,8 @@ export class Candidates {
   /** Takes the scores that were read last as candidates, all of them. */
   fill(): void {
     const { length } = this.#logits;
-    for (let token = 0, at = 0; token < length; token++, at += TOKEN_DATA_WORDS) {
+    for (let token = 0; token < length; token++) {
+      const at = token * TOKEN_DATA_WORDS;
       this.#ids[at] = token;
       this.#scores[at + 1] = this.#logits[token] ?? 0;
       this.#scores[at + 2] = 0;

@@ -1,7 +1,7 @@
 import { ArkError } from "@ark/node/protocol";
 import type { Llama } from "node-llama-cpp";
 import { AnswerWriter } from "../answer_writer.ts";
-import { findBinding, type LlamaSettings, openBinding } from "../binding.ts";
+import { type LlamaSettings, openBinding, searchBinding, searchLlama } from "../binding.ts";
 import { Complaints } from "../complaints.ts";
 import type { Engine, EngineGenerateOptions, EngineLoad, EngineModel, EngineRequest, EngineResult } from "../engine.ts";
 import { logError } from "../log.ts";
@@ -55,12 +55,10 @@ interface Loaded {
  */
 export class NativeEngine implements Engine {
   readonly #libraries: Libraries;
-  readonly #binding: NonNullable<EngineLoad["binding"]>;
   #loaded: Loaded | undefined;
 
-  private constructor(libraries: Libraries, binding: NonNullable<EngineLoad["binding"]>) {
+  private constructor(libraries: Libraries) {
     this.#libraries = libraries;
-    this.#binding = binding;
   }
 
   /**
@@ -68,11 +66,11 @@ export class NativeEngine implements Engine {
    *
    * @throws {Error} that says why they are not: the addon is to be used then.
    */
-  static async open({ binding, gpu }: Pick<EngineLoad, "binding" | "gpu">): Promise<NativeEngine> {
-    const found = binding ?? await findBinding(gpu);
-    const libraries = new Libraries(found.path);
+  static async open({ binding, gpu, vram_reserve }: EngineLoad): Promise<NativeEngine> {
+    const { path } = binding ?? (await searchBinding(gpu, settingsFor(vram_reserve))).binding;
+    const libraries = new Libraries(path);
     checkLibraries(libraries);
-    return new NativeEngine(libraries, found);
+    return new NativeEngine(libraries);
   }
 
   /** Loads a model. */
@@ -92,17 +90,17 @@ export class NativeEngine implements Engine {
     options: EngineLoad,
     { complaints, progress }: { complaints: Complaints; progress: (fraction: number) => void },
   ): Promise<EngineModel> {
-    const { path, parameters, context_size, threads, vram_reserve, slots } = options;
+    const { binding, path, parameters, context_size, threads, gpu, vram_reserve, slots } = options;
     const libraries = this.#libraries;
     const { size } = await Deno.stat(path);
-    const listener = new LoadProgress(complaints, progress);
     const { LlamaLogLevel } = await import("node-llama-cpp");
+    const listener = new LoadProgress(complaints, progress);
     const settings: LlamaSettings = {
-      ...(vram_reserve === null ? {} : { vramPadding: vram_reserve }),
+      ...settingsFor(vram_reserve),
       logLevel: LlamaLogLevel.warn,
       logger: (level, message) => listener.hear(level, message),
     };
-    const llama = await openBinding(this.#binding, settings);
+    const llama = await (binding === null ? searchLlama(gpu, settings) : openBinding(binding, settings));
     const fit = await fitMemory(llama, path);
     llama.logLevel = LlamaLogLevel.info;
     const model = await NativeModel.load(libraries, { path, gpuLayers: fit.gpuLayers });
@@ -186,6 +184,11 @@ async function generate(
   sink.start(prompt.length);
   loop.add(job);
   return await job.done;
+}
+
+/** Memory of the GPU that stays free; what is not said is left to the package. */
+function settingsFor(vramReserve: number | null): LlamaSettings {
+  return vramReserve === null ? {} : { vramPadding: vramReserve };
 }
 
 function samplerOf(
