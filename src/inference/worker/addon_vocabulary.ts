@@ -16,10 +16,16 @@ export function promptModel(model: LlamaModel): PromptModel {
     eosText: tokens.eosString,
     bos: tokens.shouldPrependBosToken ? tokens.bos : null,
     controlTexts: controlTexts(model),
+    vocabularySize: vocabularySize(model),
     tokenize(text, { mode, continued }) {
       return model.tokenize(text, mode === "markup", continued ? "trimLeadingSpace" : undefined);
     },
   };
+}
+
+/** How many tokens a model has. */
+export function vocabularySize(model: LlamaModel): number {
+  return model.fileInfo.metadata.tokenizer?.ggml?.tokens?.length ?? 0;
 }
 
 /** The texts that the tokenizer turns into control tokens. llama.cpp is asked, since it corrects what a file says. */

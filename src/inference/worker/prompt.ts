@@ -29,6 +29,8 @@ export interface PromptModel extends TemplateModel {
   readonly bos: number | null;
   /** Texts that `markup` turns into control tokens. */
   readonly controlTexts: readonly string[];
+  /** How many tokens the vocabulary has; where it is not told, tokens of a caller are not checked here. */
+  readonly vocabularySize?: number;
   /** Turns text into tokens; `continued` where the text is not the first of the prompt. */
   tokenize(text: string, options: { mode: TokenizeMode; continued: boolean }): number[];
 }
@@ -148,6 +150,10 @@ export class PromptBuilder {
       );
     }
     const { prompt, suffix } = input;
+    const most = this.#model.vocabularySize ?? Infinity;
+    if (typeof prompt !== "string" && prompt.some((token) => token >= most)) {
+      throw new ArkError("bad_request", `The model has ${most} tokens, and a token of the prompt is none of them`);
+    }
     if (suffix !== undefined) return this.#gap(prompt, suffix);
     return typeof prompt === "string" ? this.#tokensOf([prompt]) : [...prompt];
   }

@@ -4,6 +4,9 @@ import { SchemaGrammar } from "../grammar/schema_grammar.ts";
 import type { AnswerGrammar } from "../prepare.ts";
 import type { CallSyntax, ThinkTags } from "./call_syntax.ts";
 
+/** Calls at once, at most: a small model that must call may not know when to stop. */
+const MOST_CALLS = 32;
+
 /** What an answer's grammar is made of. */
 export interface AnswerGrammarOptions {
   /** How calls are written; "harmony" where answers have channels; null where there are no functions. */
@@ -123,7 +126,8 @@ class CallRules {
   /** Calls as most models write them. */
   calls(syntax: CallSyntax, tools: readonly Tool[], { parallel }: { parallel: boolean }): string {
     const ws = this.#rules.primitive("ws");
-    const several = (call: string, between: string) => parallel ? `${call} (${between} ${call})*` : call;
+    const several = (call: string, between: string) =>
+      parallel ? `${call} (${between} ${call}){0,${MOST_CALLS - 1}}` : call;
     switch (syntax.name) {
       case "hermes": {
         const call = this.#rules.add(
@@ -176,7 +180,7 @@ class CallRules {
   #list(tools: readonly Tool[], keys: [string, string], { parallel }: { parallel: boolean }): string {
     const ws = this.#rules.primitive("ws");
     const object = this.#object(tools, keys);
-    return `"[" ${ws} ${object} ${parallel ? `(${ws} "," ${ws} ${object})* ` : ""}${ws} "]"`;
+    return `"[" ${ws} ${object} ${parallel ? `(${ws} "," ${ws} ${object}){0,${MOST_CALLS - 1}} ` : ""}${ws} "]"`;
   }
 
   #named(tools: readonly Tool[], [before, between, after]: [string, string, string]): string {
