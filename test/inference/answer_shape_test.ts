@@ -92,7 +92,7 @@ for (const engine of ["addon", "native"] as const) {
     await t.step(`It calls a function that must be called`, async () => {
       for (const tool_choice of ["required" as const, { name: "weather" }]) {
         const input = chat({ tools: TOOLS, tool_choice, parallel_tool_calls: false });
-        const answer = await worker.ask({ input, parameters: { seed: 5, max_tokens: 200 } });
+        const answer = await worker.ask({ input, parameters: { seed: 5, max_tokens: 300 } });
         assert.equal(answer.finish_reason, "tool_calls");
         assert.equal(answer.text, "");
         const [call, ...more] = callsOf(answer);

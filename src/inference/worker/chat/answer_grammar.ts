@@ -166,12 +166,10 @@ class CallRules {
   /** One object for each function, with the name first. */
   #object(tools: readonly Tool[], [nameKey, argumentsKey]: [string, string]): string {
     const ws = this.#rules.primitive("ws");
-    const key = (name: string) => `${literal(JSON.stringify(name))} ${ws} ":" ${ws}`;
-    const id = nameKey === "tool_name"
-      ? `${key("tool_call_id")} ${this.#rules.primitive("string")} ${ws} "," ${ws} `
-      : "";
+    const key = (name: string) => `${literal(JSON.stringify(name))} ":" ${this.#rules.primitive("sp")}`;
+    const id = nameKey === "tool_name" ? `${key("tool_call_id")} ${this.#rules.primitive("string")} "," ${ws} ` : "";
     const objects = tools.map((tool) =>
-      `"{" ${ws} ${id}${key(nameKey)} ${literal(JSON.stringify(tool.name))} ${ws} "," ${ws} ` +
+      `"{" ${ws} ${id}${key(nameKey)} ${literal(JSON.stringify(tool.name))} "," ${ws} ` +
       `${key(argumentsKey)} ${this.#arguments(tool)} ${ws} "}"`
     );
     return this.#rules.add(objects.join(" | "));
@@ -180,7 +178,7 @@ class CallRules {
   #list(tools: readonly Tool[], keys: [string, string], { parallel }: { parallel: boolean }): string {
     const ws = this.#rules.primitive("ws");
     const object = this.#object(tools, keys);
-    return `"[" ${ws} ${object} ${parallel ? `(${ws} "," ${ws} ${object}){0,${MOST_CALLS - 1}} ` : ""}${ws} "]"`;
+    return `"[" ${ws} ${object} ${parallel ? `("," ${ws} ${object}){0,${MOST_CALLS - 1}} ` : ""}${ws} "]"`;
   }
 
   #named(tools: readonly Tool[], [before, between, after]: [string, string, string]): string {

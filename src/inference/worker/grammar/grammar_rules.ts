@@ -10,6 +10,8 @@ const MOST_REPETITIONS = 20_000;
 
 /** Rules that every grammar about JSON needs, and the rules that they need. */
 const PRIMITIVES: Record<string, { body: string; needs: string[] }> = {
+  // As models write JSON: a space after a colon, and lines and indents within brackets.
+  sp: { body: '" "?', needs: [] },
   ws: { body: '| " " | "\\n"{1,2} [ \\t]{0,20}', needs: [] },
   hex: { body: "[0-9a-fA-F]", needs: [] },
   // No half of a surrogate pair: it is no character.
@@ -21,9 +23,9 @@ const PRIMITIVES: Record<string, { body: string; needs: string[] }> = {
   number: { body: '"-"? whole ("." [0-9]{1,16})? ([eE] [-+]? [0-9] [0-9]?)?', needs: ["whole"] },
   boolean: { body: '"true" | "false"', needs: [] },
   null: { body: '"null"', needs: [] },
-  pair: { body: 'string ws ":" ws value', needs: ["string", "ws", "value"] },
-  object: { body: '"{" ws (pair (ws "," ws pair)* ws)? "}"', needs: ["pair", "ws"] },
-  array: { body: '"[" ws (value (ws "," ws value)* ws)? "]"', needs: ["value", "ws"] },
+  pair: { body: 'string ":" sp value', needs: ["string", "sp", "value"] },
+  object: { body: '"{" ws (pair ("," ws pair)* ws)? "}"', needs: ["pair", "ws"] },
+  array: { body: '"[" ws (value ("," ws value)* ws)? "]"', needs: ["value", "ws"] },
   value: {
     body: "object | array | string | number | boolean | null",
     needs: ["object", "array", "string", "number", "boolean", "null"],
@@ -32,6 +34,7 @@ const PRIMITIVES: Record<string, { body: string; needs: string[] }> = {
 
 /** Names of the rules that are there without being added. */
 export type Primitive =
+  | "sp"
   | "ws"
   | "char"
   | "string"

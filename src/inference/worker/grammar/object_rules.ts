@@ -44,7 +44,7 @@ export function objectBody(said: Schema, { rules, rule }: ObjectRuleMaker): stri
       rules,
     }),
   }));
-  const comma = `${ws} "," ${ws}`;
+  const comma = `"," ${ws}`;
   // From the last one back: what may follow after some property, and what where there was none before.
   let after = others === null ? "" : rules.add(`(${comma} ${others})*`);
   let first = others === null ? "" : rules.add(`(${others} (${comma} ${others})*)?`);
@@ -72,14 +72,13 @@ function anyObject(
     if (least > 0) throw unsupported("minProperties wants a property, and none is allowed");
     return `"{" ${ws} "}"`;
   }
-  const more = rules.repeat(`(${ws} "," ${ws} ${others})`, 0, most === null ? null : most - 1);
+  const more = rules.repeat(`("," ${ws} ${others})`, 0, most === null ? null : most - 1);
   const many = `${others} ${more} ${ws}`;
   return `"{" ${ws} ${least === 0 ? `(${many})?` : many} "}"`;
 }
 
 function pair({ key, value, rules }: { key: string; value: string; rules: GrammarRules }): string {
-  const ws = rules.primitive("ws");
-  return rules.add(`${key} ${ws} ":" ${ws} ${value}`);
+  return rules.add(`${key} ":" ${rules.primitive("sp")} ${value}`);
 }
 
 /** Names are texts, also where that is not said. */

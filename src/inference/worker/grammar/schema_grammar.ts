@@ -162,7 +162,7 @@ export class SchemaGrammar {
       return this.#rules.primitive("array");
     }
     if (most !== null && most < least) throw unsupported("maxItems is less than minItems");
-    const comma = `${ws} "," ${ws}`;
+    const comma = `"," ${ws}`;
     const fixed = first.slice(0, most ?? first.length).map((schema) => this.rule(schema));
     // A tuple ends where its schemas do, unless it is said what else may come.
     const closed = items === false || (items === undefined && first.length > 0);
