@@ -74,6 +74,29 @@ Deno.test("prepare() teaches a model whose template knows no functions", () => {
   );
 });
 
+Deno.test("prepare() gives calls one by one to a template that takes no more in a message", () => {
+  const template = "{% for m in messages %}{% if m.tool_calls %}{% if m.tool_calls | length > 1 %}" +
+    "{{ raise_exception('one') }}{% endif %}{{ m.tool_calls[0].function.arguments | tojson }}{% endif %}" +
+    "{{ m.content }};{% endfor %}{{ tools | tojson }}";
+  const calls = ["Oslo", "Rome"].map((city, index) => ({
+    id: `x${index}`,
+    name: "weather",
+    arguments: JSON.stringify({ city }),
+  }));
+  const text = rendered(
+    template,
+    asked({
+      messages: [
+        { role: "user", content: "Weather?" },
+        { role: "assistant", content: "I look.", tool_calls: calls },
+        { role: "tool", content: "rain", tool_call_id: "x0" },
+        { role: "tool", content: "sun", tool_call_id: "x1" },
+      ],
+    }),
+  );
+  assert.match(text, /^Weather\?;\{"city": "Oslo"\}I look\.;rain;\{"city": "Rome"\};sun;/);
+});
+
 Deno.test("prepare() offers no functions where none may be called", () => {
   const { template, control } = FAMILIES["Hermes and Qwen"] ?? assert.fail();
   const builder = lettersBuilder(template, control);

@@ -128,6 +128,41 @@ export const FAMILIES: Record<string, Family> = {
       '    {"tool_call_id": "0", "tool_name": "weather", "parameters": {"city": "Oslo"}},\n' +
       '    {"tool_call_id": "1", "tool_name": "weather", "parameters": {"city": "Rome"}}\n]<|END_ACTION|>',
   },
+  "GLM": {
+    template: `${TOOLS}<think></think><arg_key>${TURNS}`,
+    control: [...CHATML, "<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+    reasoning: "Hm",
+    text: "So",
+    answer:
+      "\n<think>Hm</think>\nSo\n<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n</tool_call>\n" +
+      "<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Rome</arg_value>\n</tool_call>",
+  },
+  "Seed": {
+    template: `${TOOLS}<seed:tool_call><function=a><parameter=b></parameter></function></seed:tool_call>${TURNS}`,
+    control: [...CHATML, "<seed:tool_call>", "</seed:tool_call>"],
+    answer: "<seed:tool_call>\n<function=weather>\n<parameter=city>Oslo</parameter>\n</function>\n</seed:tool_call>" +
+      "<seed:tool_call>\n<function=weather>\n<parameter=city>Rome</parameter>\n</function>\n</seed:tool_call>",
+  },
+  "Nemotron": {
+    template: `${TOOLS}<TOOLCALL>${TURNS}`,
+    control: CHATML,
+    text: "So",
+    answer: `So <TOOLCALL>${LIST}</TOOLCALL>`,
+  },
+  "Kimi": {
+    template: `${TOOLS}<|tool_call_argument_begin|>${TURNS}`,
+    control: [
+      "<|tool_calls_section_begin|>",
+      "<|tool_call_begin|>",
+      "<|tool_call_argument_begin|>",
+      "<|tool_call_end|>",
+      "<|tool_calls_section_end|>",
+    ],
+    answer:
+      '<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>{"city": "Oslo"}' +
+      '<|tool_call_end|><|tool_call_begin|>functions.weather:1<|tool_call_argument_begin|>{"city": "Rome"}' +
+      "<|tool_call_end|><|tool_calls_section_end|>",
+  },
   "a template that knows no functions": {
     template: "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}",
     control: [],

@@ -104,6 +104,8 @@ function triggersOf(syntax: CallSyntax | "harmony", tools: readonly Tool[]): str
 class CallRules {
   readonly #rules: GrammarRules;
   readonly #exact: boolean;
+  /** Rules for texts, by what ends them. */
+  readonly #texts = new Map<string, string>();
 
   constructor(rules: GrammarRules, { exact }: { exact: boolean }) {
     this.#rules = rules;
@@ -136,7 +138,21 @@ class CallRules {
         return several(call, ws);
       }
       case "tags":
-        return several(this.#tagged(tools), ws);
+        return several(this.#tagged(syntax, tools), ws);
+      case "pairs":
+        return several(this.#pairs(tools), ws);
+      case "nemotron":
+        return `"<TOOLCALL>" ${ws} ${this.#list(tools, ["name", "arguments"], { parallel })} ${ws} "</TOOLCALL>"`;
+      case "kimi": {
+        const begin = `":" [0-9]{1,2} "<|tool_call_argument_begin|>"`;
+        const call = this.#rules.add(
+          tools.map((tool) => {
+            const name = literal(`<|tool_call_begin|>functions.${tool.name}`);
+            return `${name} ${begin} ${this.#arguments(tool)} "<|tool_call_end|>"`;
+          }).join(" | "),
+        );
+        return `"<|tool_calls_section_begin|>" ${several(call, '""')} "<|tool_calls_section_end|>"`;
+      }
       case "functionary":
         return several(this.#named(tools, ["<function=", ">", "</function>"]), ws);
       case "mistral-named":
@@ -188,27 +204,47 @@ class CallRules {
     );
   }
 
-  #tagged(tools: readonly Tool[]): string {
+  #tagged({ open, close }: CallSyntax, tools: readonly Tool[]): string {
     const ws = this.#rules.primitive("ws");
     const functions = tools.map((tool) => {
-      const { properties = {}, required = [] } = tool.parameters ?? {};
-      const parameters = Object.entries(properties as JsonSchema).map(([name, schema]) => {
-        const value = this.#tagValue(schema, tool);
-        const parameter = this.#rules.add(`${literal(`<parameter=${name}>\n`)} ${value} ${ws}`);
-        return (required as string[]).includes(name) ? parameter : `${parameter}?`;
-      });
-      return `${literal(`<function=${tool.name}>\n`)} ${parameters.join(" ")} "</function>"`;
+      const parameters = this.#parameters(tool, (name) => [`<parameter=${name}>\n`, "\n</parameter>"]);
+      return `${literal(`<function=${tool.name}>\n`)} ${parameters} "</function>"`;
     });
-    return this.#rules.add(`"<tool_call>" ${ws} (${functions.join(" | ")}) ${ws} "</tool_call>"`);
+    const [before = "", after = ""] = [open[0], close[0]];
+    return this.#rules.add(`${literal(before)} ${ws} (${functions.join(" | ")}) ${ws} ${literal(after)}`);
   }
 
-  /** A value and the tag that ends it: texts stand there as they are. */
-  #tagValue(schema: unknown, { parameters }: Tool): string {
+  #pairs(tools: readonly Tool[]): string {
+    const functions = tools.map((tool) => {
+      const parameters = this.#parameters(tool, (name) => {
+        return [`<arg_key>${name}</arg_key>\n<arg_value>`, "</arg_value>"];
+      });
+      return `${literal(`<tool_call>${tool.name}\n`)} ${parameters} "</tool_call>"`;
+    });
+    return this.#rules.add(functions.join(" | "));
+  }
+
+  /** Arguments between tags: texts stand there as they are, all else as JSON. */
+  #parameters(tool: Tool, tags: (name: string) => [open: string, close: string]): string {
+    const ws = this.#rules.primitive("ws");
+    const { properties, required } = tool.parameters ?? {};
+    if (typeof properties !== "object" || properties === null) return '""';
+    return Object.entries(properties).map(([name, schema]: [string, unknown]) => {
+      const [open, close] = tags(name);
+      const parameter = this.#rules.add(`${literal(open)} ${this.#tagValue(schema, tool, close)} ${ws}`);
+      return Array.isArray(required) && required.includes(name) ? parameter : `${parameter}?`;
+    }).join(" ");
+  }
+
+  #tagValue(schema: unknown, { parameters }: Tool, close: string): string {
     const { type, enum: values } = typeof schema === "object" && schema !== null ? schema as JsonSchema : {};
-    const end = "\n</parameter>";
-    if (type !== "string") return `${this.#schema(schema, parameters)} ${literal(end)}`;
-    if (!Array.isArray(values)) return textUntil(end, this.#rules);
-    return `(${values.map((value) => literal(String(value))).join(" | ")}) ${literal(end)}`;
+    if (type !== "string") return `${this.#schema(schema, parameters)} ${literal(close)}`;
+    if (Array.isArray(values)) {
+      return `(${values.map((value) => literal(String(value))).join(" | ")}) ${literal(close)}`;
+    }
+    let text = this.#texts.get(close);
+    if (text === undefined) this.#texts.set(close, text = textUntil(close, this.#rules));
+    return text;
   }
 
   #arguments({ parameters }: Tool): string {

@@ -14,6 +14,8 @@ export type CallForm =
   | "named"
   /** Tags for the function and each of its arguments. */
   | "tags"
+  /** A name, and tags for the name and the value of each argument. */
+  | "pairs"
   /** As `json`, and without anything before it at the very start of an answer. */
   | "bare";
 
@@ -23,12 +25,15 @@ export interface CallSyntax {
   readonly name:
     | "hermes"
     | "tags"
+    | "pairs"
     | "functionary"
     | "mistral"
     | "mistral-named"
     | "deepseek"
     | "deepseek-fenced"
     | "granite"
+    | "nemotron"
+    | "kimi"
     | "command-r"
     | "llama";
   /** How the inside is written. */
@@ -49,6 +54,12 @@ const HERMES: CallSyntax = { name: "hermes", form: "json", open: ["<tool_call>"]
 
 /** What stands in a template, and the syntax that it tells of; the first that fits. */
 const SIGNS: readonly [RegExp, CallSyntax][] = [
+  [/<seed:tool_call>/, {
+    name: "tags",
+    form: "tags",
+    open: ["<seed:tool_call>", "<function="],
+    close: ["</seed:tool_call>"],
+  }],
   [/<function=[^]*<parameter=/, {
     name: "tags",
     form: "tags",
@@ -81,6 +92,22 @@ const SIGNS: readonly [RegExp, CallSyntax][] = [
     around: ["<|START_RESPONSE|>", "<|END_RESPONSE|>"],
   }],
   [/<\|tool_call\|>/, { name: "granite", form: "json", open: ["<|tool_call|>"], close: ["<|/tool_call|>"] }],
+  [/<TOOLCALL>/, { name: "nemotron", form: "json", open: ["<TOOLCALL>"], close: ["</TOOLCALL>"] }],
+  [/<\|tool_call_argument_begin\|>/, {
+    name: "kimi",
+    form: "named",
+    open: ["<|tool_calls_section_begin|>", "<|tool_call_begin|>"],
+    close: ["<|tool_call_end|>", "<|tool_calls_section_end|>"],
+    inside: ["<|tool_call_argument_begin|>"],
+    header: /^\s*(?:<\|tool_call_begin\|>)?\s*(?:functions\.)?([\w.-]+?)(?::\d+)?\s*<\|tool_call_argument_begin\|>\s*$/,
+  }],
+  [/<arg_key>/, {
+    name: "pairs",
+    form: "pairs",
+    open: ["<tool_call>"],
+    close: [],
+    inside: ["</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+  }],
   [/<tool_call>/, HERMES],
   [/<\|python_tag\|>|<\|start_header_id\|>/, {
     name: "llama",

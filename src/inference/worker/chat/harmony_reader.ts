@@ -1,5 +1,5 @@
 import type { AnswerReader, AnswerShapePart } from "../prepare.ts";
-import type { KnownTools } from "./call_parsers.ts";
+import type { KnownTools } from "./call_parser.ts";
 import { HeldText } from "./held_text.ts";
 import { callId } from "./syntax_reader.ts";
 

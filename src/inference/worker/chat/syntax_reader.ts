@@ -1,5 +1,6 @@
 import type { AnswerReader, AnswerShapePart } from "../prepare.ts";
-import { type CallParser, callParser, type KnownTools } from "./call_parsers.ts";
+import type { CallParser, KnownTools } from "./call_parser.ts";
+import { callParser } from "./call_parsers.ts";
 import type { CallSyntax, ThinkTags } from "./call_syntax.ts";
 import { HeldText } from "./held_text.ts";
 
@@ -216,7 +217,7 @@ export class SyntaxReader implements AnswerReader {
       return true;
     }
     // A second call without anything around it, or a bracket too many, which small models like to write.
-    if (rest.startsWith("{") && syntax.form !== "tags" && syntax.form !== "named") {
+    if (rest.startsWith("{") && (syntax.form === "json" || syntax.form === "bare")) {
       return this.#open("");
     }
     if (rest.startsWith("}")) {
