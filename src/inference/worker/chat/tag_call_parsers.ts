@@ -10,6 +10,9 @@ import {
   parsed,
 } from "./call_parser.ts";
 
+/** What models that have read much Python write for JSON's own words. */
+const PYTHON_VALUES = new Map([["True", "true"], ["False", "false"], ["None", "null"]]);
+
 /** `<function=NAME><parameter=KEY>value</parameter></function>`, as JSON. */
 export class TagCallParser implements CallParser {
   readonly #tools: KnownTools;
@@ -29,11 +32,12 @@ export class TagCallParser implements CallParser {
   /** Takes a character. */
   push(character: string): CallState {
     this.#raw += character;
+    if (this.#raw.length > (this.#state === "value" ? MOST_VALUE : MOST_HEADER)) return "failed";
     switch (this.#state) {
       case "before":
         return this.#tag("<function=", "name");
       case "name": {
-        if (character !== ">") return this.#raw.length > MOST_HEADER ? "failed" : "more";
+        if (character !== ">") return "more";
         this.#tool = this.#tools.get(this.#raw.slice(0, -1).trim());
         if (this.#tool === undefined) return "failed";
         this.#found.begin(this.#tool.name);
@@ -48,11 +52,10 @@ export class TagCallParser implements CallParser {
         return this.#tag("<parameter=", "key");
       }
       case "key":
-        if (character !== ">") return this.#raw.length > MOST_HEADER ? "failed" : "more";
+        if (character !== ">") return "more";
         this.#key = this.#raw.slice(0, -1).trim();
         return this.#go("value");
       case "value": {
-        if (this.#raw.length > MOST_VALUE) return "failed";
         if (character !== ">" || !this.#raw.endsWith("</parameter>")) return "more";
         const text = this.#raw.slice(0, -"</parameter>".length).replace(/^\n/, "").replace(/\n$/, "");
         const before = this.#count++ === 0 ? "{" : ", ";
@@ -154,7 +157,7 @@ function valueOf(text: string, tool: Tool | undefined, key: string): string {
   const property = properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : undefined;
   if (property?.type !== "string") {
     const written = text.trim();
-    const value = { True: "true", False: "false", None: "null" }[written] ?? written;
+    const value = PYTHON_VALUES.get(written) ?? written;
     if (parsed(value) !== undefined) return value;
   }
   return JSON.stringify(text);

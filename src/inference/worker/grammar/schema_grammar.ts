@@ -3,10 +3,14 @@ import { GrammarRules, literal } from "./grammar_rules.ts";
 import { integersBetween, numbersBetween } from "./number_range.ts";
 import { objectBody } from "./object_rules.ts";
 import { patternGrammar } from "./pattern.ts";
+import { STRING_FORMATS } from "./string_formats.ts";
 import { mergeSchemas, resolveReference, type Schema, statements, unsupported } from "./schema_parts.ts";
 
 /** How deep a schema may go without being asked for by a reference: more than a request may hold. */
 const MOST_DEPTH = 200;
+
+/** Steps that a schema may take in all: references and alternatives can name each other in ways that double. */
+const MOST_STEPS = 20_000;
 
 const TYPES = ["object", "array", "string", "integer", "number", "boolean", "null"] as const;
 type Type = typeof TYPES[number];
@@ -19,35 +23,6 @@ const SIGNS: readonly [Type, readonly string[]][] = [
   ["number", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]],
 ];
 
-const YEAR = '("19" | "20") [0-9] [0-9]';
-const LEAP_YEAR = '("20" ([02468] [048] | [13579] [26]) | "19" ("0" [48] | [2468] [048] | [13579] [26]))';
-const DAYS = '"0" [1-9] | "1" [0-9] | "2"';
-const DATE = `(${YEAR} "-" (("0" [13578] | "1" [02]) "-" (${DAYS} [0-9] | "3" [01])` +
-  ` | ("0" [469] | "11") "-" (${DAYS} [0-9] | "30") | "02-" (${DAYS} [0-8])) | ${LEAP_YEAR} "-02-29")`;
-const SIXTY = "[0-5] [0-9]";
-const TIME = `([01] [0-9] | "2" [0-3]) ":" ${SIXTY} ":" ${SIXTY} ("." [0-9]{3})? ` +
-  `("Z" | [+-] ([01] [0-9] | "2" [0-3]) ":" ${SIXTY})`;
-const BYTE = '("25" [0-5] | "2" [0-4] [0-9] | "1" [0-9] [0-9] | [1-9] [0-9] | [0-9])';
-const LABEL = "[a-z0-9] ([a-z0-9-]{0,30} [a-z0-9])?";
-const NAME = `(${LABEL} ".")+ [a-z] [a-z]{1,20}`;
-
-/** Bodies for the formats of texts that are kept to; others are notes for people. */
-const FORMATS: Readonly<Record<string, string>> = {
-  date: DATE,
-  time: TIME,
-  "date-time": `${DATE} "T" ${TIME}`,
-  duration: '"P" ([0-9]{1,4} "D" ("T" [0-9]{1,4} [HMS])? | "T" [0-9]{1,4} [HMS] | [0-9]{1,4} [YMW])',
-  uuid: '[0-9a-f]{8} "-" [0-9a-f]{4} "-" [1-5] [0-9a-f]{3} "-" [89ab] [0-9a-f]{3} "-" [0-9a-f]{12}',
-  ipv4: `${BYTE} "." ${BYTE} "." ${BYTE} "." ${BYTE}`,
-  ipv6: '([0-9a-f]{1,4} ":"){7} [0-9a-f]{1,4}',
-  email: `[a-zA-Z0-9_+-]+ ("." [a-zA-Z0-9_+-]+)* "@" ${NAME}`,
-  hostname: NAME,
-  uri: `[a-z] [a-z0-9+-]{1,10} "://" ${NAME} (":" [1-9] [0-9]{0,3})? ("/" [a-zA-Z0-9._~%-]*)* ` +
-    `("?" [a-zA-Z0-9._~=&-]*)? ("#" [a-zA-Z0-9._~-]*)?`,
-};
-/** A percent sign in an address must be followed by two digits: none is written. */
-const URI = (FORMATS.uri ?? "").replace("%", "");
-
 /**
  * Makes rules of JSON schemas: what they allow, the model can write, and nothing else.
  *
@@ -58,6 +33,7 @@ export class SchemaGrammar {
   readonly #rules: GrammarRules;
   readonly #root: unknown;
   readonly #made = new Map<unknown, string>();
+  #steps = 0;
 
   /** Makes rules within a grammar; references are looked up in `root`. */
   constructor(rules: GrammarRules, root: unknown) {
@@ -85,6 +61,7 @@ export class SchemaGrammar {
   }
 
   #body(said: Schema, open: readonly unknown[]): string {
+    this.#step();
     const { $ref, anyOf, oneOf, allOf, nullable, ...rest } = said;
     if (nullable === true) {
       const inner = this.#body(omit(said, "nullable"), open);
@@ -114,6 +91,7 @@ export class SchemaGrammar {
 
   /** What a part of `allOf` says, its references followed, since it is merged with the other parts. */
   #inlined(part: unknown, open: readonly unknown[]): Schema {
+    this.#step();
     if (open.includes(part) && typeof part === "object") throw unsupported("it consists of itself");
     if (open.length > MOST_DEPTH) throw unsupported("it is too deep");
     const said = statements(part);
@@ -122,6 +100,10 @@ export class SchemaGrammar {
     const target = said.$ref === undefined ? [] : [this.#inlined(resolveReference(said.$ref, this.#root), inner)];
     const parts = said.allOf === undefined ? [] : list(said.allOf, "allOf").map((each) => this.#inlined(each, inner));
     return mergeSchemas([omit(omit(said, "$ref"), "allOf"), ...target, ...parts]);
+  }
+
+  #step(): void {
+    if (++this.#steps > MOST_STEPS) throw unsupported("it is too large once its references are followed");
   }
 
   #plain(said: Schema): string {
@@ -181,7 +163,7 @@ export class SchemaGrammar {
   #string(said: Schema): string {
     const least = count(said, "minLength");
     const most = count(said, "maxLength");
-    const format = typeof said.format === "string" ? said.format === "uri" ? URI : FORMATS[said.format] : undefined;
+    const format = typeof said.format === "string" ? STRING_FORMATS.get(said.format) : undefined;
     const translated = typeof said.pattern === "string" ? patternGrammar(said.pattern, this.#rules) : null;
     if (said.pattern !== undefined && translated === null && format === undefined) {
       throw unsupported("its pattern has what a grammar cannot say, or is no text");
