@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { AnswerPart, ChatInput, Message, TokenLogprob, Tool } from "@ark/node/protocol";
 import { AnswerWriter } from "../../src/inference/worker/answer_writer.ts";
+import { TokenChances } from "../../src/inference/worker/token_chances.ts";
 import { asked, lettersBuilder, readAnswer, shown, tokensOf, WEATHER } from "./chat/letters.ts";
 import { FAMILIES } from "./chat/templates.ts";
 
@@ -227,6 +228,25 @@ Deno.test("AnswerWriter tells how likely the tokens of a text were, and of nothi
   const { text, writer } = write("Yes and no", [" an"]);
   assert.equal(text, "Yes");
   assert.equal(writer.stopText, " an");
+});
+
+Deno.test("TokenChances tells a token once, with the first of its text that is shown", () => {
+  const chances = new TokenChances();
+  const told = (text: string) => chances.take(text)?.map(({ token }) => token);
+  assert.equal(told("x"), undefined);
+  for (const token of ["So", " it", " is <", "tool> yes", "!"]) chances.push(chance(token), token);
+  assert.deepEqual(told("So it"), ["So", " it"]);
+  assert.deepEqual(told(" is"), [" is <"]);
+  assert.deepEqual(told(" yes"), ["tool> yes"]);
+  assert.deepEqual(told("!"), ["!"]);
+  // The bytes of one character.
+  chances.push(chance("\uFFFD"), "");
+  chances.push(chance("\uFFFD"), "é");
+  assert.deepEqual(told("é"), ["\uFFFD", "\uFFFD"]);
+  // A token that ends within what is shown, and goes on with it.
+  chances.push(chance("ab"), "ab");
+  chances.push(chance("c"), "c");
+  assert.deepEqual([told("a"), told("bc")], [["ab"], ["c"]]);
 });
 
 Deno.test("AnswerWriter remembers as many tokens as penalties look back", () => {
