@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import type { GenerationParameters } from "@ark/node/protocol";
-import { EngineWorker } from "../support/engine_worker.ts";
+import { EngineProcess } from "../support/engine_process.ts";
 
 Deno.test("The addon engine refuses what it cannot do, where leaving it out would change the answer", async () => {
-  await using worker = await EngineWorker.load("test/fixtures/arkling-9m-q4_0.gguf", { engine: "addon" });
+  await using worker = await EngineProcess.load("test/fixtures/arkling-9m-q4_0.gguf", { engine: "addon" });
   const refused: [GenerationParameters, RegExp][] = [
     [{ typical_p: 0.5 }, /typical_p/],
     [{ lora: [{ name: "a", scale: 1 }] }, /lora/],
@@ -27,7 +27,7 @@ Deno.test("The addon engine refuses what it cannot do, where leaving it out woul
 });
 
 Deno.test("The addon engine looks back for penalties as far as it is told", async () => {
-  await using worker = await EngineWorker.load("test/fixtures/arkling-9m-q4_0.gguf", { engine: "addon" });
+  await using worker = await EngineProcess.load("test/fixtures/arkling-9m-q4_0.gguf", { engine: "addon" });
   const ask = async (repeat_last_n: number) => {
     const parameters = { temperature: 0, max_tokens: 20, repeat_penalty: 2, repeat_last_n };
     return (await worker.ask({ input: { kind: "completion", prompt: "a b a b a b a b" }, parameters })).text;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { AnswerPart, ChatInput, GenerationParameters, JsonSchema, Tool } from "@ark/node/protocol";
 import { withDirectory } from "../support/temporary.ts";
-import { type EngineAnswer, EngineWorker } from "../support/engine_worker.ts";
+import { type EngineAnswer, EngineProcess } from "../support/engine_process.ts";
 
 const FIXTURE = "test/fixtures/arkling-9m-q4_0.gguf";
 const SCHEMA: JsonSchema = {
@@ -44,7 +44,7 @@ const validate = new Ajv2020().compile(SCHEMA);
 
 for (const engine of ["addon", "native"] as const) {
   Deno.test(`An answer has the shape that is asked for: ${engine} engine`, async (t) => {
-    await using worker = await EngineWorker.load(FIXTURE, { engine, context_size: 1_024 });
+    await using worker = await EngineProcess.load(FIXTURE, { engine, context_size: 1_024 });
     await t.step(`It writes what a schema allows, and then ends`, async () => {
       for (const seed of [1, 2, 3]) {
         const parameters: GenerationParameters = {
@@ -152,7 +152,7 @@ for (const engine of ["addon", "native"] as const) {
     await withDirectory(async (directory) => {
       const path = `${directory}/functionary.gguf`;
       await withTemplate(path, "{% if tools %}{{ tools | tojson }}<function={% endif %}{{ messages[0]['content'] }}");
-      await using worker = await EngineWorker.load(path, { engine, context_size: 1_024 });
+      await using worker = await EngineProcess.load(path, { engine, context_size: 1_024 });
       const input = chat({ tools: TOOLS });
       const free = await worker.ask({ input, parameters: { temperature: 0, max_tokens: 8 } });
       assert.equal(callsOf(free).length, 0);

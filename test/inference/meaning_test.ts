@@ -1,7 +1,7 @@
 /** Vectors and scores on the real engine; the models are tiny, with random weights, and of BERT's architecture. */
 import assert from "node:assert/strict";
 import { BERT_CONTEXT, BERT_DIMENSIONS, bertModel } from "../support/bert_model.ts";
-import { type EngineAnswer, EngineWorker } from "../support/engine_worker.ts";
+import { type EngineAnswer, EngineProcess } from "../support/engine_process.ts";
 import { withDirectory } from "../support/temporary.ts";
 
 const FIXTURE = "test/fixtures/arkling-9m-q4_0.gguf";
@@ -9,12 +9,12 @@ const LITTLE_ENDIAN = true;
 
 async function withModel(
   { task }: { task: "embed" | "rerank" },
-  use: (worker: EngineWorker, path: string) => Promise<void>,
+  use: (worker: EngineProcess, path: string) => Promise<void>,
 ): Promise<void> {
   await withDirectory(async (directory) => {
     const path = `${directory}/bert.gguf`;
     await Deno.writeFile(path, bertModel({ rank: task === "rerank" }));
-    await using worker = await EngineWorker.load(path, { task });
+    await using worker = await EngineProcess.load(path, { task });
     await use(worker, path);
   });
 }
@@ -110,12 +110,12 @@ Deno.test("A model that ranks gives each document a score from 0 to 1 for the qu
 });
 
 Deno.test("A model that writes can embed, too, and one without a head for it cannot rank", async () => {
-  await using worker = await EngineWorker.load(FIXTURE, { task: "embed" });
+  await using worker = await EngineProcess.load(FIXTURE, { task: "embed" });
   const vectors = vectorsOf(
     await worker.ask({ input: { kind: "embed", texts: ["The node", "is ready", "The node"] } }),
   );
   assert.deepEqual(vectors[0], vectors[2]);
   assert.ok(Math.abs(product(vectors[0], vectors[0]) - 1) < 1e-5);
   assert.ok(product(vectors[0], vectors[1]) < 0.9999);
-  await assert.rejects(EngineWorker.load(FIXTURE, { task: "rerank" }), /not supported for this model/);
+  await assert.rejects(EngineProcess.load(FIXTURE, { task: "rerank" }), /not supported for this model/);
 });

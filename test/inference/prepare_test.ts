@@ -247,6 +247,8 @@ Deno.test("TokenChances tells a token once, with the first of its text that is s
   chances.push(chance("ab"), "ab");
   chances.push(chance("c"), "c");
   assert.deepEqual([told("a"), told("bc")], [["ab"], ["c"]]);
+  for (const token of ["ab", "bc"]) chances.push(chance(token), token);
+  assert.deepEqual([told("a"), told("b"), told("bc")], [["ab"], [], ["bc"]]);
 });
 
 Deno.test("AnswerWriter remembers as many tokens as penalties look back", () => {

@@ -13,7 +13,7 @@ export interface EngineAnswer extends EngineResult {
 }
 
 /** A worker process with the real engine, asked directly over its protocol, without the node's part of it. */
-export class EngineWorker implements AsyncDisposable {
+export class EngineProcess implements AsyncDisposable {
   /** What the model came to. */
   model: EngineModel | undefined;
   readonly #child: Deno.ChildProcess;
@@ -28,7 +28,7 @@ export class EngineWorker implements AsyncDisposable {
   }
 
   /** Starts a process, and loads a model. */
-  static async load(path: string, parts: Partial<EngineLoad> = {}): Promise<EngineWorker> {
+  static async load(path: string, parts: Partial<EngineLoad> = {}): Promise<EngineProcess> {
     const main = new URL("worker_main.ts", import.meta.url).pathname;
     const command = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", main],
@@ -36,7 +36,7 @@ export class EngineWorker implements AsyncDisposable {
       stdout: "piped",
       stderr: "null",
     });
-    const worker = new EngineWorker(command.spawn());
+    const worker = new EngineProcess(command.spawn());
     await worker.#send({
       type: "load",
       binding: null,
