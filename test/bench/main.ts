@@ -6,6 +6,7 @@
  * run one after the other: the engine's threads spin. Compare differences and ratios; absolute times are the machine's.
  */
 import { auditBench } from "./audit_bench.ts";
+import { engineBench } from "./engine_bench.ts";
 import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
 import { ownerBench } from "./owner_bench.ts";
@@ -24,6 +25,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   owner: ownerBench,
   signature: signatureBench,
   relay: relayBench,
+  engine: engineBench,
 };
 
 await yardstick();

@@ -1,0 +1,116 @@
+// deno-lint-ignore-file no-console
+/**
+ * The native engine, in its worker process, against llama.cpp's own server where `LLAMA_SERVER` names one, else against
+ * node-llama-cpp called directly. Same model, same threads, in turn.
+ *
+ * `ENGINE_MODEL` names a GGUF file, `ENGINE_THREADS` a number; without them it is the fixture, on one thread.
+ */
+import { EngineWorker } from "../support/engine_worker.ts";
+import { addonContender, type Contender, serverContender } from "./engine_contenders.ts";
+import { heading, result, Samples } from "./samples.ts";
+
+const MODEL = Deno.env.get("ENGINE_MODEL") ?? "test/fixtures/arkling-9m-q4_0.gguf";
+const THREADS = Number(Deno.env.get("ENGINE_THREADS") ?? "1");
+const ROUNDS = Number(Deno.env.get("ENGINE_ROUNDS") ?? "7");
+const STREAMS = 8;
+const TOKENS = Number(Deno.env.get("ENGINE_TOKENS") ?? "96");
+/** Tokens of the prefix that is there already; a model with less context has as many as fit. */
+const PREFIX = 2_000;
+
+/** Measures and prints. */
+export async function engineBench(): Promise<void> {
+  const load = {
+    path: MODEL,
+    threads: THREADS,
+    slots: STREAMS,
+    context_size: 4_096,
+    parameters: THREADS > 1 ? 1e9 : 1e7,
+  };
+  await using worker = await EngineWorker.start(load);
+  const { context_size } = worker.loaded;
+  const own: Contender = {
+    name: "native engine, in its worker",
+    async ask({ prompt, tokens, principal = "a", cached }) {
+      const began = performance.now();
+      let first = 0;
+      const parameters = { max_tokens: tokens, temperature: 0, ...cached ? {} : { seed: 1 } };
+      const answer = await worker.ask({ prompt, parameters, principal }, {
+        seen: ({ type }) => {
+          if (type === "part") first ||= performance.now();
+        },
+      });
+      return { prompt: answer.usage.prompt_tokens, tokens: answer.usage.completion_tokens, firstMs: first - began };
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const server = Deno.env.get("LLAMA_SERVER");
+  const shape = { model: MODEL, threads: THREADS, slots: STREAMS, contextSize: context_size };
+  await using other = await (server === undefined ? addonContender(shape) : serverContender(server, shape));
+  heading(
+    `The engine: ${MODEL.split("/").at(-1)}, ${THREADS} thread(s), context ${context_size}, against ${other.name}`,
+  );
+  const both = [own, other] as const;
+  for (const streams of [1, STREAMS]) {
+    await compare(`tokens per second, ${streams} stream(s)`, both, async (one) => {
+      const began = performance.now();
+      const answers = await Promise.all(
+        Array.from({ length: streams }, (_, index) =>
+          one.ask({
+            prompt: `Number ${index}: to install the package`,
+            tokens: TOKENS,
+            principal: `p${index}`,
+            cached: false,
+          })),
+      );
+      const written = answers.reduce((sum, { tokens }) => sum + tokens, 0);
+      return written / (performance.now() - began) * 1_000;
+    });
+  }
+  const words = Math.min(PREFIX, context_size - 120);
+  let turn = 0;
+  await compare("prompt tokens per second", both, async (one) => {
+    const { prompt, firstMs } = await one.ask({ prompt: longPrompt(words, turn++), tokens: 1, cached: false });
+    return prompt / firstMs * 1_000;
+  });
+  const prefix = longPrompt(words, -1);
+  for (const one of both) await one.ask({ prompt: prefix, tokens: 1, cached: true });
+  const times = await compare(
+    "ms to the first token, cached prefix",
+    both,
+    async (one) => (await one.ask({ prompt: `${prefix} and then number ${turn++}`, tokens: 1, cached: true })).firstMs,
+    "smaller",
+  );
+  result(
+    "  more than there",
+    `${((times[0]?.median ?? NaN) - (times[1]?.median ?? NaN)).toFixed(2)} ms`,
+    "at most 10 ms",
+  );
+}
+
+/** Measures in turn, and prints medians and the ratio. */
+async function compare(
+  name: string,
+  both: readonly Contender[],
+  measure: (one: Contender) => Promise<number>,
+  better: "larger" | "smaller" = "larger",
+): Promise<Samples[]> {
+  const samples = both.map(() => new Samples());
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const [index, one] of both.entries()) {
+      const value = await measure(one);
+      if (round >= 0) samples[index]?.add(value);
+    }
+  }
+  for (const [index, { name: who }] of both.entries()) {
+    console.log(`  ${`${name}: ${who}`.padEnd(72)} ${(samples[index]?.median ?? NaN).toFixed(1)}`);
+  }
+  const [own = NaN, other = NaN] = samples.map(({ median }) => median);
+  if (better === "larger") result("  of it", (own / other).toFixed(3), "at least 0.95");
+  return samples;
+}
+
+/** A prompt of about so many tokens of the fixture's vocabulary, another one for each number. */
+function longPrompt(tokens: number, number: number): string {
+  const sentence = ` Server ${number} is ready and the client waits for an answer of the node.`;
+  return sentence.repeat(Math.ceil(tokens / 24));
+}
