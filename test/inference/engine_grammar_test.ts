@@ -96,3 +96,35 @@ Deno.test("isBounded() refuses what is too deep, too long or has too many rules"
   assert.ok(!isBounded('a ::= "b"\n'.repeat(10_000)));
   assert.ok(!isBounded("a".repeat((1 << 20) + 1)));
 });
+
+Deno.test("A lazy grammar holds from the first of its triggers on, wherever tokens end, and is left out where it cannot", async () => {
+  const gbnf = 'root ::= "<call>" [0-9]+ "</call>"';
+  const texts = [
+    "Anything { at <all> (.",
+    "Text <call>",
+    "Text <call>4",
+    "<call>42</call>",
+    "Text <call>x",
+    "漢字 <call>",
+  ];
+  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "test/support/lazy_grammar_main.ts",
+      JSON.stringify({ gbnf, triggers: ["<call>", "[x]"], texts }),
+    ],
+    stderr: "null",
+  }).output();
+  assert.ok(success);
+  const [free, begun, digit, over, odd, other] = JSON.parse(
+    new TextDecoder().decode(stdout).trim().split("\n").at(-1) ?? "",
+  );
+  assert.equal(free, null);
+  const digits = (tokens: string[]) => tokens.every((token) => /^[0-9]+(<\/?c?)?$/.test(token)) && tokens.length >= 10;
+  assert.ok(digits(begun), JSON.stringify(begun));
+  assert.ok(digit.includes("<") || digit.includes("</"), JSON.stringify(digit));
+  assert.deepEqual(over, ["</s>"]);
+  assert.equal(odd, null);
+  assert.deepEqual(other, begun);
+});

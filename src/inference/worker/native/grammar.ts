@@ -57,7 +57,7 @@ export class Grammar {
   /** Takes a token of the answer; one that ends it is not to be told. */
   accept(token: number): void {
     if (this.#sampler === null) return;
-    if (!this.#waiting) return this.#libraries.llama.llama_sampler_accept(this.#sampler, token);
+    if (!this.#waiting) return this.#take(token);
     this.#tail += bytesAsText(this.#options.vocabulary.bytes(token, { markup: true }));
     const at = Math.min(
       ...this.#triggers.map((text) => this.#tail.indexOf(text)).map((found) => found < 0 ? Infinity : found),
@@ -80,14 +80,18 @@ export class Grammar {
   #begin(written: string): void {
     this.#waiting = false;
     this.#tail = "";
-    const { vocabulary, candidates } = this.#options;
+    const { vocabulary } = this.#options;
     const text = new TextDecoder().decode(Uint8Array.from(written, (character) => character.charCodeAt(0)));
     const tokens = vocabulary.tokenize(text, { markup: true, continued: true });
     const pieces = tokens.map((token) => bytesAsText(vocabulary.bytes(token, { markup: true }))).join("");
-    for (const token of pieces === written ? tokens : [-1]) {
-      if (token < 0 || !candidates.allows(this.#sampler, token)) return this.free();
-      this.#libraries.llama.llama_sampler_accept(this.#sampler, token);
-    }
+    for (const token of pieces === written ? tokens : [-1]) this.#take(token);
+  }
+
+  /** Goes on by a token. llama.cpp ends the process at one that is not allowed, so that is looked at before. */
+  #take(token: number): void {
+    if (this.#sampler === null) return;
+    if (token < 0 || !this.#options.candidates.allows(this.#sampler, token)) return this.free();
+    this.#libraries.llama.llama_sampler_accept(this.#sampler, token);
   }
 
   #read(): Deno.PointerValue {
