@@ -145,6 +145,8 @@ for (const engine of ["addon", "native"] as const) {
         worker.ask({ parameters: { temperature: 0, max_tokens: 4, logit_bias } });
       assert.equal((await ask([[X, 100]])).text, "xxxx");
       assert.equal((await ask([[X, 100], [MARK[0] ?? 0, 90], [X, -100]])).text, "<<<<");
+      const prompt = [X, 10_000_000];
+      await assert.rejects(worker.ask({ input: { kind: "completion", prompt } }), { code: "bad_request" });
     });
   });
 

@@ -74,6 +74,7 @@ export class NativeVocabulary {
       eosText: text(eos),
       bos: bos >= 0 && this.#llama.llama_vocab_get_add_bos(this.pointer) ? bos : null,
       controlTexts: this.#controlTexts(),
+      vocabularySize: this.size,
       tokenize: (piece, { mode, continued }) => this.tokenize(piece, { markup: mode === "markup", continued }),
     };
   }
