@@ -3,13 +3,16 @@
  * The native engine, in its worker process, against llama.cpp's own server where `LLAMA_SERVER` names one, else against
  * node-llama-cpp called directly. Same model, same threads, in turn.
  *
- * `ENGINE_MODEL` names a GGUF file, `ENGINE_THREADS` a number; without them it is the fixture, on one thread.
+ * `ENGINE_MODEL` names a GGUF file, or is `large` for one of 300 MB with random weights, and `ENGINE_THREADS` is a number;
+ * without them it is the fixture, on one thread. `ENGINE_ROUNDS` and `ENGINE_TOKENS` make it shorter.
  */
 import { EngineWorker } from "../support/engine_worker.ts";
 import { addonContender, type Contender, serverContender } from "./engine_contenders.ts";
+import { writeLargeModel } from "./large_model.ts";
 import { heading, result, Samples } from "./samples.ts";
 
 const MODEL = Deno.env.get("ENGINE_MODEL") ?? "test/fixtures/arkling-9m-q4_0.gguf";
+const LARGE = "large";
 const THREADS = Number(Deno.env.get("ENGINE_THREADS") ?? "1");
 const ROUNDS = Number(Deno.env.get("ENGINE_ROUNDS") ?? "7");
 const STREAMS = 8;
@@ -19,8 +22,19 @@ const PREFIX = 2_000;
 
 /** Measures and prints. */
 export async function engineBench(): Promise<void> {
+  if (MODEL !== LARGE) return await measure(MODEL);
+  const path = await Deno.makeTempFile({ suffix: ".gguf" });
+  try {
+    await writeLargeModel(path);
+    await measure(path);
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+async function measure(path: string): Promise<void> {
   const load = {
-    path: MODEL,
+    path,
     threads: THREADS,
     slots: STREAMS,
     context_size: 4_096,
@@ -44,10 +58,10 @@ export async function engineBench(): Promise<void> {
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   const server = Deno.env.get("LLAMA_SERVER");
-  const shape = { model: MODEL, threads: THREADS, slots: STREAMS, contextSize: context_size };
+  const shape = { model: path, threads: THREADS, slots: STREAMS, contextSize: context_size };
   await using other = await (server === undefined ? addonContender(shape) : serverContender(server, shape));
   heading(
-    `The engine: ${MODEL.split("/").at(-1)}, ${THREADS} thread(s), context ${context_size}, against ${other.name}`,
+    `The engine: ${path.split("/").at(-1)}, ${THREADS} thread(s), context ${context_size}, against ${other.name}`,
   );
   const both = [own, other] as const;
   for (const streams of [1, STREAMS]) {

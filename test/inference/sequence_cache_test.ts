@@ -5,7 +5,7 @@ import { SequenceCache, type Slot } from "../../src/inference/worker/native/sequ
 const CHUNK = 4;
 
 /** A cache, and what each sequence's memory really holds: who wrote each token. */
-function cacheWithMemory(slots: number, cuttable = true) {
+function cacheWithMemory(slots: number, { cuttable } = { cuttable: true }) {
   const memory = Array.from({ length: slots }, (): { token: number; principal: string; variant: string }[] => []);
   const cache = new SequenceCache(slots, { chunkTokens: CHUNK, cuttable }, (sequence, from) => {
     memory[sequence]?.splice(from);
@@ -47,7 +47,7 @@ function compute(slot: Slot, ask: Ask, memory: ReturnType<typeof cacheWithMemory
 
 Deno.test("SequenceCache never lets a request use what another principal or variant left", () => {
   fc.assert(fc.property(asks, fc.integer({ min: 1, max: 3 }), fc.boolean(), (all, slots, cuttable) => {
-    const { cache, memory } = cacheWithMemory(slots, cuttable);
+    const { cache, memory } = cacheWithMemory(slots, { cuttable });
     const busy: Slot[] = [];
     for (const ask of all) {
       if (busy.length === slots) cache.free(busy.shift() ?? assert.fail());
@@ -98,7 +98,7 @@ Deno.test("SequenceCache takes the longest common beginning, then an empty seque
 });
 
 Deno.test("SequenceCache cuts no state that cannot be cut: it goes on with it, or begins anew", () => {
-  const { cache, memory } = cacheWithMemory(1, false);
+  const { cache, memory } = cacheWithMemory(1, { cuttable: false });
   const kept = (prompt: number[]) => {
     const wanted = { principal: "a", variant: "", prompt, exact: false, computed: prompt.length };
     const slot = cache.take(wanted) ?? assert.fail();

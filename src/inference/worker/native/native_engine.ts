@@ -29,9 +29,8 @@ const MOST_SLOTS = 64;
  * Tokens of a prompt that are computed at once. On a CPU, where a batch of a large model takes seconds, fewer: others
  * wait for it, and so does a cancel. The size has a part in rounding, so it depends on the model only, not on the load.
  */
-const CHUNK_TOKENS = { gpu: 512, tiny: 256, small: 128, large: 64 };
-/** Parameters up to which a model is tiny, or small. */
-const TINY_PARAMETERS = 100e6;
+const CHUNK_TOKENS = { gpu: 512, small: 256, large: 128 };
+/** Parameters up to which a model is small. */
 const SMALL_PARAMETERS = 2e9;
 
 /** Everything that is there once a model is loaded. */
@@ -221,6 +220,5 @@ function warmUp(context: NativeContext): void {
 
 function chunkTokensFor(llama: Llama, parameters: number): number {
   if (llama.gpu !== false) return CHUNK_TOKENS.gpu;
-  if (parameters <= TINY_PARAMETERS) return CHUNK_TOKENS.tiny;
   return parameters <= SMALL_PARAMETERS ? CHUNK_TOKENS.small : CHUNK_TOKENS.large;
 }
