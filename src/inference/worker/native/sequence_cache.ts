@@ -89,8 +89,7 @@ export class SequenceCache {
       ? best.slot
       : free.find(({ principal }) => principal === null) ?? leastUsed(free) ?? best.slot;
     if (slot.principal !== wanted.principal) this.erase(slot);
-    const kept = best.common > 0 ? best.common : 0;
-    this.#cut(slot, kept);
+    this.#cut(slot, best.common);
     slot.principal = wanted.principal;
     slot.variant = wanted.variant;
     slot.busy = true;
