@@ -8,6 +8,11 @@ export interface InferOptions {
   principal: string;
   /** Aborted when the answer is not wanted any more. */
   signal: AbortSignal;
+  /**
+   * How long the model stays in memory when nobody uses it afterwards, in milliseconds: null is for ever, 0 not at all.
+   * Heeded for the owner's requests and this node's own models. Absent: as it was.
+   */
+  keepAliveMs?: number | null;
 }
 
 /** Everything that can run a prompt. */

@@ -1,23 +1,13 @@
-import { type AnswerPart, ArkError } from "@ark/node/protocol";
+import { ArkError } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
-import type { EngineLoad, EngineModel, EngineRequest, EngineResult } from "./worker/engine.ts";
+import type { EngineLoad, EngineModel, EngineRequest } from "./worker/engine.ts";
 import { encodeFrame, FrameReader } from "./worker/frames.ts";
 import { decodeWorkerMessage, type NodeMessage, WORKER_PROTOCOL, type WorkerMessage } from "./worker/messages.ts";
+import { type AnswerListener, WorkerRequests } from "./worker_requests.ts";
+import { WORKER_TIMES, type WorkerTimes } from "./worker_times.ts";
 
 /** Where a {@linkcode WorkerProcess} is in its life; see there. */
 export type WorkerState = "stopped" | "starting" | "loading" | "ready" | "stopping" | "failed";
-
-/** Takes one answer of a worker. Exactly one of `end` and `fail` is called, once, and nothing after it. */
-export interface AnswerListener {
-  /** The prompt is in tokens and fits. */
-  start(promptTokens: number): void;
-  /** The next part of the answer. */
-  part(part: AnswerPart): void;
-  /** The answer is complete. */
-  end(result: EngineResult): void;
-  /** The answer ended otherwise; the worker itself may be at its end, too. */
-  fail(error: ArkError): void;
-}
 
 /** How a worker is started. */
 export interface WorkerStart {
@@ -35,29 +25,18 @@ export interface WorkerProcessOptions {
   environment: Readonly<Record<string, string>>;
   /** Hears what the process writes to its standard error, at level debug. */
   logger?: Pick<Logger, "debug"> | undefined;
+  /** Hears how much of the model is in memory, from 0 to 1: at most once for each hundredth. */
+  progress?: (fraction: number) => void;
   /** Times in milliseconds. */
   times?: Partial<WorkerTimes>;
-}
-
-/** How long a worker may take, in milliseconds. */
-export interface WorkerTimes {
-  /** From the start of the process to its first word. @default {60000} */
-  hello: number;
-  /** To load the model. @default {900000} */
-  load: number;
-  /** To turn a request into tokens: a chat template is a program in the model's file, and may not end. @default {60000} */
-  tokens: number;
-  /** To end a request that was cancelled: a batch of a large model on a slow CPU. @default {30000} */
-  cancel: number;
-  /** To exit when told to. @default {5000} */
-  exit: number;
 }
 
 /** Longest line of the process that goes to the log, in characters. */
 const LOG_LINE_LENGTH = 400;
 
 /**
- * One worker process, for one life: it has one model, answers one request at a time, and is not started again.
+ * One worker process, for one life: it has one model, answers as many requests at once as it said to have slots, and is
+ * not started again. One of which nothing is heard for too long while it is at a request is taken for hung, and ended.
  *
  * | state | means | leaves to |
  * |---|---|---|
@@ -66,10 +45,10 @@ const LOG_LINE_LENGTH = 400;
  * | `loading` | it loads the model | `ready` at `loaded`; `failed` at `failed` |
  * | `ready` | it answers, or waits for a request | |
  * | `stopping` | `run()`'s signal was aborted: its input is closed | `stopped` when it is gone |
- * | `failed` | it ended by itself, broke the protocol or took too long | |
+ * | `failed` | it ended by itself, broke the protocol, took too long or hung | |
  *
  * From `starting`, `loading` and `ready` it goes to `stopping` when the signal is aborted, and to `failed` when the
- * process ends or says what is not part of the protocol. Only the loop in `run()` changes the state.
+ * process ends, says what is not part of the protocol or is late.
  */
 export class WorkerProcess {
   readonly #options: WorkerProcessOptions;
@@ -78,9 +57,9 @@ export class WorkerProcess {
   #state: WorkerState = "stopped";
   #child: Deno.ChildProcess | undefined;
   #input: WritableStreamDefaultWriter<Uint8Array> | undefined;
-  #answer: { id: number; listener: AnswerListener } | undefined;
-  #requests = 0;
-  #cancelled = false;
+  readonly #requests: WorkerRequests;
+  #slots = 0;
+  #progress = 0;
   #barrier: readonly string[] = [];
   #failure: ArkError | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -88,7 +67,8 @@ export class WorkerProcess {
   /** Makes a worker that is not run yet. */
   constructor(options: WorkerProcessOptions) {
     this.#options = options;
-    this.#times = { hello: 60_000, load: 900_000, tokens: 60_000, cancel: 30_000, exit: 5_000, ...options.times };
+    this.#times = { ...WORKER_TIMES, ...options.times };
+    this.#requests = new WorkerRequests(this.#times, (error) => this.#fail(error));
     // Whoever waits for it hears of a failure; where nobody does, `run()` tells it.
     this.#ready.promise.catch(() => {});
   }
@@ -145,30 +125,23 @@ export class WorkerProcess {
     const error = this.#failure ??
       new ArkError("cancelled", "The engine was stopped because the node needs its memory, or ends");
     this.#ready.reject(error);
-    this.#take()?.fail(error);
+    this.#requests.failAll(error);
     if (this.#state === "failed") throw error;
   }
 
-  /** Begins a request. Only in the state `ready` and while no other runs. */
-  answer(request: EngineRequest, listener: AnswerListener): void {
-    if (this.#state !== "ready" || this.#answer !== undefined) throw new TypeError("The worker cannot take a request");
-    const id = ++this.#requests;
-    this.#cancelled = false;
-    this.#answer = { id, listener };
+  /** Begins a request, and returns its number. Only in the state `ready` and while a slot is free. */
+  answer(request: EngineRequest, listener: AnswerListener): number {
+    if (this.#state !== "ready" || this.#requests.size >= this.#slots) {
+      throw new TypeError("The worker cannot take a request");
+    }
+    const id = this.#requests.add(request, listener);
     this.#send({ type: "generate", id, ...request });
-    this.#within(
-      this.#times.tokens,
-      "The engine could not read the prompt in time: the model's chat template may not end",
-    );
+    return id;
   }
 
-  /** Ends the request that runs. Its listener hears of it; where it takes too long, the process is ended. */
-  cancel(): void {
-    const answer = this.#answer;
-    if (answer === undefined || this.#state !== "ready") return;
-    this.#send({ type: "cancel", id: answer.id });
-    this.#cancelled = true;
-    this.#within(this.#times.cancel, "The engine did not end a request that was cancelled");
+  /** Ends a request that runs. Its listener hears of it; where it takes too long, the process is ended. */
+  cancel(id: number): void {
+    if (this.#state === "ready" && this.#requests.cancel(id)) this.#send({ type: "cancel", id });
   }
 
   /** Waits for what it takes to start, or for the order to stop: then null. */
@@ -225,37 +198,31 @@ export class WorkerProcess {
         return this.#within(this.#times.load, "The engine took too long to load the model");
       case "progress":
         if (expected !== "loading progress") throw unexpected();
-        return;
+        return this.#loadedSoFar(message.fraction);
       case "loaded":
         if (expected !== "loading loaded") throw unexpected();
         this.#state = "ready";
+        this.#slots = message.slots;
         clearTimeout(this.#timer);
         return this.#ready.resolve(message);
       case "failed":
         throw new ArkError("engine_failed", `The engine cannot load the model: ${withoutEnd(message.message)}`);
-    }
-    if (this.#answer?.id !== message.id) throw unexpected();
-    const { listener } = this.#answer;
-    switch (message.type) {
       case "start":
-        // A cancel has a time of its own.
-        if (!this.#cancelled) clearTimeout(this.#timer);
-        return listener.start(message.prompt_tokens);
+        return this.#requests.start(message.id, message.prompt_tokens);
       case "part":
-        return listener.part(message.part);
+        return this.#requests.part(message.id, message.part);
       case "end":
-        return this.#take()?.end(message);
+        return this.#requests.end(message.id, message);
       case "error":
-        return this.#take()?.fail(new ArkError(message.code, message.message));
+        return this.#requests.error(message.id, message);
     }
   }
 
-  /** Takes the listener away from the request that runs: it hears one last word. */
-  #take(): AnswerListener | undefined {
-    const listener = this.#answer?.listener;
-    this.#answer = undefined;
-    if (this.#state === "ready") clearTimeout(this.#timer);
-    return listener;
+  #loadedSoFar(fraction: number): void {
+    if (fraction < this.#progress + 0.01) return;
+    this.#progress = fraction;
+    this.#within(this.#times.load, "The engine stopped while it loaded the model");
+    this.#options.progress?.(fraction);
   }
 
   /** Lines of the process's standard error: what llama.cpp and Deno say. The worker itself never logs text of a prompt. */
@@ -293,6 +260,7 @@ export class WorkerProcess {
 
   #fail(error: ArkError): void {
     this.#failure ??= error;
+    if (this.#state !== "stopping") this.#state = "failed";
     this.#kill();
   }
 

@@ -22,7 +22,7 @@ Deno.test("LocalBackend streams every word, with the model's digest and timings"
 
 Deno.test("LocalBackend tells its worker the request and nothing about who asks", async () => {
   await using fake = new FakeBackend({ workerEnvironment: {} });
-  await using logged = new FakeBackend({ threads: 3, contextSize: 77, gpu: "off", vramReserve: 2 ** 31 });
+  await using logged = new FakeBackend({ threads: 3, contextSize: 77, gpu: "off", vramReserve: 2 ** 31, slots: 3 });
   await answerOf(fake.backend.infer(question("fake", "a"), asking()));
   await answerOf(logged.backend.infer(question("fake", "a", { seed: 1 }), asking({ principal: "secret-principal" })));
   const [start, load, generate] = logged.log();
@@ -36,7 +36,7 @@ Deno.test("LocalBackend tells its worker the request and nothing about who asks"
     gpu: "off",
     vram_reserve: 2 ** 31,
     task: "generate",
-    slots: 1,
+    slots: 3,
     engine: "auto",
     loras: [],
   });

@@ -86,8 +86,8 @@ Deno.test("A peer's endless answer is set aside for the owner's request, and goe
   assert.equal(same, first);
 });
 
-Deno.test("The owner takes the place of a peer's model, too, where all of them are busy", async () => {
-  await using fake = new FakeBackend({ maxLoaded: 1 });
+Deno.test("The owner takes the place of a peer's model, too, and keeps it for a while; then the peer's answer goes on", async () => {
+  await using fake = new FakeBackend({ maxLoaded: 1, keepAliveMs: 200 });
   const { backend } = fake;
   let tokens = 0;
   const leave = new AbortController();
@@ -100,6 +100,7 @@ Deno.test("The owner takes the place of a peer's model, too, where all of them a
   await until(() => tokens >= 5);
   for await (const event of backend.infer({ ...request("own", 3), model: "mine" }, OWNER)) void event;
   const seen = tokens;
+  assert.deepEqual([backend.queued, backend.loaded().map(({ id }) => id)], [1, ["mine"]]);
   await until(() => tokens > seen);
   const loaded = fake.log("load").map(({ path }) => String(path));
   assert.deepEqual(loaded, ["/models/theirs.gguf", "/models/mine.gguf", "/models/theirs.gguf"]);

@@ -42,7 +42,10 @@ export interface EngineLoad {
 }
 
 /** What a model is used for: to write, to turn texts into vectors, or to put documents in order. */
-export type ModelTask = "generate" | "embed" | "rerank";
+export type ModelTask = typeof TASKS[number];
+
+/** All of {@linkcode ModelTask}. */
+export const TASKS = ["generate", "embed", "rerank"] as const;
 
 /** Which implementation runs a model: llama.cpp's libraries directly, or node-llama-cpp's addon. */
 export type EngineChoice = "auto" | "native" | "addon";
@@ -67,6 +70,12 @@ export interface EngineModel {
   engine: string;
   /** Requests that it answers at once, at least 1. */
   slots: number;
+  /** Memory of the machine that it takes, in bytes, where that is known. */
+  bytes?: number;
+  /** Memory of the GPU that it takes, in bytes, where that is known. */
+  vram_bytes?: number;
+  /** Memory of the GPU that is free beside it, in bytes, where that is known. */
+  vram_free?: number;
 }
 
 /** One request to the engine. */

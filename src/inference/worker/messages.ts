@@ -120,7 +120,18 @@ function decodeLoaded(message: Record<string, unknown>): WorkerMessage {
     gpu: typeof gpu === "string" ? sentence(gpu) : null,
     engine: sentence(engine),
     slots,
+    ...amount("bytes", message),
+    ...amount("vram_bytes", message),
+    ...amount("vram_free", message),
   };
+}
+
+/** A number of bytes where the engine tells one. */
+function amount<N extends string>(name: N, message: Record<string, unknown>): { [K in N]?: number } {
+  const value = message[name];
+  if (value === undefined) return {};
+  if (!count(value)) throw malformed();
+  return { [name]: value } as { [K in N]?: number };
 }
 
 function decodeEnd(message: Record<string, unknown>): WorkerMessage {
