@@ -6,7 +6,7 @@ set -eu
 #
 # The node reads models and writes its data wherever its owner says (--models, --data), which is known only once it
 # runs, and talks to peers wherever they are. Its environment is where the worker's is chosen from.
-NODE_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,statfs'
+NODE_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,statfs,systemMemoryInfo'
 
 # The worker, which runs models that came from elsewhere, reads its libraries and its one model, and has neither network
 # nor a place to write; the same as from source, see src/daemon/worker_command.ts. Its environment was chosen by the node.
@@ -19,7 +19,7 @@ WORKER_MAY='--allow-env --allow-sys=homedir,uid --v8-flags=--max-old-space-size=
 # it may not write the program it is made of.
 #
 # A compiled executable has one set for both processes, and cannot know its own path here.
-COMPILED_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,statfs,homedir,uid
+COMPILED_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,statfs,systemMemoryInfo,homedir,uid
   --allow-run --allow-ffi'
 
 node_launcher() {

@@ -1,11 +1,11 @@
 import { availableParallelism, hostname as hostName } from "node:os";
 import { resolve } from "node:path";
-import type { GpuChoice } from "@ark/node/inference";
+import type { EngineChoice, GpuChoice, LoraFile } from "@ark/node/inference";
 import { label, reasonOf } from "@ark/node/protocol";
 import type { LogLevel } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { parsePeerAddress } from "@ark/node/discovery";
-import { bytes, choice, environmentName, natural, switchedOn } from "./flag_value.ts";
+import { bytes, choice, environmentName, lora, natural, stay, switchedOn } from "./flag_value.ts";
 import { ConfigError } from "./config_error.ts";
 import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
@@ -59,8 +59,22 @@ export interface Config {
   readonly contextSize: number;
   /** Memory of the GPU that stays free, in bytes; null is the engine's default. */
   readonly vramReserve: number | null;
-  /** Models kept in memory at once. */
+  /** Models kept in memory at once, where it has room for them. */
   readonly maxLoaded: number;
+  /** Answers that a model writes at once; null lets them fit model and machine. */
+  readonly slots: number | null;
+  /** Requests that wait at once. */
+  readonly maxQueued: number;
+  /** How long a model stays that nobody uses, in milliseconds; null is for ever. */
+  readonly keepAliveMs: number | null;
+  /** Models that are loaded at the start. */
+  readonly preload: readonly string[];
+  /** Models that are loaded at the start, and never leave to make room. */
+  readonly pinned: readonly string[];
+  /** Which implementation of the engine runs models. */
+  readonly engine: EngineChoice;
+  /** Additions to models that the owner's requests may name. */
+  readonly loras: readonly LoraFile[];
   /** Least severe log lines that are printed. */
   readonly logLevel: LogLevel;
   /** How log lines look. */
@@ -114,7 +128,18 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   threads: { value: "N", help: "engine threads (default: fits the model and the machine)" },
   context: { value: "TOKENS", help: "most tokens of context per stream (default: 8192)" },
   "vram-reserve": { value: "SIZE", help: "GPU memory that stays free, such as 2GiB" },
-  "max-loaded": { value: "N", help: "models kept in memory at once (default: 2)" },
+  "max-loaded": { value: "N", help: "most models in memory at once, where it has room for them (default: 4)" },
+  slots: { value: "N", help: "answers that a model writes at once (default: up to 4, as memory has room)" },
+  "max-queued": { value: "N", help: "most requests that wait for this node's models (default: 64)" },
+  "keep-alive": { value: "TIME", help: "how long a model stays that nobody uses: 30s, 5m, 12h or never (default: 5m)" },
+  preload: { value: "MODEL", multiple: true, help: "model to load at the start; may be repeated" },
+  pin: { value: "MODEL", multiple: true, help: "model to load at the start and to keep in memory; may be repeated" },
+  engine: { value: "WHICH", help: "auto, native or addon (default: auto, the faster one that works here)" },
+  lora: {
+    value: "NAME=FILE",
+    multiple: true,
+    help: "addition to a model that your requests may name; may be repeated",
+  },
   "log-level": { value: "LEVEL", help: "debug, info, warn or error (default: info)" },
   "log-format": { value: "FORMAT", help: "text or json (default: text)" },
   drain: { value: "SECONDS", help: "how long running answers may go on after SIGTERM (default: 30)" },
@@ -149,6 +174,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
   const listen = address("listen", text("listen") ?? "127.0.0.1:8910", 8910);
   const reserve = text("vram-reserve");
   const threads = text("threads");
+  const slots = text("slots");
   return Object.freeze({
     roles: roles(text("role") ?? ROLE_NAMES.join(",")),
     paths,
@@ -169,7 +195,14 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     threads: threads === undefined ? null : natural("threads", threads, { least: 1, most: availableParallelism() * 2 }),
     contextSize: natural("context", text("context") ?? "8192", { least: 64, most: 1 << 24 }),
     vramReserve: reserve === undefined ? null : bytes("vram-reserve", reserve),
-    maxLoaded: natural("max-loaded", text("max-loaded") ?? "2", { least: 1, most: 64 }),
+    maxLoaded: natural("max-loaded", text("max-loaded") ?? "4", { least: 1, most: 64 }),
+    slots: slots === undefined ? null : natural("slots", slots, { least: 1, most: 64 }),
+    maxQueued: natural("max-queued", text("max-queued") ?? "64", { least: 1, most: 100_000 }),
+    keepAliveMs: stay("keep-alive", text("keep-alive") ?? "5m"),
+    preload: list("preload"),
+    pinned: list("pin"),
+    engine: choice("engine", text("engine") ?? "auto", ["auto", "native", "addon"]),
+    loras: list("lora").map(lora),
     logLevel: choice("log-level", text("log-level") ?? "info", ["debug", "info", "warn", "error"]),
     logFormat: choice("log-format", text("log-format") ?? "text", ["text", "json"]),
     drainMs: natural("drain", text("drain") ?? "30", { least: 0, most: 3600 }) * 1000,

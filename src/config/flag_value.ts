@@ -1,4 +1,5 @@
 /** Readers of what stands after a flag. Each refuses with one sentence that names the flag. */
+import { resolve } from "node:path";
 import { ConfigError } from "./config_error.ts";
 
 /** One of a few words. */
@@ -69,4 +70,35 @@ export function duration(flag: string, text: string): number | null {
     throw new ConfigError(`Cannot use --${flag} ${text}: it is a time such as 12h, 30d, 4w or never`);
   }
   return ms;
+}
+
+/**
+ * How long something stays that nobody uses, such as `30s`, `5m`, `0` or `never`, in milliseconds; null is never.
+ *
+ * @throws {ConfigError} with one sentence that names the flag.
+ */
+export function stay(flag: string, text: string): number | null {
+  if (text === "never") return null;
+  const [, amount, unit] = text.match(/^(\d+)\s*([smhd])?$/) ?? [];
+  const factor = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit ?? ""] ?? (amount === "0" ? 1 : NaN);
+  const ms = Number(amount) * factor;
+  if (!(ms <= LONGEST_MS)) {
+    throw new ConfigError(`Cannot use --${flag} ${text}: it is a time such as 30s, 5m, 12h, 0 or never`);
+  }
+  return ms;
+}
+
+/**
+ * An addition to a model, `NAME=FILE`.
+ *
+ * @throws {ConfigError} with one sentence that names the flag.
+ */
+export function lora(text: string): { name: string; path: string } {
+  const [, name = "", path = ""] = text.match(/^([\w][\w.-]{0,63})=(.+)$/) ?? [];
+  if (path === "") {
+    throw new ConfigError(
+      `Cannot use --lora ${text}: it is a name of letters, digits, - and _, then = and a GGUF file`,
+    );
+  }
+  return { name, path: resolve(path) };
 }

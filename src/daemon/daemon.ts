@@ -117,6 +117,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     config,
     store,
     logger,
+    events,
     workerCommand: options.workerCommand ?? workerProgram(config.paths.root),
   });
   const scanned = engine?.catalogue.refresh().catch(() => {});
@@ -241,6 +242,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     { name: "checkpoints", run: (signal) => audit.checkpoints.run(signal) },
     { name: "reserve", run: (signal) => audit.keepReserve(signal) },
     ...(engine === null ? [] : [{ name: "models", run: (signal: AbortSignal) => engine.catalogue.run(signal) }]),
+    ...(engine === null ? [] : [{ name: "engine", run: (signal: AbortSignal) => engine.backend.run(signal) }]),
   ];
   const stop = new AbortController();
   const running = supervise(services, { signal: stop.signal, logger });

@@ -2,7 +2,7 @@ import type { Config, RoleName } from "@ark/node/config";
 import type { LocalBackend, WorkerProgram } from "@ark/node/inference";
 import type { ModelCatalogue } from "@ark/node/models";
 import type { Store } from "@ark/node/store";
-import type { Logger } from "@ark/node/telemetry";
+import type { Events, Logger } from "@ark/node/telemetry";
 
 /** What a role is made from. */
 export interface RoleContext {
@@ -12,6 +12,8 @@ export interface RoleContext {
   store: Store;
   /** The node's log. */
   logger: Logger;
+  /** Told how far a model's loading has come. */
+  events: Pick<Events, "emit">;
   /** How a worker process is started. */
   workerCommand: readonly string[] | WorkerProgram;
 }

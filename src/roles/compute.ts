@@ -6,7 +6,7 @@ import { ModelCatalogue } from "@ark/node/models";
 export const COMPUTE: Role = {
   name: "compute",
   api: false,
-  engine({ config, store, logger, workerCommand }) {
+  engine({ config, store, logger, events, workerCommand }) {
     const catalogue = new ModelCatalogue({ directories: config.modelDirectories, store, logger });
     const backend = new LocalBackend({
       catalogue,
@@ -15,7 +15,15 @@ export const COMPUTE: Role = {
       gpu: config.gpu,
       contextSize: config.contextSize,
       maxLoaded: config.maxLoaded,
+      maxQueued: config.maxQueued,
+      keepAliveMs: config.keepAliveMs,
+      preload: config.preload,
+      pinned: config.pinned,
+      engine: config.engine,
+      loras: config.loras,
+      loadProgress: (model, fraction) => events.emit({ type: "load", model, fraction }),
       logger,
+      ...(config.slots === null ? {} : { slots: config.slots }),
       ...(config.threads === null ? {} : { threads: config.threads }),
       ...(config.vramReserve === null ? {} : { vramReserve: config.vramReserve }),
     });

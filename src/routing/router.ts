@@ -48,6 +48,8 @@ export interface LocalEngine {
   backend: Backend & {
     /** The models in memory. */
     loaded(): readonly { id: string }[];
+    /** Whether it takes work of peers now; absent: always. */
+    readonly ready?: boolean;
   };
   /** Knows which there are. */
   catalogue: {
@@ -222,7 +224,8 @@ export class Router implements Backend {
    * and `unavailable` where that is about this node's standing with a peer.
    */
   async *infer(request: InferenceRequest, options: RouteOptions): AsyncGenerator<InferenceEvent> {
-    const { signal, priority, principal } = options;
+    const { signal, priority, principal, keepAliveMs } = options;
+    const asking = { priority, principal, signal, ...keepAliveMs === undefined ? {} : { keepAliveMs } };
     let failure: ArkError | null = null;
     const choices = this.#permitted(request.model, options);
     for (const [attempt, choice] of choices.entries()) {
@@ -232,11 +235,9 @@ export class Router implements Backend {
       let begun = false;
       let shown = false;
       try {
-        for await (const event of backend.infer(request, { priority, principal, signal })) {
+        for await (const event of backend.infer(request, asking)) {
           if (!begun) {
-            const reason = upstream
-              ? "upstream: a server that this node's owner named has the model"
-              : routeReason(choice, { attempt, among: choices });
+            const reason = routeReason(choice, { attempt, among: choices });
             options.chosen?.({ name, peer, attempt, reason, ...upstream ? { upstream } : {} });
           }
           begun = true;

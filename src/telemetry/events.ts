@@ -7,6 +7,7 @@
  * | `pair` | a pairing by words began, went on or ended |
  * | `request` | a request began or ended, here or at a peer |
  * | `models` | the catalogue changed |
+ * | `load` | a model is on its way into memory: so much of it, 0 to 1, is there; 1 when it can be used |
  * | `audit` | the audit log cannot be written, or can again |
  * | `lost` | this subscriber was too slow: so many events before the next one are missing, so read the state anew |
  */
@@ -15,6 +16,7 @@ export type ArkEvent =
   | { type: "pair"; session: string; phase: string; peer: string }
   | RequestEvent
   | { type: "models"; count: number }
+  | { type: "load"; model: string; fraction: number }
   | { type: "audit"; available: boolean }
   | { type: "lost"; count: number };
 

@@ -22,11 +22,12 @@ export class FakeBackend implements AsyncDisposable {
   readonly model = "fake";
   readonly #log = Deno.makeTempFileSync();
 
-  /** Any name is a model, except those that begin with `no-`. */
+  /** Any name is a model, except those that begin with `no-`. One slot, where nothing else is said. */
   constructor(options: Partial<LocalBackendOptions> = {}) {
     this.backend = new LocalBackend({
       catalogue: { find: (ref) => ref.startsWith("no-") ? undefined : fakeModel(ref) },
       workerCommand: workerCommand("fake_worker"),
+      slots: 1,
       workerEnvironment: { FAKE_WORKER_LOG: this.#log },
       ...options,
     });

@@ -15,12 +15,14 @@
  * | `fail-load` | the model cannot be loaded |
  * | `crash-load` | the process ends while it loads |
  * | `hang-load` | it never finishes loading |
+ * | `step-load` | it tells a thousand times how far it has come |
  *
  * | prompt has | effect |
  * |---|---|
  * | `#crash-after=3` | the process ends after three tokens |
  * | `#fail-after=3` | the request fails after three tokens, with `engine_failed` |
  * | `#hang` | no token ever, and a cancel is not heard |
+ * | `#hang-after=3` | the same after three tokens |
  * | `#slow=5` | five milliseconds for each token |
  * | `#garbage` | bytes that are no frame |
  * | `#stop=3` | the answer is over after three words |
@@ -43,11 +45,15 @@ class FakeEngine implements Engine {
   #contextSize = 0;
   #last: { principal: string; words: string[] } = { principal: "", words: [] };
 
-  async load({ path, context_size, threads, slots }: Parameters<Engine["load"]>[0]) {
+  async load(
+    { path, context_size, threads, slots }: Parameters<Engine["load"]>[0],
+    progress?: (fraction: number) => void,
+  ) {
     const name = path.slice(path.lastIndexOf("/") + 1);
     if (name.includes("fail-load")) throw new Error("the tensors make no sense.");
     if (name.includes("crash-load")) Deno.exit(9);
     if (name.includes("hang-load")) await new Promise(() => {});
+    if (name.includes("step-load")) for (let step = 0; step <= 1_000; step++) progress?.(step / 1_000);
     this.#contextSize = context_size;
     const taken = Math.max(1, Math.min(MOST_SLOTS, slots));
     return { context_size, threads: threads ?? 1, gpu: null, engine: "fake 1", slots: taken };
@@ -61,7 +67,7 @@ class FakeEngine implements Engine {
     const room = this.#room(input.kind === "embed" ? longest(input.texts) : words);
     const { sink } = options;
     sink.start(words.length);
-    if (text.includes("#hang")) await new Promise(() => {});
+    if (/#hang(?!-)/.test(text)) await new Promise(() => {});
     const written = input.kind === "embed" || input.kind === "rerank" || count_only
       ? { finish_reason: "stop" as const, count: 0 }
       : await write({ input, parameters }, { ...options, room, text });
@@ -122,6 +128,7 @@ async function write(
       return { finish_reason: next.done ? next.value : "length", count: token };
     }
     if (token === option(text, "crash-after")) Deno.exit(9);
+    if (token === option(text, "hang-after")) await new Promise(() => {});
     if (token === option(text, "fail-after")) throw new ArkError("engine_failed", "The fake failed as it was told");
     if (text.includes("#garbage")) Deno.stdout.writeSync(Uint8Array.from([255, 255, 255, 255, 0]));
     await turn(option(text, "slow"), { signal, token });

@@ -1,4 +1,4 @@
-import type { LoadedModel } from "@ark/node/inference";
+import type { LoadedModel, LoadingModel } from "@ark/node/inference";
 import type { UpstreamStatus } from "@ark/node/routing";
 import { type Command, EXIT } from "../command.ts";
 import { NodeClient } from "../node_client.ts";
@@ -13,7 +13,7 @@ interface NodeStatus {
   uptime_s: number;
   api: string;
   mesh: string;
-  models: { here: number; within_reach: number; loaded: LoadedModel[]; queued: number };
+  models: { here: number; within_reach: number; loaded: LoadedModel[]; loading: LoadingModel[]; queued: number };
   peers: { approved: number; ready: number; pending: number };
   upstreams: UpstreamStatus[];
   faults: string[];
@@ -34,9 +34,9 @@ export const STATUS: Command = {
       return EXIT.ok;
     }
     const { models, peers } = status;
-    const loaded = models.loaded.map(({ id, gpu, busy }) => `${id} (${gpu ?? "CPU"}${busy ? ", busy" : ""})`).join(
-      ", ",
-    );
+    const loaded = models.loaded.map(({ id, gpu, busy, running, slots }) =>
+      `${id} (${gpu ?? "CPU"}${busy ? `, ${running} of ${slots} slots busy` : ""})`
+    ).join(", ");
     const waiting = models.queued > 0 ? `, ${models.queued} waiting` : "";
     out.line(`${status.name}  ${status.roles.join(", ")}  ark-node ${status.version}, up ${duration(status.uptime_s)}`);
     out.line(`  id      ${status.node_id}`);
@@ -47,6 +47,7 @@ export const STATUS: Command = {
         loaded ? `; in memory: ${loaded}` : ""
       }${waiting}`,
     );
+    for (const { id, fraction } of models.loading) out.line(`  loading ${id}: ${Math.floor(fraction * 100)} %`);
     for (const { id, barrier } of models.loaded) out.line(`  held    ${id}: ${heldBy(barrier)}`);
     for (const { name, url, ready, models } of status.upstreams) {
       out.line(`  server  ${name} (${url}): ${ready ? `${models} models` : "cannot be used"}`);

@@ -55,7 +55,7 @@ export interface AdminOptions
   /** This node's own models, or null. */
   engine: {
     /** Runs them. */
-    backend: Pick<LocalBackend, "loaded" | "queued" | "failure">;
+    backend: Pick<LocalBackend, "loaded" | "loading" | "queued" | "failure" | "fault">;
     /** Knows which there are, and what cannot be used. */
     catalogue: Pick<ModelCatalogue, "list" | "faults" | "find">;
   } | null;
@@ -106,6 +106,7 @@ function status(options: AdminOptions) {
   const upstreams = (options.upstreams ?? []).map((one) => one.status());
   const faults = [
     audit.fault,
+    engine?.backend.fault ?? null,
     ...options.witnesses?.faults() ?? [],
     ...options.witness?.faults() ?? [],
     book.fault,
@@ -127,6 +128,7 @@ function status(options: AdminOptions) {
       here: engine?.catalogue.list().length ?? 0,
       within_reach: new Set(router.models().map(({ id }) => id)).size,
       loaded: engine?.backend.loaded() ?? [],
+      loading: engine?.backend.loading() ?? [],
       queued: engine?.backend.queued ?? 0,
     },
     peers: {

@@ -114,7 +114,7 @@ function offer(url: URL, { caller, options }: { caller: Caller; options: MeshApp
   const address = toldAddress(url, caller.remote);
   if (address !== null) options.asked(caller.nodeId, address);
   const { engine, name, contextSize } = options;
-  const ready = options.accepting();
+  const ready = options.accepting() && engine?.backend.ready !== false;
   const made: Offer = offerFor(peer, {
     name,
     ready,
