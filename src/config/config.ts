@@ -197,7 +197,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     vramReserve: reserve === undefined ? null : bytes("vram-reserve", reserve),
     maxLoaded: natural("max-loaded", text("max-loaded") ?? "4", { least: 1, most: 64 }),
     slots: slots === undefined ? null : natural("slots", slots, { least: 1, most: 64 }),
-    maxQueued: natural("max-queued", text("max-queued") ?? "64", { least: 1, most: 100_000 }),
+    maxQueued: natural("max-queued", text("max-queued") ?? "64", { least: 1, most: 1_024 }),
     keepAliveMs: stay("keep-alive", text("keep-alive") ?? "5m"),
     preload: list("preload"),
     pinned: list("pin"),

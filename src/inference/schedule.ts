@@ -67,7 +67,7 @@ export type Step =
  *   others wait before it.
  * - Peers never take the last slot of a model that has two or more. Where all are taken, an answer for a peer is set aside
  *   for each request of the owner that waits; so it is where the owner needs the memory of a model that only peers use.
- * - Room is made in the order of the line, from models that the owner does not keep, then by when they were used last. A
+ * - Room is made in the order of the line, after those are served who wait for what is there, from models that the owner does not keep, then by when they were used last. A
  *   pinned one never leaves, one at work for the owner neither, and for a peer none that the owner keeps.
  * - Nobody starts on a model that one before in the line waits to see leave.
  */
@@ -76,7 +76,7 @@ export function nextStep(
   residents: readonly ResidentModel[],
   room: Room,
 ): Step | null {
-  const plan = new Plan(residents, room);
+  const plan = new Plan(waiting, { residents, room });
   for (const [index, request] of waiting.entries()) {
     const resident = residents.find(({ key, phase }) => key === request.key && phase !== "leaving");
     const step = resident === undefined ? plan.memoryFor(request, index) : plan.slotOf(resident, { request, index });
@@ -87,6 +87,7 @@ export function nextStep(
 
 /** What the requests before in the line wait for. */
 class Plan {
+  readonly #waiting: readonly WaitingRequest[];
   readonly #residents: readonly ResidentModel[];
   readonly #room: Room;
   /** Models that are to leave as soon as they are idle. */
@@ -100,7 +101,11 @@ class Plan {
   /** Bytes that the wanted ones will take. */
   #promised = 0;
 
-  constructor(residents: readonly ResidentModel[], room: Room) {
+  constructor(
+    waiting: readonly WaitingRequest[],
+    { residents, room }: { residents: readonly ResidentModel[]; room: Room },
+  ) {
+    this.#waiting = waiting;
     this.#residents = residents;
     this.#room = room;
   }
@@ -135,22 +140,30 @@ class Plan {
 
   #makeRoom(request: WaitingRequest, { remaining, index }: { remaining: ResidentModel[]; index: number }): Step | null {
     const movable = remaining.filter((each) => !staysFor(each, request)).sort(byWorth);
-    // One that is being loaded for peers leaves for the owner, too; for another peer that would go on for ever.
-    const idle = movable.find((each) =>
-      isIdle(each) && (each.phase === "ready" || (request.priority === "owner" && !each.kept))
-    );
+    const idle = movable.find((each) => this.#mayLeaveNow(each, request));
     if (idle !== undefined) return { kind: "evict", key: idle.key };
     // With less memory than it would like, rather than never.
     if (movable.length === 0 && this.#fitsWithWanted(this.#residents, request.leastBytes)) {
       return { kind: "load", index };
     }
-    const ready = movable.filter(({ phase }) => phase === "ready");
+    const ready = movable.filter((each) => each.phase === "ready" && !isIdle(each));
     const victim = request.priority === "owner" ? ready.find(({ owners }) => owners === 0) : undefined;
     const closed = victim ?? ready[0];
     if (closed === undefined) return null;
     if (victim !== undefined || request.impatient) this.#closed.add(closed.key);
     else if (request.priority === "owner") this.#closedToPeers.add(closed.key);
     return victim !== undefined && victim.peers > 0 ? { kind: "aside", key: victim.key } : null;
+  }
+
+  /**
+   * One that others of the same standing wait for serves them before, as long as nobody loses patience: else two models
+   * would send each other away for every request. One that is being loaded for peers leaves for the owner alone.
+   */
+  #mayLeaveNow(resident: ResidentModel, { priority, impatient }: WaitingRequest): boolean {
+    if (!isIdle(resident)) return false;
+    if (resident.phase === "loading") return priority === "owner" && !resident.kept;
+    const others = this.#waiting.filter(({ key }) => key === resident.key);
+    return impatient || others.every((each) => each.priority === "peer" && priority === "owner");
   }
 
   #fits(residents: readonly ResidentModel[], bytes: number): boolean {

@@ -155,6 +155,16 @@ Deno.test("nextStep() lets nobody keep a model busy for ever that one before in 
   assert.equal(nextStep([asks("b", { impatient: true }), asks("a")], [busy], room(1)), null);
 });
 
+Deno.test("nextStep() serves who waits for what is there before it sends that away, until one loses patience", () => {
+  const there = [resident("a")];
+  const start = { kind: "start", index: 1 };
+  const evict = { kind: "evict", key: "a" };
+  assert.deepEqual(nextStep([asks("b"), asks("a")], there, room(1)), start);
+  assert.deepEqual(nextStep([peer("b"), peer("a")], there, room(1)), start);
+  assert.deepEqual(nextStep([asks("b"), peer("a")], there, room(1)), evict, "the owner does not wait for peers");
+  assert.deepEqual(nextStep([asks("b", { impatient: true }), asks("a")], there, room(1)), evict);
+});
+
 Deno.test("nextStep() only loads for who wants no more, without a slot", () => {
   assert.deepEqual(nextStep([asks("a", { loadOnly: true })], [resident("a", { owners: 1 })], TWO), {
     kind: "start",

@@ -28,7 +28,7 @@
  * | `#stop=3` | the answer is over after three words |
  * | `#think` | three tokens of reasoning before the answer; so does `think: true` |
  *
- * With `FAKE_WORKER_LOG` set, every message that arrives is appended there as a line of JSON, and beside them
+ * With `FAKE_WORKER_BYTES` set it says that it takes so much memory, and 1,000 bytes of a GPU's. With `FAKE_WORKER_LOG` set, every message that arrives is appended there as a line of JSON, and beside them
  * `{"type":"fake:start","pid":…,"environment":[names]}` and, when an answer is over,
  * `{"type":"fake:over","tokens":…,"cancelled":…}`.
  */
@@ -53,10 +53,12 @@ class FakeEngine implements Engine {
     if (name.includes("fail-load")) throw new Error("the tensors make no sense.");
     if (name.includes("crash-load")) Deno.exit(9);
     if (name.includes("hang-load")) await new Promise(() => {});
-    if (name.includes("step-load")) for (let step = 0; step <= 1_000; step++) progress?.(step / 1_000);
+    if (name.includes("step-load")) { for (let step = 0; step <= 1_000; step++) progress?.(step / 1_000); }
     this.#contextSize = context_size;
     const taken = Math.max(1, Math.min(MOST_SLOTS, slots));
-    return { context_size, threads: threads ?? 1, gpu: null, engine: "fake 1", slots: taken };
+    const told = Number(Deno.env.get("FAKE_WORKER_BYTES") ?? 0);
+    const memory = told > 0 ? { bytes: told, vram_bytes: 1_000 } : {};
+    return { context_size, threads: threads ?? 1, gpu: null, engine: "fake 1", slots: taken, ...memory };
   }
 
   async generate({ input, parameters, principal, count_only }: EngineRequest, options: EngineGenerateOptions) {
