@@ -127,7 +127,7 @@ export class Dispatcher {
 
   /** Does what is to be done next; false where there is nothing. */
   #step(): boolean {
-    const line = this.#line.list().filter(({ priority }) => priority === "owner" || this.#needs.takesPeers());
+    const line = this.#line.list().filter((job) => this.#goesOn(job));
     const residents = this.residents.list();
     const states = residents.map(({ state }) => state);
     const step = nextStep(line.map((job) => this.#waiting(job)), states, this.residents.room);
@@ -140,6 +140,12 @@ export class Dispatcher {
       this.#do(step, job);
     }
     return true;
+  }
+
+  /** Whether a job may have its turn now: where no work of peers is begun, what was begun goes on if its model is there. */
+  #goesOn(job: Job): boolean {
+    if (job instanceof LoadJob || job.priority === "owner" || this.#needs.takesPeers()) return true;
+    return job.progress.begun && this.residents.find(job.key) !== undefined;
   }
 
   #waiting(job: Job): WaitingRequest {

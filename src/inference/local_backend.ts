@@ -56,7 +56,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
    * gone is loaded again.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { preload = [], memory = readMemory, logger } = this.#options;
+    const { preload = [], memory = readMemory, watchMs = WATCH_MS, logger } = this.#options;
     const early = new Set(preload);
     while (!signal.aborted && !this.#disposed) {
       const reading = await memory();
@@ -70,7 +70,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
       }
       this.#loadEarly(early);
       this.#dispatcher.schedule();
-      await pause(WATCH_MS, undefined, { signal, ref: false }).catch(() => {});
+      await pause(watchMs, undefined, { signal, ref: false }).catch(() => {});
     }
   }
 

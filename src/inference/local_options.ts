@@ -43,6 +43,8 @@ export interface LocalBackendOptions {
   pinned?: readonly ModelRef[];
   /** Reads how memory stands. The default reads what the system says. */
   memory?: () => Promise<MemoryReading>;
+  /** How often that is done, in milliseconds. @default {2000} */
+  watchMs?: number;
   /** How long workers may take. */
   workerTimes?: Partial<WorkerTimes>;
   /** Told how far a model's loading has come, from 0 to 1: at most once for each hundredth, and once at its end. */

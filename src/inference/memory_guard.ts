@@ -57,10 +57,16 @@ export function strainOf(before: MemoryReading, now: MemoryReading): { strain: S
  * show, it is not ready; it is again when it was calm for twenty seconds. Where nothing can be read it is always ready.
  */
 export class MemoryGuard {
+  readonly #calmMs: number;
   #before: MemoryReading | null = null;
   #strained = 0;
   #calmSince: number | null = null;
   #reason: string | null = null;
+
+  /** Makes a guard that has seen nothing yet. The machine must be calm for `calmMs` before work is taken again. */
+  constructor({ calmMs = CALM_MS }: { calmMs?: number } = {}) {
+    this.#calmMs = calmMs;
+  }
 
   /** Whether there is memory enough. */
   get ready(): boolean {
@@ -85,7 +91,7 @@ export class MemoryGuard {
     } else {
       this.#strained = 0;
       this.#calmSince = strain === "calm" ? this.#calmSince ?? before.ms : null;
-      if (this.#calmSince !== null && reading.ms - this.#calmSince >= CALM_MS) this.#reason = null;
+      if (this.#calmSince !== null && reading.ms - this.#calmSince >= this.#calmMs) this.#reason = null;
     }
     return was !== this.ready;
   }
