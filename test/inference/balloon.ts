@@ -31,21 +31,35 @@ export class Balloon implements AsyncDisposable {
     this.#roots = roots;
   }
 
-  /** Makes a group, or says why this machine has none. */
-  static make(): Balloon | string {
+  /** Why this machine has no such group, or null. */
+  static missing(): string | null {
     if (Deno.build.os !== "linux" || Deno.uid() !== 0) return "it takes root on Linux";
+    const balloon = Balloon.#made();
+    if (balloon === null) return "no control group with a memory limit and memory.pressure can be made here";
+    balloon.#remove();
+    return null;
+  }
+
+  /** Makes a group. */
+  static make(): Balloon {
+    const balloon = Balloon.#made();
+    if (balloon === null) throw new Error("No control group can be made any more");
+    return balloon;
+  }
+
+  static #made(): Balloon | null {
     for (const roots of [ALONE, BESIDE]) {
       const balloon = new Balloon(roots);
       try {
-        for (const path of balloon.#paths) Deno.mkdirSync(path, { recursive: true });
-        Deno.writeTextFileSync(`${roots.limit}${balloon.group}/${roots.file}`, String(LIMIT_BYTES));
+        for (const path of balloon.#paths) Deno.mkdirSync(path);
+        Deno.writeTextFileSync(`${roots.limit}${balloon.group}/${roots.file}`, String(LIMIT_BYTES), { create: false });
         Deno.readTextFileSync(`${roots.pressure}${balloon.group}/memory.pressure`);
         return balloon;
       } catch {
         balloon.#remove();
       }
     }
-    return "no control group with a memory limit and memory.pressure can be made here";
+    return null;
   }
 
   /** Begins to thrash. The file is written by the group itself, so that its pages count there. */
