@@ -5,8 +5,17 @@
  * - The engine runs in a child process per model, which dies with its node however the node ends. A crash fails the
  *   request that ran, with `engine_failed`; the next one gets a new process. A file that cannot be loaded is one clear
  *   sentence, and not tried again at once.
- * - The owner's requests go before those of peers. The line is bounded: who finds it full gets `busy`, except that the
- *   owner takes the place of the last peer.
+ * - A model answers as many requests at once as its engine has slots. The owner's requests go before those of peers; the
+ *   last slot of a model that has two or more is the owner's alone, and where all are taken, the youngest answer for a
+ *   peer is set aside and goes on afterwards. The line is bounded: who finds it full gets `busy`, with the place that it
+ *   would have and the time until its turn, except that the owner takes the place of the last peer.
+ * - A model stays for its keep-alive after its last use, which the owner's requests may change and peers cannot. Models
+ *   that were used least recently make room for others, by number and by memory; those at work do not, nor pinned ones,
+ *   nor for a peer one that the owner used within its keep-alive.
+ * - An engine of which nothing is heard for too long while it reads a prompt or writes an answer is ended: all its
+ *   requests fail with `engine_failed`, and the next one gets a new process.
+ * - While the machine thrashes ({@linkcode LocalBackend.run} watches over that) the work of peers is refused, and what
+ *   they alone used leaves memory; what was begun goes on, and the owner is served as ever.
  * - State of a prompt is never shared between principals: where the request before was another principal's, the
  *   engine erases its state before it reads the prompt.
  * - Leaving the loop or aborting the signal ends the work within a token, or within a batch while the prompt is read,
@@ -22,8 +31,7 @@
  * - A chat template is a program from the model's file. It can call nothing, and one that does not end costs its worker.
  * - The header of a file is read again right before the engine gets it, so that it never gets one which was refused.
  *
- * Not promised: more than one request at a time per model (the pinned binding mixes up sequences of one context);
- * that an engine stays within its memory.
+ * Not promised: that an engine stays within its memory: what a model takes is an estimate until its engine tells.
  *
  * {@linkcode runWorker} is the main of the child process.
  *

@@ -199,7 +199,8 @@ export class Resident {
       this.#running.delete(job);
       this.use({ priority: job.priority });
     };
-    running.id = this.worker.answer({ ...job.progress.next(), principal }, {
+    const urgent = job.priority === "owner" ? { urgent: true } as const : {};
+    running.id = this.worker.answer({ ...job.progress.next(), principal, ...urgent }, {
       start: (promptTokens) => job.start(promptTokens, end.digest()),
       part: (part) => job.part(part),
       end: (result) => {

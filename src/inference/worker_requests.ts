@@ -18,6 +18,7 @@ export interface AnswerListener {
 interface Running {
   readonly listener: AnswerListener;
   readonly kind: EngineRequest["input"]["kind"];
+  readonly urgent: boolean;
   /** How many times longer than usual nothing may be heard. */
   readonly patience: number;
   promptTokens: number;
@@ -67,12 +68,14 @@ export class WorkerRequests {
   }
 
   /** Takes in a request, and returns its number. */
-  add({ input, parameters }: Pick<EngineRequest, "input" | "parameters">, listener: AnswerListener): number {
+  add(request: Pick<EngineRequest, "input" | "parameters" | "urgent">, listener: AnswerListener): number {
+    const { input, parameters, urgent = false } = request;
     const id = ++this.#count;
     const calls = input.kind === "chat" && input.tools !== undefined;
     this.#running.set(id, {
       listener,
       kind: input.kind,
+      urgent,
       patience: calls || parameters.format !== undefined ? CALL_PATIENCE : 1,
       promptTokens: 0,
       cancelled: false,
@@ -179,7 +182,12 @@ export class WorkerRequests {
   #wake(): void {
     this.#wakesAt = Infinity;
     const now = performance.now();
-    const late = this.#running.values().find(({ due }) => due.at <= now);
+    const all = [...this.#running.values()];
+    if (all.some(({ urgent }) => urgent)) {
+      // Nothing is heard of those that wait for one that goes first.
+      for (const { due, urgent } of all) if (!urgent && due.at <= now) due.at = now + this.#times.interToken;
+    }
+    const late = all.find(({ due }) => due.at <= now);
     if (late === undefined) this.#watch();
     else this.#late(new ArkError("engine_failed", late.due.otherwise));
   }

@@ -46,6 +46,7 @@ Deno.test("LocalBackend tells its worker the request and nothing about who asks"
     id: 1,
     input: { kind: "completion", prompt: "a" },
     parameters: { seed: 1 },
+    urgent: true,
   });
   assert.match(String(principal), /^[\w-]{22}$/);
   assert.ok(!JSON.stringify(logged.log()).includes("secret-principal"));

@@ -110,7 +110,7 @@ Deno.test("The owner takes the place of a peer's model, too, and keeps it for a 
 });
 
 Deno.test("The real engine goes on with an answer that was set aside, to its very last token", async () => {
-  await using backend = await realBackend();
+  await using backend = await realBackend({ slots: 1 });
   const asked = (prompt: string, max_tokens: number) => ({
     model: "arkling",
     input: { kind: "completion" as const, prompt },
@@ -130,4 +130,35 @@ Deno.test("The real engine goes on with an answer that was set aside, to its ver
   }
   assert.equal(tokens, 400);
   assert.ok(before.length > 10 && after.length > 10);
+});
+
+Deno.test("The real engine fills its slots with peers and keeps one for the owner; all answers are what they are alone", async () => {
+  await using backend = await realBackend({ slots: 3 });
+  const asked = (prompt: string, max_tokens: number) => ({
+    model: "arkling",
+    input: { kind: "completion" as const, prompt },
+    parameters: { max_tokens, temperature: 0 },
+  });
+  const answer = async (prompt: string, principal: string, max_tokens: number) => {
+    const priority = principal === "owner" ? "owner" as const : "peer" as const;
+    let text = "";
+    for await (const event of backend.infer(asked(prompt, max_tokens), { ...OWNER, priority, principal })) {
+      if (event.type === "text") text += event.text;
+    }
+    return text;
+  };
+  const prompts = ["The quick brown fox", "Once upon a time", "The server is", "A model of"];
+  const alone: string[] = [];
+  for (const prompt of prompts) alone.push(await answer(prompt, "owner", 60));
+  const [{ slots = 1 } = {}] = backend.loaded();
+  const peers = prompts.map((prompt, index) => answer(prompt, `peer ${index}`, 60));
+  // Where the engine has one slot, that is the owner's only while the owner asks.
+  await until(() => backend.busy === Math.max(1, slots - 1));
+  assert.equal(backend.queued, prompts.length - backend.busy);
+  const own = answer(prompts[0] ?? "", "owner", 60);
+  if (slots > 1) assert.equal(backend.busy, slots);
+  assert.equal(await own, alone[0]);
+  const texts = await Promise.all(peers);
+  // What was set aside is read again in another batch, which may round otherwise; where slots are free, nothing was.
+  if (slots > 1) assert.deepEqual(texts, alone);
 });

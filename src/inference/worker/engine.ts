@@ -88,6 +88,8 @@ export interface EngineRequest {
   principal: string;
   /** Only the number of the prompt's tokens is wanted. */
   count_only?: true;
+  /** It goes first: an engine that computes several answers at once lets those without this wait until it is done. */
+  urgent?: true;
 }
 
 /** Takes the answer as it is written. */
