@@ -29,6 +29,8 @@ export interface Config {
   readonly name: string;
   /** Owner's API. */
   readonly listen: PeerAddress;
+  /** Port of the loopback where the owner's API listens as well, for clients of Ollama; null is none. */
+  readonly ollamaPort: number | null;
   /** Whether the owner's API answers nobody without an API key; always so beyond the loopback. */
   readonly requireKeys: boolean;
   /** Names beside the machine's own under which the owner's API may be called. */
@@ -89,6 +91,7 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   data: { value: "DIR", help: "data directory (default: $ARK_DATA, else the platform's)" },
   name: { value: "NAME", help: "label that approved peers see (default: the machine's name)" },
   listen: { value: "HOST:PORT", help: "where your own apps connect (default: 127.0.0.1:8910)" },
+  "ollama-port": { value: "PORT", help: "listen on this port of the loopback, too, as Ollama does on 11434" },
   "require-keys": { help: "answer no app without an API key, also on the loopback" },
   "allow-origin": {
     value: "ORIGIN",
@@ -175,11 +178,13 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
   const reserve = text("vram-reserve");
   const threads = text("threads");
   const slots = text("slots");
+  const ollamaPort = text("ollama-port");
   return Object.freeze({
     roles: roles(text("role") ?? ROLE_NAMES.join(",")),
     paths,
     name: label(text("name") ?? hostName()) || "ark-node",
     listen,
+    ollamaPort: ollamaPort === undefined ? null : natural("ollama-port", ollamaPort, { least: 0, most: 65_535 }),
     requireKeys: on("require-keys") || !isLoopback(listen.hostname),
     allowHosts: list("allow-host").map(allowedHost),
     allowOrigins: list("allow-origin").map(allowedOrigin),

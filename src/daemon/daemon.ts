@@ -32,6 +32,7 @@ import { meteredEvents } from "./metered_events.ts";
 import { observedAnswers } from "./observed_answers.ts";
 import { openNeighbours } from "./neighbours.ts";
 import { identityOf, refuseBrokenPin } from "./own_identity.ts";
+import { ownModels } from "./own_models.ts";
 import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
@@ -58,6 +59,8 @@ export interface Daemon extends AsyncDisposable {
   readonly id: NodeId;
   /** Where its API listens. */
   readonly api: PeerAddress;
+  /** Where clients of Ollama find it, or null. */
+  readonly ollama: PeerAddress | null;
   /** Where peers connect. */
   readonly mesh: PeerAddress;
   /** Its engine's models, or null where it has no engine. */
@@ -220,13 +223,14 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             ? { answers: observedAnswers(router, { events: metered, logger }), logger }
             : null,
           shelf,
+          keeper: engine === null ? null : ownModels(engine),
           metrics,
           allowHosts: [...config.allowHosts, ...namesOf(config.listen)],
           allowOrigins: config.allowOrigins,
           proxied: () => doctorHere.noteProxied(),
           refused,
         });
-      })),
+      }, { ollamaPort: config.ollamaPort })),
   );
   // A node that is ready knows its models, unless their disk is slow: then it learns of them a little later.
   await within(SCAN_MS, scanned);
@@ -255,6 +259,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   return {
     id: identity.id,
     api: local.address,
+    ollama: local.ollama,
     mesh: meshAddress,
     engine,
     book,
@@ -290,6 +295,7 @@ async function bound<T>(flag: string, { hostname, port }: PeerAddress, listen: (
   try {
     return await listen();
   } catch (error) {
+    if (error instanceof StartError) throw error;
     const where = formatAddress({ hostname, port });
     const code = (error as { code?: unknown }).code;
     if (error instanceof Deno.errors.AddrInUse || code === "EADDRINUSE") {

@@ -12,6 +12,9 @@ import { isProxied, looksProxied } from "./middleware/proxied.ts";
 import { localGuard } from "./middleware/local_guard.ts";
 import { anthropicRoutes } from "./anthropic/anthropic_routes.ts";
 import { familyRefusal, isMessagesPath } from "./family_refusal.ts";
+import type { ModelKeeper } from "./ollama/model_keeper.ts";
+import { refuseManaging } from "./ollama/managing_sender.ts";
+import { ollamaRoutes } from "./ollama/ollama_routes.ts";
 import { openaiRoutes } from "./openai/openai_routes.ts";
 import { ResponseShelf } from "./responses/response_shelf.ts";
 import { responsesRoutes } from "./responses/responses_routes.ts";
@@ -24,11 +27,13 @@ export interface LocalAppOptions {
   api: ApiOptions | null;
   /** Keeps answers that later requests go on from; every listener of a node has the same. */
   shelf?: ResponseShelf;
+  /** Keeps this node's models for Ollama's API; null where it has none of its own. */
+  keeper?: ModelKeeper | null;
   /** Shown at `/metrics`. */
   metrics: Metrics;
   /** Names beside this machine's own under which a proxy or a name server may lead here. */
   allowHosts?: readonly string[];
-  /** Origins of web pages that may use `/v1/*`, exactly as browsers write them. */
+  /** Origins of web pages that may use `/v1/*` and `/api/*`, exactly as browsers write them. */
   allowOrigins?: readonly string[];
   /** Told when a request that a reverse proxy passed on is let in without a key. */
   proxied?(): void;
@@ -40,7 +45,7 @@ export interface LocalAppOptions {
 export type LocalApp = (request: Request, from?: { remote: string }) => Promise<Response>;
 
 /**
- * Everything on the owner's listener, as a fetch handler: `/v1/*`, the admin calls, `/healthz` (that it lives) for
+ * Everything on the owner's listener, as a fetch handler: `/v1/*`, Ollama's `/api/*` and `/`, the admin calls, `/healthz` (that it lives) for
  * everybody, and `/metrics` (numbers without names of peers) for every program of this machine. All of it also under
  * `/arknet/`, for a reverse proxy.
  */
@@ -62,9 +67,10 @@ export function localApp(options: LocalAppOptions): LocalApp {
     return body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" });
   });
   if (api !== null) {
+    const who = (request: Request, remote: string) => senderOf(request, { keys, required, token, remote });
     const admit: ApiOptions["admit"] = (request, { remote, answers }) => {
       try {
-        const sender = senderOf(request, { keys, required, token, remote });
+        const sender = who(request, remote);
         if (sender.held === null && looksProxied(request.headers)) options.proxied?.();
         return keyedAnswers(answers, sender);
       } catch (error) {
@@ -75,6 +81,15 @@ export function localApp(options: LocalAppOptions): LocalApp {
     app.route("/", anthropicRoutes({ ...api, admit }));
     app.route("/", responsesRoutes({ ...api, admit }, { shelf: options.shelf ?? new ResponseShelf() }));
     app.route("/", openaiRoutes({ ...api, admit }));
+    app.route(
+      "/",
+      ollamaRoutes({
+        ...api,
+        admit,
+        keeper: options.keeper ?? null,
+        mayManage: (request, { remote }) => refuseManaging(request, { remote, held: who(request, remote).held }),
+      }),
+    );
   }
   app.route("/", adminRoutes(admin));
   app.notFound(({ req }) => {
@@ -83,6 +98,11 @@ export function localApp(options: LocalAppOptions): LocalApp {
         new ArkError("model_not_found", "This node answers no API requests, since it has not the role gateway"),
         req.path,
       );
+    }
+    if (api === null && req.path.startsWith("/api/")) {
+      return Response.json({ error: "This node answers no API requests, since it has not the role gateway" }, {
+        status: 404,
+      });
     }
     const reason = api === null && req.path.startsWith("/v1/")
       ? "This node answers no API requests, since it has not the role gateway"

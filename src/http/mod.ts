@@ -1,8 +1,8 @@
 /**
  * What a node says over HTTP, as fetch handlers that know nothing of sockets.
  *
- * - {@linkcode localApp}: the owner's listener. OpenAI's API with its Responses and Anthropic's for the owner's programs, and
- *   the admin calls, which always need the admin token. Web pages get nothing, but where the owner named their origin, and
+ * - {@linkcode localApp}: the owner's listener. OpenAI's API with its Responses, Anthropic's and Ollama's for the owner's
+ *   programs, and the admin calls, which always need the admin token. Web pages get nothing, but where the owner named their origin, and
  *   then only the APIs. {@linkcode ApiKeyBook} keeps the keys of the owner's programs, which are needed where others can reach
  *   the listener; {@linkcode ResponseShelf} keeps, in memory alone, the answers that a program may go on from.
  * - {@linkcode meshApp}: the peers' listener, behind `transport`, which has proved who asks. It is given this node's own
@@ -46,4 +46,5 @@ export * from "./mesh/rotate_route.ts";
 export { type KeptResponse, ResponseShelf, type ResponseShelfOptions } from "./responses/response_shelf.ts";
 export { isLoopbackName } from "./middleware/host_names.ts";
 export type { AnsweringNode, Answers, AnswersSender, ApiModel, AskOptions } from "./api/answers.ts";
+export type { ModelDescription, ModelKeeper, PullProgress, RunningModel } from "./ollama/model_keeper.ts";
 export type { ApiOptions } from "./api/api_routes.ts";

@@ -54,12 +54,13 @@ function stopSignal(out: Output): Promise<void> {
   return promise;
 }
 
-function ready({ id, api, mesh }: Daemon, { name, paths }: Config) {
+function ready({ id, api, ollama, mesh }: Daemon, { name, paths }: Config) {
   return {
     node_id: formatNodeId(id),
     public_key: formatPublicKey(publicKeyOf(id)),
     name,
     api: `http://${formatAddress(api)}`,
+    ...ollama === null ? {} : { ollama: `http://${formatAddress(ollama)}` },
     mesh: formatAddress(mesh),
     data: paths.root,
     pid: Deno.pid,
@@ -67,7 +68,10 @@ function ready({ id, api, mesh }: Daemon, { name, paths }: Config) {
   };
 }
 
-function banner({ id, api, mesh, engine, book }: Daemon, show: { config: Config; out: Output; version: string }): void {
+function banner(
+  { id, api, ollama, mesh, engine, book }: Daemon,
+  show: { config: Config; out: Output; version: string },
+): void {
   const { config, out, version } = show;
   const approved = book.list().length;
   const peers = approved > 0
@@ -77,6 +81,9 @@ function banner({ id, api, mesh, engine, book }: Daemon, show: { config: Config;
   const lines: [string, string][] = [
     ["id", formatNodeId(id)],
     ["api", `http://${formatAddress(api)}/v1  (point your apps here; ${keyHint(config)})`],
+    ...(ollama === null
+      ? []
+      : [["ollama", `http://${formatAddress(ollama)}  (clients of Ollama find it here)`] as [string, string]]),
     ["mesh", `${formatAddress(mesh)}  (${found})`],
     ...(engine === null ? [] : [["models", config.modelDirectories.join(", ")] as [string, string]]),
     ["peers", peers],

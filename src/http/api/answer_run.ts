@@ -12,6 +12,8 @@ export interface AnswerRunOptions {
   client: AbortSignal;
   /** Whether the question must stay on this machine, also where its sender does not say so. */
   localOnly?: boolean;
+  /** How long the model is to stay in memory afterwards; absent is as the node does by itself. */
+  keepAliveMs?: number | null | undefined;
 }
 
 /**
@@ -28,10 +30,13 @@ export class AnswerRun {
   #ran = false;
 
   /** Prepares an answer; nothing happens before the first {@linkcode next}. */
-  constructor(answerer: Answerer, { request, client, localOnly }: AnswerRunOptions) {
+  constructor(answerer: Answerer, { request, client, localOnly, keepAliveMs }: AnswerRunOptions) {
     this.#client = client;
     const chosen = (node: AnsweringNode) => void (this.#node = node);
-    const kept = localOnly === true ? { localOnly } : {};
+    const kept = {
+      ...localOnly === true ? { localOnly } : {},
+      ...keepAliveMs === undefined ? {} : { keepAliveMs },
+    };
     const options = { priority: "owner", principal: "owner", signal: this.signal, chosen, ...kept } as const;
     this.#events = answerer.infer(request, options)[Symbol.asyncIterator]();
     if (client.aborted) this.#leave();

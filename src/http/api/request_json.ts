@@ -16,6 +16,12 @@ export class RequestBodyError extends ArkError {
 
 const JSON_TYPE = /^\s*application\/json\s*(?:;|$)/i;
 
+/** Options of {@linkcode readJson}. */
+export interface ReadJsonOptions {
+  /** Whether a body is read whatever type it has. Only for a request that no web page can have sent. @default {false} */
+  anyType?: boolean;
+}
+
 /**
  * Reads a body of at most so many bytes as JSON. Only `application/json` is read: a web page of another site can send
  * every other type without the browser asking first.
@@ -26,9 +32,13 @@ const JSON_TYPE = /^\s*application\/json\s*(?:;|$)/i;
  * @throws {RequestBodyError} 415 for another type or an encoded body, 413 when it is too long, 400 when it is no JSON.
  * @throws {ArkError} `cancelled` when the caller went away before the end of the body.
  */
-export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
+export async function readJson(
+  request: Request,
+  limitBytes: number,
+  { anyType = false }: ReadJsonOptions = {},
+): Promise<unknown> {
   const { headers } = request;
-  if (!JSON_TYPE.test(headers.get("content-type") ?? "")) {
+  if (!anyType && !JSON_TYPE.test(headers.get("content-type") ?? "")) {
     throw new RequestBodyError(415, "The body must be JSON, sent with the header 'Content-Type: application/json'");
   }
   const encoding = headers.get("content-encoding");

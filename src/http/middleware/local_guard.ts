@@ -19,8 +19,8 @@ const READABLE =
 
 /**
  * Keeps web pages out of the owner's listener, before anything runs. The `Host` must be a name of this listener, which a
- * page that had its own name resolve to this machine cannot send. A page may use the API for programs (`/v1/…`) when the
- * owner named its origin; everything else answers no page at all, not even one of this machine: what a browser says of
+ * page that had its own name resolve to this machine cannot send. A page may use the APIs for programs (`/v1/…`, `/api/…`)
+ * when the owner named its origin; everything else answers no page at all, not even one of this machine: what a browser says of
  * itself (`Origin`, `Referer`, `Sec-Fetch-…`) is enough to be refused.
  */
 export function localGuard({ hosts, origins, refuse }: LocalGuardOptions): MiddlewareHandler {
@@ -45,7 +45,7 @@ export function localGuard({ hosts, origins, refuse }: LocalGuardOptions): Middl
 
 /** Why what the browser says of the page forbids this request, or null. */
 function pageFault({ req }: Context, origins: ReadonlySet<string>): string | null {
-  const forPrograms = req.path.startsWith("/v1/");
+  const forPrograms = req.path.startsWith("/v1/") || req.path.startsWith("/api/");
   const origin = req.header("origin");
   const site = req.header("sec-fetch-site") ?? "none";
   if (!forPrograms && (origin !== undefined || req.header("referer") !== undefined)) {

@@ -1,0 +1,44 @@
+import type { Answers } from "../api/answers.ts";
+import { AnswerRun } from "../api/answer_run.ts";
+import type { Exchange } from "../api/serving.ts";
+import { AnswerLines } from "./answer_lines.ts";
+import { lineStream } from "./line_stream.ts";
+import type { ModelKeeper } from "./model_keeper.ts";
+import { jsonAnswer, jsonLine, linesAnswer, NDJSON_TYPE } from "./ndjson.ts";
+import type { Question } from "./question.ts";
+import { namedModel, settleResidency } from "./residency.ts";
+import { sentJson } from "./sent_json.ts";
+import { wholeAnswer } from "./whole_answer.ts";
+
+/** How one of the two calls is answered. */
+export interface AnswerQuestionOptions {
+  /** Answers the question. */
+  answers: Answers;
+  /** Keeps this node's models, where it has any. */
+  keeper: ModelKeeper | null;
+  /** Reads it. */
+  read(body: unknown): Question;
+  /** The request. */
+  exchange: Exchange;
+}
+
+/**
+ * Reads a question, asks, and answers in lines or in one piece. A question without anything to say loads or unloads its
+ * model.
+ *
+ * @throws {ArkError} what is wrong with the question, or what the answer failed with.
+ */
+export async function answerQuestion(request: Request, options: AnswerQuestionOptions): Promise<Response> {
+  const { answers, keeper, read, exchange } = options;
+  const began = performance.now();
+  const { model, request: asked, shape, stream, keepAliveMs } = read(await sentJson(request));
+  const lines = new AnswerLines(shape, { model, began });
+  if (asked === null) {
+    const named = namedModel(model, { models: answers.models(), keeper });
+    const body = lines.idle(await settleResidency({ named, keepAliveMs }, keeper));
+    return stream ? new Response(jsonLine(body), { headers: { "content-type": NDJSON_TYPE } }) : jsonAnswer(body);
+  }
+  const run = exchange.run = new AnswerRun(answers, { request: asked, client: request.signal, keepAliveMs });
+  if (!stream) return jsonAnswer(await wholeAnswer(run, lines));
+  return linesAnswer(await lineStream(run, { lines, failed: exchange.failed }));
+}

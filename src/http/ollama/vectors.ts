@@ -1,0 +1,51 @@
+import { Buffer } from "node:buffer";
+import { ArkError, type InferenceRequest, type Usage } from "@ark/node/protocol";
+import type { AnswerRun } from "../api/answer_run.ts";
+import { brokenOff } from "./line_stream.ts";
+
+/** Vectors of some texts. */
+export interface Vectors {
+  /** One for each text, in their order, each of length 1. */
+  vectors: number[][];
+  /** What they cost. */
+  usage: Usage;
+  /** Time of loading the model, in milliseconds. */
+  loadMs: number;
+}
+
+/**
+ * Collects the vectors of an answer.
+ *
+ * @throws {ArkError} what the answer failed with; `unavailable` when it broke off or a vector is missing.
+ */
+export async function vectorsOf(run: AnswerRun, { texts }: { texts: number }): Promise<Vectors> {
+  const found = new Map<number, number[]>();
+  let cost: Pick<Vectors, "usage" | "loadMs"> | null = null;
+  for (let event = await run.next(); event !== null; event = await run.next()) {
+    if (event.type === "vector" && event.index < texts) found.set(event.index, decodeVector(event.values));
+    else if (event.type === "end") cost = { usage: event.usage, loadMs: event.timings.load_ms };
+  }
+  run.end();
+  const vectors = Array.from({ length: texts }, (_, index) => found.get(index) ?? []);
+  if (cost === null || vectors.some((vector) => vector.length === 0)) throw brokenOff();
+  return { vectors, ...cost };
+}
+
+/** The first numbers of a vector, made as long as 1 again; all of it where it has no more. */
+export function shortened(vector: readonly number[], dimensions: number | undefined): number[] {
+  if (dimensions === undefined || dimensions >= vector.length) return [...vector];
+  const head = vector.slice(0, dimensions);
+  const length = Math.hypot(...head);
+  return length === 0 ? head : head.map((value) => value / length);
+}
+
+/** A request for vectors of texts. */
+export function vectorRequest(model: string, texts: readonly string[]): InferenceRequest {
+  return { model, input: { kind: "embed", texts: [...texts] }, parameters: {} };
+}
+
+function decodeVector(values: string): number[] {
+  const bytes = Buffer.from(values, "base64");
+  if (bytes.length % 4 !== 0) throw new ArkError("engine_failed", "The engine gave a vector that cannot be read");
+  return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4));
+}
