@@ -1,16 +1,16 @@
-import type { FinishReason, InferenceEvent, Message, TokenChance, TokenLogprob } from "@ark/node/protocol";
-import { type Piece, pieceOf } from "./answer_pieces.ts";
+import type { ArkError, FinishReason, Message, TokenChance, TokenLogprob } from "@ark/node/protocol";
+import type { StreamWriter } from "../api/answer_stream.ts";
 import { contextOf } from "./conversation.ts";
-
-/** The last event of an answer. */
-export type EndEvent = Extract<InferenceEvent, { type: "end" }>;
+import { jsonLine } from "./ndjson.ts";
+import { ollamaErrorBody } from "./ollama_error.ts";
+import { type EndEvent, nothing, type Told, ToldAnswer } from "./told_answer.ts";
 
 /** How one of the two calls writes what an answer says. */
 export interface LineShape {
   /** Fields of a line that says so much. */
-  said(piece: Piece): Record<string, unknown>;
-  /** Fields of the last line beside those that every last line has; `said` is all of the answer. */
-  last(said: string): Record<string, unknown>;
+  said(told: Told): Record<string, unknown>;
+  /** Fields of the last line beside those that every last line has; `text` is all of the answer's. */
+  last(text: string): Record<string, unknown>;
 }
 
 /** `/api/chat` */
@@ -36,9 +36,9 @@ export function generateLines(messages: readonly Message[] | null): LineShape {
       ...calls.length === 0 ? {} : { tool_calls: calls },
       ...chancesOf(logprobs),
     }),
-    last: (said) => {
+    last: (text) => {
       if (messages === null) return {};
-      return { context: contextOf([...messages, { role: "assistant", content: said }]) };
+      return { context: contextOf([...messages, { role: "assistant", content: text }]) };
     },
   };
 }
@@ -60,19 +60,19 @@ export class AnswerLines {
   }
 
   /** A line in the middle. */
-  part(piece: Piece): object {
-    return { ...this.#head(), ...this.#shape.said(piece), done: false };
+  part(told: Told): object {
+    return { ...this.#head(), ...this.#shape.said(told), done: false };
   }
 
-  /** The last line, or all of the answer: `piece` is what it says, `all` the whole text. */
-  last(piece: Piece, { end, all }: { end: EndEvent; all: string }): object {
+  /** The last line, or all of the answer: `told` is what it says, `text` all of the answer's text. */
+  last(told: Told, { end, text }: { end: EndEvent; text: string }): object {
     const { usage, timings } = end;
     return {
       ...this.#head(),
-      ...this.#shape.said(piece),
+      ...this.#shape.said(told),
       done: true,
       done_reason: REASONS[end.finish_reason],
-      ...this.#shape.last(all),
+      ...this.#shape.last(text),
       total_duration: nanoseconds(performance.now() - this.#began),
       load_duration: nanoseconds(timings.load_ms),
       prompt_eval_count: usage.prompt_tokens,
@@ -84,12 +84,33 @@ export class AnswerLines {
 
   /** Answer to a question without anything to say: the model was loaded or unloaded. */
   idle(reason: "load" | "unload"): object {
-    return { ...this.#head(), ...this.#shape.said(pieceOf({})), done: true, done_reason: reason };
+    return { ...this.#head(), ...this.#shape.said(nothing()), done: true, done_reason: reason };
   }
 
   #head(): { model: string; created_at: string } {
     return { model: this.#model, created_at: new Date().toISOString() };
   }
+}
+
+/**
+ * Writes an answer line by line. The line that is done comes when the answer is complete and on the record: a client that
+ * saw it reads no further.
+ */
+export function lineWriter(lines: AnswerLines): StreamWriter {
+  const answer = new ToldAnswer();
+  return {
+    write(event) {
+      answer.take(event);
+      const news = answer.news();
+      return news === null ? null : jsonLine(lines.part(news));
+    },
+    finish() {
+      const { end, text } = answer;
+      if (end === null) throw new TypeError("An answer is finished after its end");
+      return jsonLine(lines.last(nothing(), { end, text }));
+    },
+    fail: (failure: ArkError) => jsonLine(ollamaErrorBody(failure)),
+  };
 }
 
 /** Milliseconds in whole nanoseconds, at least one: clients divide by them. */

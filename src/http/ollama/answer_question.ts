@@ -1,14 +1,15 @@
 import type { Answers } from "../api/answers.ts";
+import { collect } from "../api/answer_order.ts";
 import { AnswerRun } from "../api/answer_run.ts";
+import { answerStream } from "../api/answer_stream.ts";
 import type { Exchange } from "../api/serving.ts";
-import { AnswerLines } from "./answer_lines.ts";
-import { lineStream } from "./line_stream.ts";
+import { AnswerLines, lineWriter } from "./answer_lines.ts";
 import type { ModelKeeper } from "./model_keeper.ts";
 import { jsonAnswer, jsonLine, linesAnswer, NDJSON_TYPE } from "./ndjson.ts";
 import type { Question } from "./question.ts";
 import { namedModel, settleResidency } from "./residency.ts";
 import { sentJson } from "./sent_json.ts";
-import { wholeAnswer } from "./whole_answer.ts";
+import { nothing, ToldAnswer } from "./told_answer.ts";
 
 /** How one of the two calls is answered. */
 export interface AnswerQuestionOptions {
@@ -40,5 +41,15 @@ export async function answerQuestion(request: Request, options: AnswerQuestionOp
   }
   const run = exchange.run = new AnswerRun(answers, { request: asked, client: request.signal, keepAliveMs });
   if (!stream) return jsonAnswer(await wholeAnswer(run, lines));
-  return linesAnswer(await lineStream(run, { lines, failed: exchange.failed }));
+  // NDJSON has no comments, so a sign of life is a line that says nothing.
+  const keepAlive = jsonLine(lines.part(nothing()));
+  return linesAnswer(await answerStream(run, { writer: lineWriter(lines), keepAlive, failed: exchange.failed }));
+}
+
+async function wholeAnswer(run: AnswerRun, lines: AnswerLines): Promise<object> {
+  const answer = new ToldAnswer();
+  await collect(run, (event) => answer.take(event));
+  const { end, text } = answer;
+  if (end === null) throw new TypeError("An answer that was collected has an end");
+  return lines.last(answer.news() ?? nothing(), { end, text });
 }

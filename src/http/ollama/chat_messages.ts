@@ -1,4 +1,5 @@
 import { LIMITS, type Message, type MessageRole, type Tool, type ToolCall } from "@ark/node/protocol";
+import { argumentsText, objectOf } from "../api/call_fields.ts";
 import { invalid, unsupported } from "../api/request_fault.ts";
 import { given, type RequestFields } from "../api/request_fields.ts";
 
@@ -81,9 +82,7 @@ function callsOf(value: unknown, { at, index }: { at: string; index: number }): 
     const fields = objectOf(given(call, "function"), `${at}[${n}].function`);
     const asked = given(fields, "arguments") ?? {};
     // Ollama's own clients send an object; those that were made for OpenAI's API send its text.
-    const written = typeof asked === "string"
-      ? asked
-      : JSON.stringify(objectOf(asked, `${at}[${n}].function.arguments`));
+    const written = typeof asked === "string" ? asked : argumentsText(asked, `${at}[${n}].function.arguments`);
     return {
       id: textOf(call, "id", `${at}[${n}]`) || `call_${index}_${n}`,
       name: textOf(fields, "name", `${at}[${n}].function`),
@@ -107,9 +106,4 @@ function textOf(fields: RequestFields, name: string, at: string): string {
   const value = given(fields, name) ?? "";
   if (typeof value !== "string") throw invalid(`${at}.${name}`, "must be a text");
   return value;
-}
-
-function objectOf(value: unknown, at: string): RequestFields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(at, "must be an object");
-  return value as RequestFields;
 }

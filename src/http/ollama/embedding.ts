@@ -1,5 +1,6 @@
 import { ArkError, LIMITS, type ModelRef } from "@ark/node/protocol";
 import type { Answers } from "../api/answers.ts";
+import { collect } from "../api/answer_order.ts";
 import { AnswerRun } from "../api/answer_run.ts";
 import { invalid } from "../api/request_fault.ts";
 import { given, modelOf, type RequestFields, requestFields } from "../api/request_fields.ts";
@@ -119,10 +120,9 @@ async function tokensIn(
   });
   options.exchange.run = run;
   let tokens = 0;
-  for (let event = await run.next(); event !== null; event = await run.next()) {
+  await collect(run, (event) => {
     if (event.type === "start") tokens = event.prompt_tokens;
-  }
-  run.end();
+  });
   return tokens;
 }
 

@@ -21,7 +21,7 @@ function escaped(character: string): string {
 }
 
 /** An answer in lines. */
-export function linesAnswer(body: ReadableStream<Uint8Array<ArrayBuffer>>): Response {
+export function linesAnswer(body: ReadableStream<Uint8Array>): Response {
   return new Response(body, {
     headers: {
       "content-type": NDJSON_TYPE,

@@ -1,5 +1,6 @@
 import { ArkError, type ErrorCode } from "@ark/node/protocol";
 import { RequestBodyError } from "../api/request_json.ts";
+import { retryHeaders } from "../api/retry_headers.ts";
 
 /** Status of each failure, as Ollama answers it: a full queue is 503 there, and so is everything that may pass. */
 const STATUS: Record<ErrorCode, number> = {
@@ -47,13 +48,9 @@ export function ollamaErrorBody({ code, message }: ArkError): OllamaErrorBody {
 
 /** A failure as an answer in Ollama's shape: `{"error":"text"}`. `ran` says that an engine had already begun. */
 export function ollamaErrorAnswer(failure: ArkError, { ran = false }: { ran?: boolean } = {}): Response {
-  const { code, retryAfterSeconds } = failure;
   const own = failure instanceof RequestBodyError || failure instanceof NotOffered ? failure.status : null;
-  const headers = new Headers();
-  if (ran) headers.set("x-should-retry", "false");
-  const seconds = retryAfterSeconds ?? (code === "busy" ? 1 : undefined);
-  if (seconds !== undefined) headers.set("retry-after", String(Math.max(1, Math.ceil(seconds))));
-  return Response.json(ollamaErrorBody(failure), { status: own ?? STATUS[code], headers });
+  const headers = retryHeaders(failure, { ran });
+  return Response.json(ollamaErrorBody(failure), { status: own ?? STATUS[failure.code], headers });
 }
 
 /** There is something at this path, but not for this method. */

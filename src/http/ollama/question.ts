@@ -1,11 +1,5 @@
-import {
-  type ChatInput,
-  type CompletionInput,
-  decodeInferenceRequest,
-  type InferenceRequest,
-  type Message,
-  type ModelRef,
-} from "@ark/node/protocol";
+import type { ChatInput, CompletionInput, InferenceRequest, Message, ModelRef } from "@ark/node/protocol";
+import { checkedRequest } from "../api/checked_request.ts";
 import { invalid, unsupported } from "../api/request_fault.ts";
 import { given, givenFlag, modelOf, type RequestFields, requestFields } from "../api/request_fields.ts";
 import { CHAT_LINES, generateLines, type LineShape } from "./answer_lines.ts";
@@ -99,9 +93,17 @@ function sharedFields(fields: RequestFields): Pick<Question, "model" | "stream" 
   };
 }
 
-/** What leaves the adapter is held against the mesh's own rules here, so that it fails the same for every node. */
 function requestOf(fields: RequestFields, model: ModelRef, input: ChatInput | CompletionInput): InferenceRequest {
-  return decodeInferenceRequest({ model, input, parameters: { ...modelOptions(fields), ...answerFields(fields) } });
+  const parameters = { ...modelOptions(fields), ...answerFields(fields) };
+  return checkedRequest({ model, input, parameters }, shownField);
+}
+
+/** What Ollama calls a field of a request. */
+function shownField(field: string): string {
+  const tool = /^(tools\[\d+\])(\..+)$/.exec(field);
+  if (tool !== null) return `${tool[1]}.function${tool[2]}`;
+  const call = /^(messages\[\d+\]\.tool_calls\[\d+\])\.(name|arguments)$/.exec(field);
+  return call !== null ? `${call[1]}.function.${call[2]}` : field.replace(/\.reasoning$/, ".thinking");
 }
 
 function textOf(fields: RequestFields, name: string): string {

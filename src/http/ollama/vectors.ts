@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { ArkError, type InferenceRequest, type Usage } from "@ark/node/protocol";
 import type { AnswerRun } from "../api/answer_run.ts";
-import { brokenOff } from "./line_stream.ts";
+import { collect } from "../api/answer_order.ts";
 
 /** Vectors of some texts. */
 export interface Vectors {
@@ -16,18 +16,19 @@ export interface Vectors {
 /**
  * Collects the vectors of an answer.
  *
- * @throws {ArkError} what the answer failed with; `unavailable` when it broke off or a vector is missing.
+ * @throws {ArkError} what the answer failed with; `unavailable` when it broke off, `engine_failed` where a vector is missing.
  */
 export async function vectorsOf(run: AnswerRun, { texts }: { texts: number }): Promise<Vectors> {
   const found = new Map<number, number[]>();
-  let cost: Pick<Vectors, "usage" | "loadMs"> | null = null;
-  for (let event = await run.next(); event !== null; event = await run.next()) {
+  let cost: Pick<Vectors, "usage" | "loadMs"> = { usage: { prompt_tokens: 0, completion_tokens: 0 }, loadMs: 0 };
+  await collect(run, (event) => {
     if (event.type === "vector" && event.index < texts) found.set(event.index, decodeVector(event.values));
     else if (event.type === "end") cost = { usage: event.usage, loadMs: event.timings.load_ms };
-  }
-  run.end();
+  });
   const vectors = Array.from({ length: texts }, (_, index) => found.get(index) ?? []);
-  if (cost === null || vectors.some((vector) => vector.length === 0)) throw brokenOff();
+  if (vectors.some((vector) => vector.length === 0)) {
+    throw new ArkError("engine_failed", "The engine gave no vector for one of the texts; ask again");
+  }
   return { vectors, ...cost };
 }
 
