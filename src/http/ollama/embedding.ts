@@ -87,7 +87,7 @@ async function ask(request: Request, wanted: Wanted, options: EmbeddingOptions):
   try {
     return await once(texts);
   } catch (error) {
-    if (!truncate || !(error instanceof ArkError) || error.code !== "context_exceeded") throw error;
+    if (!truncate || !isTooLong(error)) throw error;
   }
   await exchange.run?.stop();
   const limit = roomOf(model, options);
@@ -110,6 +110,11 @@ function roomOf(name: ModelRef, { answers, keeper }: EmbeddingOptions): number {
   return Math.min(model.context_length, running?.contextSize ?? Infinity);
 }
 
+function isTooLong(error: unknown): boolean {
+  return error instanceof ArkError && error.code === "context_exceeded";
+}
+
+/** Tokens of a text; infinity where they are more than an engine takes at all. */
 async function tokensIn(
   text: string,
   { request, wanted, options }: { request: Request; wanted: Wanted; options: EmbeddingOptions },
@@ -120,9 +125,15 @@ async function tokensIn(
   });
   options.exchange.run = run;
   let tokens = 0;
-  await collect(run, (event) => {
-    if (event.type === "start") tokens = event.prompt_tokens;
-  });
+  try {
+    await collect(run, (event) => {
+      if (event.type === "start") tokens = event.prompt_tokens;
+    });
+  } catch (error) {
+    if (!isTooLong(error)) throw error;
+    await run.stop();
+    return Infinity;
+  }
   return tokens;
 }
 

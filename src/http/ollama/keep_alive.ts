@@ -34,7 +34,7 @@ export function keepAliveMs(value: unknown): number | null | undefined {
   if (Number.isNaN(ms)) {
     throw invalid("keep_alive", "must be seconds, or a duration such as 5m, 1h30m or -1 for ever");
   }
-  return ms < 0 || ms > FOR_EVER_MS ? null : ms;
+  return ms < 0 || ms > FOR_EVER_MS ? null : Math.max(0, ms);
 }
 
 /** A duration of Go, or seconds where there is no unit, in milliseconds; NaN for anything else. */
