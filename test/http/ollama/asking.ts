@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { ArkError } from "@ark/node/protocol";
 import type { Answers } from "../../../src/http/api/answers.ts";
-import type { ModelDescription, ModelKeeper, RunningModel } from "../../../src/http/ollama/model_keeper.ts";
+import type {
+  ModelDescription,
+  ModelKeeper,
+  PullProgress,
+  RunningModel,
+} from "../../../src/http/ollama/model_keeper.ts";
 import { type OllamaOptions, ollamaRoutes } from "../../../src/http/ollama/ollama_routes.ts";
 import { MODEL } from "../api/scripted_answers.ts";
 
@@ -81,7 +86,7 @@ export class ScriptedKeeper implements ModelKeeper {
     return this.inMemory;
   }
 
-  async *pull(ref: string) {
+  async *pull(ref: string, _options: { signal: AbortSignal }): AsyncGenerator<PullProgress> {
     this.told.push(["pull", ref]);
     yield { status: "pulling manifest" };
     await Promise.resolve();
