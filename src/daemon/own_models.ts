@@ -1,4 +1,5 @@
-import type { ModelDescription, ModelKeeper } from "@ark/node/http";
+import type { ModelDescription, ModelKeeper, RunningModel } from "@ark/node/http";
+import type { LoadedModel } from "@ark/node/inference";
 import { type LocalModel, readGgufHeader } from "@ark/node/models";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { OwnEngine } from "./role.ts";
@@ -13,12 +14,26 @@ export function ownModels({ backend, catalogue }: OwnEngine): ModelKeeper {
   return {
     find: (ref) => catalogue.find(ref)?.id ?? null,
     describe: (ref) => describe(found(ref)),
-    running: () =>
-      backend.loaded().flatMap(({ id, contextSize }) => {
-        const model = catalogue.find(id);
-        return model === undefined ? [] : [{ id, bytes: model.size, vramBytes: 0, contextSize, expiresAt: null }];
-      }),
+    load: (ref, options) => backend.load(ref, options),
+    unload: (ref) => backend.unload(ref),
+    running: () => runningOf(backend.loaded()),
   };
+}
+
+/** A model that is in memory for two tasks is there once, and leaves with the later one. */
+function runningOf(loaded: readonly LoadedModel[]): RunningModel[] {
+  const found = new Map<string, RunningModel>();
+  for (const { id, bytes, vramBytes, contextSize, expiresAt } of loaded) {
+    const other = found.get(id);
+    found.set(id, {
+      id,
+      bytes: bytes + (other?.bytes ?? 0),
+      vramBytes: vramBytes + (other?.vramBytes ?? 0),
+      contextSize: Math.max(contextSize, other?.contextSize ?? 0),
+      expiresAt: expiresAt === null || other?.expiresAt === null ? null : Math.max(expiresAt, other?.expiresAt ?? 0),
+    });
+  }
+  return [...found.values()];
 }
 
 async function describe(model: LocalModel): Promise<ModelDescription> {

@@ -41,8 +41,6 @@ export interface AskOptions extends InferOptions {
   chosen?(route: AnsweringNode & { readonly attempt: number }): void;
   /** Whether the question must stay on this machine. */
   localOnly?: boolean;
-  /** How long a model of this node is to stay in memory afterwards, in milliseconds; null is for ever. */
-  keepAliveMs?: number | null;
   /** Only a model that it lets pass answers. */
   permits?(model: string): boolean;
 }

@@ -36,7 +36,7 @@ export async function answerQuestion(request: Request, options: AnswerQuestionOp
   const lines = new AnswerLines(shape, { model, began });
   if (asked === null) {
     const named = namedModel(model, { models: answers.models(), keeper });
-    const body = lines.idle(await settleResidency({ named, keepAliveMs }, keeper));
+    const body = lines.idle(await settleResidency({ named, keepAliveMs, signal: request.signal }, keeper));
     return stream ? new Response(jsonLine(body), { headers: { "content-type": NDJSON_TYPE } }) : jsonAnswer(body);
   }
   const run = exchange.run = new AnswerRun(answers, { request: asked, client: request.signal, keepAliveMs });

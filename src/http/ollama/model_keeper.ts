@@ -51,8 +51,8 @@ export interface PullProgress {
 }
 
 /**
- * What Ollama's API does with models beside asking them. Every `ref` is a model of this node; what a node cannot do is
- * absent, and the API says so.
+ * What Ollama's API does with models beside asking them. Every `ref` is a model of this node; whether it can
+ * fetch, remove and rename them is up to the node, and the API says so where it cannot.
  */
 export interface ModelKeeper {
   /** Id of the model of this node that a name means, or null where it has none of that name. */
@@ -67,12 +67,13 @@ export interface ModelKeeper {
    * Brings a model into memory and resolves when it is there.
    *
    * @param options `keepAliveMs` is how long it stays there unused; null is for ever, absent is as the owner set it.
-   * @throws {ArkError} `model_not_found`, `busy`, `engine_failed`.
+   * Aborting the `signal` gives up waiting.
+   * @throws {ArkError} `model_not_found`, `busy`, `engine_failed`, `cancelled`.
    */
-  load?(ref: ModelRef, options: { keepAliveMs?: number | null }): Promise<void>;
+  load(ref: ModelRef, options: { keepAliveMs?: number | null; signal: AbortSignal }): Promise<void>;
   /** Takes a model out of memory as soon as it is idle. */
-  unload?(ref: ModelRef): Promise<void>;
-  /** The models in memory. */
+  unload(ref: ModelRef): Promise<void>;
+  /** The models in memory, each once. */
   running(): readonly RunningModel[];
   /**
    * Fetches a model; it is here when the iteration ends.

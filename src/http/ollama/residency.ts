@@ -1,7 +1,6 @@
 import { ArkError, type ModelRef } from "@ark/node/protocol";
 import { type ListedModel, modelNamed } from "./model_views.ts";
 import { type ModelKeeper } from "./model_keeper.ts";
-import { NotOffered } from "./ollama_error.ts";
 
 /** A model that a client named, among those that it may use. */
 export interface NamedModel {
@@ -33,6 +32,8 @@ export interface ResidencyOrder {
   named: NamedModel;
   /** 0 takes it out of memory; else how long it stays there unused, undefined being as the owner set it. */
   keepAliveMs: number | null | undefined;
+  /** Aborts when the client goes away. */
+  signal: AbortSignal;
 }
 
 /**
@@ -42,18 +43,13 @@ export interface ResidencyOrder {
  * @throws {ArkError} what the loading failed with.
  */
 export async function settleResidency(
-  { named, keepAliveMs }: ResidencyOrder,
+  { named, keepAliveMs, signal }: ResidencyOrder,
   keeper: ModelKeeper | null,
 ): Promise<"load" | "unload"> {
   const reason = keepAliveMs === 0 ? "unload" : "load";
   if (!named.here || keeper === null) return reason;
   const { id } = named.model;
-  if (reason === "unload") {
-    if (keeper.unload === undefined) throw new NotOffered("This node unloads models by itself, and not on request");
-    await keeper.unload(id);
-  } else {
-    if (keeper.load === undefined) throw new NotOffered("This node loads models by itself when they are asked");
-    await keeper.load(id, keepAliveMs === undefined ? {} : { keepAliveMs });
-  }
+  if (reason === "unload") await keeper.unload(id);
+  else await keeper.load(id, { signal, ...keepAliveMs === undefined ? {} : { keepAliveMs } });
   return reason;
 }

@@ -1,6 +1,7 @@
 /** Ollama's API at a whole node: its port, its guard, its keys. */
 import assert from "node:assert/strict";
 import { StartError } from "../../../src/daemon/start_error.ts";
+import { until } from "../../inference/local_fixture.ts";
 import { FIXTURES, MODEL, TestNode } from "../../mesh/test_node.ts";
 import { assertAnswerLines, assertShape } from "./schemas.ts";
 
@@ -67,6 +68,37 @@ Deno.test("What Ollama's API shows of this node's models comes from their files 
   const running = await ps();
   assertShape("ps", running);
   assert.equal(running.models[0].name, MODEL);
+});
+
+Deno.test("Questions without anything to say load and unload, and keep_alive says how long a model stays", async () => {
+  await using node = await start();
+  const running = async () => {
+    const body = await (await fetch(`${node.api}/api/ps`)).json();
+    assertShape("ps", body);
+    return body.models as { name: string; expires_at: string; context_length: number }[];
+  };
+  const say = async (path: string, body: Record<string, unknown>) => {
+    const answer = await (await post(node.api + path, { model: "arkling", stream: false, ...body })).json();
+    return answer.done_reason;
+  };
+  const minutesLeft = (at: string) => Math.round((Date.parse(at) - Date.now()) / 60_000);
+  assert.equal(await say("/api/chat", { messages: [], keep_alive: "30m" }), "load");
+  const [loaded] = await running();
+  assert.deepEqual([loaded?.name, minutesLeft(loaded?.expires_at ?? "")], [MODEL, 30]);
+  assert.equal(node.workerLog().split("\n").filter((line) => line.includes('"type":"generate"')).length, 0);
+
+  assert.equal(await say("/api/chat", question({ keep_alive: 7_200 })), "length");
+  await until(async () => minutesLeft((await running())[0]?.expires_at ?? "") === 120);
+  assert.equal(await say("/api/generate", { keep_alive: -1 }), "load");
+  await until(async () => minutesLeft((await running())[0]?.expires_at ?? "") > 1e6);
+
+  assert.equal(await say("/api/generate", { keep_alive: 0 }), "unload");
+  assert.deepEqual(await running(), []);
+  // Nothing has to be there to be unloaded.
+  assert.equal(await say("/api/generate", { keep_alive: "0s" }), "unload");
+  // A question with keep_alive 0 is answered first.
+  assert.equal(await say("/api/chat", question({ keep_alive: 0 })), "length");
+  await until(async () => (await running()).length === 0);
 });
 
 Deno.test("A second node cannot take the port of the first, and says what most likely has it", async () => {
