@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { InferenceEvent } from "@ark/node/protocol";
 import { END, MODEL, ScriptedAnswers, START } from "../api/scripted_answers.ts";
 import { vectorOf } from "../../support/fake_answer.ts";
-import { askOllama } from "./asking.ts";
+import { ollamaRoutes } from "../../../src/http/ollama/ollama_routes.ts";
 import { randomRequests } from "./random_bodies.ts";
 import { assertAnswerLines, assertShape } from "./schemas.ts";
 
@@ -25,14 +25,14 @@ class Willing extends ScriptedAnswers {
 
 Deno.test("ollamaRoutes() answers random bodies in its own shape, right ones with 200 and wrong ones with an error", async () => {
   const seed = 20_260_401;
-  const answers = new Willing();
+  const app = ollamaRoutes({ answers: new Willing() });
   const statuses = new Map<number, number>();
   for (
     const [round, { path, body, method, valid }] of randomRequests(seed, { model: MODEL }).take(ROUNDS).toArray()
       .entries()
   ) {
     const at = `seed ${seed}, round ${round}: ${path} ${body.slice(0, 300)}`;
-    const response = await askOllama(answers, { path, method, body });
+    const response = await app.request(path, { method, body });
     statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
     const text = await response.text();
     if (valid) assert.equal(response.status, 200, `${at}: ${text}`);
