@@ -4,13 +4,14 @@ import { fileURLToPath } from "node:url";
 import { Random } from "../fuzz/random.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { ANTHROPIC } from "./random_requests/anthropic.ts";
+import { OLLAMA } from "../http/ollama/random_bodies.ts";
 import { OPENAI } from "./random_requests/openai.ts";
 import type { RandomFamily, RandomRequest } from "./random_requests/random_request.ts";
 import { RESPONSES } from "./random_requests/responses.ts";
 import { FIXTURES } from "./test_node.ts";
 
 /** The families of APIs; each has its file in `random_requests/`. */
-const FAMILIES: readonly RandomFamily[] = [OPENAI, RESPONSES, ANTHROPIC];
+const FAMILIES: readonly RandomFamily[] = [OPENAI, RESPONSES, ANTHROPIC, OLLAMA];
 
 const LONG = Deno.env.get("ARK_LONG") === "1";
 const COUNT = LONG ? 10_000 : 1_000;

@@ -1,7 +1,7 @@
-import { Buffer } from "node:buffer";
 import { ArkError, type InferenceRequest, type Usage } from "@ark/node/protocol";
 import type { AnswerRun } from "../api/answer_run.ts";
 import { collect } from "../api/answer_order.ts";
+import { vectorNumbers } from "../openai/vector.ts";
 
 /** Vectors of some texts. */
 export interface Vectors {
@@ -22,7 +22,7 @@ export async function vectorsOf(run: AnswerRun, { texts }: { texts: number }): P
   const found = new Map<number, number[]>();
   let cost: Pick<Vectors, "usage" | "loadMs"> = { usage: { prompt_tokens: 0, completion_tokens: 0 }, loadMs: 0 };
   await collect(run, (event) => {
-    if (event.type === "vector" && event.index < texts) found.set(event.index, decodeVector(event.values));
+    if (event.type === "vector" && event.index < texts) found.set(event.index, [...vectorNumbers(event.values)]);
     else if (event.type === "end") cost = { usage: event.usage, loadMs: event.timings.load_ms };
   });
   const vectors = Array.from({ length: texts }, (_, index) => found.get(index) ?? []);
@@ -43,10 +43,4 @@ export function shortened(vector: readonly number[], dimensions: number | undefi
 /** A request for vectors of texts. */
 export function vectorRequest(model: string, texts: readonly string[]): InferenceRequest {
   return { model, input: { kind: "embed", texts: [...texts] }, parameters: {} };
-}
-
-function decodeVector(values: string): number[] {
-  const bytes = Buffer.from(values, "base64");
-  if (bytes.length % 4 !== 0) throw new ArkError("engine_failed", "The engine gave a vector that cannot be read");
-  return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4));
 }

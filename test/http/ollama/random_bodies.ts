@@ -1,133 +1,174 @@
-/** Requests to Ollama's API with random bodies, right and wrong ones, the same for the same seed. */
-import { Random } from "../../fuzz/random.ts";
+/** Requests to Ollama's API that are made at random, right and wrong ones, and what their answers must be. */
+import assert from "node:assert/strict";
+import type { Random } from "../../fuzz/random.ts";
+import {
+  type Answered,
+  anything,
+  type BodyFields,
+  bodyOf,
+  type FieldValue,
+  listOf,
+  number,
+  oneOf,
+  posted,
+  type RandomFamily,
+  type RandomRequest,
+} from "../../mesh/random_requests/random_request.ts";
+import { assertAnswerLines, assertShape } from "./schemas.ts";
 
-/** One request. */
-export interface RandomRequest {
-  method: string;
-  path: string;
-  /** JSON, or nearly. */
-  body: string;
-  /** Whether it is an honest question, which a node that has the model answers with 200. */
-  valid: boolean;
-}
+const WHOLE = { whole: true };
+const FLAG: FieldValue = (random) => random.once(2);
 
-const TEXTS = ["", "Hello", "one two three", "ä€😀", "\u0000\u2028", "<|im_start|>", "x".repeat(3_000), "__proto__"];
-const SCHEMA = { type: "object", properties: { a: { type: "string" }, b: { type: "integer" } }, required: ["a"] };
-const TOOL = { type: "function", function: { name: "weather", description: "tells it", parameters: SCHEMA } };
-const ODD: readonly unknown[] = [
-  null,
-  true,
-  -1,
-  1.5,
-  1e308,
-  "",
-  "text",
-  [],
-  {},
-  [[]],
-  [null],
-  { __proto__: null },
-  "x".repeat(10_000),
-  { constructor: { prototype: { polluted: true } } },
-  Array.from({ length: 50 }, () => ({ role: "user" })),
+/** The one model that the node has, by some of its names, and models that it has not. */
+const MODEL: FieldValue = (random) =>
+  random.once(30)
+    ? random.pick(["nobody-has-it", "", "a/b:c", 5, "\n"])
+    : random.pick(["arkling:9m-q4_0", "arkling", "arkling:latest", "Arkling"]);
+
+/** What a prompt says; the engine of the node does what some of it tells. */
+const TEXT: FieldValue = (random) => {
+  if (random.once(400)) return random.pick(["#crash-after=1", "#garbage"]);
+  return random.pick([
+    "one two three",
+    "Grüße 😀",
+    "#call=weather #call=time",
+    "#think",
+    "#stop=2",
+    "",
+    "#fail-after=1",
+    "\u2028\ud800",
+    "x ".repeat(1_100),
+  ]);
+};
+
+const SCHEMA: FieldValue = (random) =>
+  random.once(10) ? anything(random) : {
+    type: "object",
+    properties: { a: { type: random.pick(["string", "integer", "array", "boolean"]) } },
+    required: random.pick([[], ["a"]]),
+  };
+
+const TOOL: FieldValue = (random) => ({
+  type: "function",
+  function: { name: random.pick(["weather", "time", "a b", "x.y-z_1"]), parameters: SCHEMA(random) },
+});
+
+const CALL: FieldValue = (random) => ({
+  function: { name: "weather", arguments: random.pick([{}, { a: "b" }, '{"a":1}', [], 5]) },
+});
+
+const MESSAGE: FieldValue = (random) => {
+  if (random.once(60)) return anything(random);
+  const content = TEXT(random);
+  switch (random.below(8)) {
+    case 0:
+      return { role: "assistant", content, thinking: "hm", tool_calls: listOf(CALL, 2)(random) };
+    case 1:
+      return { role: "tool", content, tool_name: random.pick(["weather", "time", ""]) };
+    case 2:
+      return { role: random.pick(["system", "developer"]), content };
+    case 3:
+      return { role: "user", content, images: random.pick([[], ["aGk="]]) };
+    default:
+      return { role: "user", content };
+  }
+};
+
+const OPTIONS: BodyFields = {
+  needed: { num_predict: number(1, 12, WHOLE) },
+  optional: {
+    temperature: number(0, 2),
+    top_k: number(-1, 100, WHOLE),
+    top_p: number(0, 1),
+    min_p: number(0, 1),
+    typical_p: number(0, 1),
+    seed: oneOf(-1, 0, 7, 2 ** 40, 1.5),
+    stop: oneOf("w3", ["w1", "w2"], [], [""], Array(17).fill("x")),
+    repeat_penalty: number(1, 2),
+    repeat_last_n: number(-1, 64, WHOLE),
+    presence_penalty: number(-2, 2),
+    frequency_penalty: number(-2, 2),
+    num_ctx: oneOf(512, 131_072, "8k"),
+    num_gpu: oneOf(99),
+    mirostat: oneOf(0, 2),
+  },
+};
+
+const SHARED: Readonly<Record<string, FieldValue>> = {
+  options: (random) => bodyOf(random, OPTIONS),
+  stream: FLAG,
+  keep_alive: oneOf("5m", 300, "1h30m", -1, "-1", "soon"),
+  format: (random) => random.once(2) ? "json" : SCHEMA(random),
+  think: oneOf(true, false, "low", "much"),
+  logprobs: FLAG,
+  top_logprobs: number(0, 20, WHOLE),
+  user: oneOf("someone"),
+};
+
+const CHAT: BodyFields = {
+  needed: { model: MODEL, messages: listOf(MESSAGE, 4) },
+  optional: { ...SHARED, tools: listOf(TOOL, 3) },
+};
+
+const GENERATE: BodyFields = {
+  needed: { model: MODEL, prompt: TEXT },
+  optional: {
+    ...SHARED,
+    system: oneOf("", "Be brief"),
+    raw: FLAG,
+    suffix: oneOf("", "return"),
+    images: oneOf([], ["aGk="]),
+    template: oneOf("", "{{ .Prompt }}"),
+    context: oneOf([], [1, 2, 3]),
+  },
+};
+
+const EMBED: BodyFields = {
+  needed: { model: MODEL, input: (random) => random.once(2) ? TEXT(random) : listOf(TEXT, 3)(random) },
+  optional: { truncate: FLAG, dimensions: number(0, 9, WHOLE), keep_alive: oneOf("5m"), options: oneOf({}) },
+};
+
+const MAKES: readonly ((random: Random) => { path: string; body: unknown })[] = [
+  (random) => ({ path: "/api/chat", body: bodyOf(random, CHAT) }),
+  (random) => ({ path: "/api/chat", body: bodyOf(random, CHAT) }),
+  (random) => ({ path: "/api/generate", body: bodyOf(random, GENERATE) }),
+  (random) => ({ path: "/api/generate", body: bodyOf(random, GENERATE) }),
+  (random) => ({ path: "/api/embed", body: bodyOf(random, EMBED) }),
+  (random) => ({
+    path: "/api/embeddings",
+    body: bodyOf(random, { needed: { model: MODEL, prompt: TEXT }, optional: {} }),
+  }),
+  (random) => ({ path: "/api/show", body: bodyOf(random, { needed: { model: MODEL }, optional: { verbose: FLAG } }) }),
+  (random) => ({ path: "/api/copy", body: bodyOf(random, { needed: {}, optional: { source: oneOf(5, "") } }) }),
 ];
 
-/** Fields and the values that are right for them. */
-const OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
-  num_predict: [1, 2, 5],
-  temperature: [0, 0.7, 2],
-  top_k: [0, -1, 40],
-  top_p: [0, 0.9, 1],
-  min_p: [0, 0.05],
-  typical_p: [1, 0.7],
-  seed: [-1, 0, 7, 2 ** 40],
-  stop: [["w3"], ["a", "b"], "w2"],
-  repeat_penalty: [1, 1.1],
-  repeat_last_n: [-1, 0, 64],
-  presence_penalty: [0, 1.5],
-  frequency_penalty: [-1, 0],
-  num_ctx: [512, 131_072],
-  num_gpu: [99],
-  mirostat: [0],
-  made_up: [{ a: 1 }],
-};
-const SHARED: Readonly<Record<string, readonly unknown[]>> = {
-  stream: [true, false, null],
-  keep_alive: ["5m", 300, "1h30m", -1, "-1"],
-  format: ["json", "", SCHEMA],
-  think: [true, false, "low"],
-  logprobs: [true, false],
-  top_logprobs: [0, 3, 20],
-  user: ["me"],
-};
-const CHAT: Readonly<Record<string, readonly unknown[]>> = {
-  ...SHARED,
-  tools: [[], [TOOL]],
-};
-const GENERATE: Readonly<Record<string, readonly unknown[]>> = {
-  ...SHARED,
-  system: ["", "Be brief"],
-  images: [[]],
-  template: [""],
-  context: [[]],
-};
-const EMBED: Readonly<Record<string, readonly unknown[]>> = {
-  input: ["one", ["one", "two three"], []],
-  truncate: [true, false],
-  dimensions: [2, 4],
-  keep_alive: ["5m"],
-};
+/** Statuses of an error that a client, a model or a full node can bring about. */
+const STATUSES: readonly number[] = [400, 404, 405, 413, 415, 500, 501, 502, 503];
 
-/** Random requests without an end; `model` is one that can be asked. Nothing of them changes what models there are. */
-export function* randomRequests(seed: number, { model }: { model: string }): Generator<RandomRequest> {
-  const random = new Random(seed);
-  const some = (fields: Readonly<Record<string, readonly unknown[]>>): Record<string, unknown> => {
-    const chosen = Object.entries(fields).filter(() => random.once(3));
-    return Object.fromEntries(chosen.map(([name, values]) => [name, random.pick(values)]));
-  };
-  const options = () => ({ options: { num_predict: 3, ...some(OPTIONS) } });
-  const message = () => ({ role: random.pick(["system", "user", "assistant"]), content: random.pick(TEXTS.slice(1)) });
-  const messages = () => Array.from({ length: 1 + random.below(4) }, message);
-  const makes: (() => { path: string; body: Record<string, unknown> })[] = [
-    () => ({ path: "/api/chat", body: { model, messages: messages(), ...options(), ...some(CHAT) } }),
-    () => ({
-      path: "/api/generate",
-      body: { model, prompt: random.pick(TEXTS.slice(1)), ...options(), ...some(GENERATE) },
-    }),
-    () => ({ path: "/api/embed", body: { model, input: "one two", ...some(EMBED) } }),
-    () => ({ path: "/api/embeddings", body: { model, prompt: random.pick(TEXTS) } }),
-    () => ({ path: "/api/show", body: { model, ...some({ verbose: [true, false] }) } }),
-  ];
-  for (;;) {
-    const { path, body } = random.pick(makes)();
-    const valid = random.once(2);
-    if (!valid) spoil(body, random);
-    const text = JSON.stringify(body);
-    yield { method: "POST", path, body: valid || !random.once(8) ? text : broken(text, random), valid };
+function make(random: Random): RandomRequest {
+  if (random.once(20)) {
+    const path = random.pick(["/api/tags", "/api/ps", "/api/version", "/api/nothing", "/", "/api/%00", "/api/blobs/x"]);
+    return { method: random.once(10) ? "DELETE" : "GET", path, headers: {}, body: null, leaves: false };
   }
+  return posted(random, random.pick(MAKES)(random));
 }
 
-/** Puts something odd into a body, at any depth. */
-function spoil(body: Record<string, unknown>, random: Random): void {
-  let at = body;
-  for (let depth = 0; depth < 3; depth++) {
-    const key = random.pick(Object.keys(at));
-    const inner = at[key];
-    if (typeof inner !== "object" || inner === null || Object.keys(inner).length === 0 || random.once(2)) {
-      if (random.once(4)) delete at[key];
-      else {at[random.once(6) ? random.pick(["messages", "options", "tools", "images", "model", "raw"]) : key] = random
-          .pick(ODD);}
-      return;
-    }
-    at = structuredClone(inner) as Record<string, unknown>;
-    Object.assign(body, depth === 0 ? { [key]: at } : {});
+function check({ request: { method, path }, status, headers, text }: Answered): void {
+  const kind = new URL(path, "http://localhost").pathname.replace(/^\/api\//, "");
+  if (status === 200 && kind === "/") return assert.equal(text, "Ollama is running");
+  assert.match(headers.get("content-type") ?? "", /^application\/(json|x-ndjson)/, `${method} ${path}: ${status}`);
+  const lines = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  if (status !== 200) {
+    assert.ok(STATUSES.includes(status), `${method} ${path}: ${status} ${text}`);
+    // What is at no path of the API may be answered for everything else on the listener.
+    return path.startsWith("/api/") ? assertShape("error", lines[0]) : undefined;
   }
+  if (kind !== "chat" && kind !== "generate") return assertShape(kind, lines[0]);
+  const last = lines.at(-1);
+  if (last.error !== undefined) assertShape("error", last);
+  else if (last.done_reason === "load" || last.done_reason === "unload") assertShape(`${kind}Idle`, last);
+  else assertAnswerLines(kind, lines);
 }
 
-/** A text that is cut, or has a character too many. */
-function broken(text: string, random: Random): string {
-  const at = random.below(text.length);
-  return random.once(2)
-    ? text.slice(0, at)
-    : `${text.slice(0, at)}${random.pick(['"', "}", "\\", "\u0000"])}${text.slice(at)}`;
-}
+/** Ollama's API. */
+export const OLLAMA: RandomFamily = { name: "Ollama", make, check };
