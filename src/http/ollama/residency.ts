@@ -1,6 +1,6 @@
 import { ArkError, type ModelRef } from "@ark/node/protocol";
 import { type ListedModel, modelNamed } from "./model_views.ts";
-import { type ModelKeeper } from "./model_keeper.ts";
+import type { ModelKeeper } from "./model_keeper.ts";
 
 /** A model that a client named, among those that it may use. */
 export interface NamedModel {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RequestFault } from "../../../src/http/api/request_fault.ts";
 import { chatMessages, chatTools } from "../../../src/http/ollama/chat_messages.ts";
 
-function call(name: string, args: unknown = {}, id?: string): Record<string, unknown> {
+function call(name: string, args: unknown, id?: string): Record<string, unknown> {
   return { function: { name, arguments: args }, ...id === undefined ? {} : { id } };
 }
 
@@ -14,7 +14,7 @@ Deno.test("chatMessages() gives calls ids, and each answer of a function its cal
       role: "assistant",
       content: "",
       thinking: "I ask",
-      tool_calls: [call("weather", { city: "Rome" }), call("weather", '{"city":"Oslo"}'), call("time")],
+      tool_calls: [call("weather", { city: "Rome" }), call("weather", '{"city":"Oslo"}'), call("time", {})],
     },
     { role: "tool", tool_name: "time", content: "noon" },
     { role: "tool", tool_name: "weather", content: "sun" },
@@ -41,7 +41,7 @@ Deno.test("chatMessages() gives calls ids, and each answer of a function its cal
 
 Deno.test("chatMessages() keeps ids that are given, and takes answers without a name in their order", () => {
   const messages = chatMessages([
-    { role: "assistant", tool_calls: [call("a", {}, "one"), call("b", {}, "two"), call("c")] },
+    { role: "assistant", tool_calls: [call("a", {}, "one"), call("b", {}, "two"), call("c", {})] },
     { role: "tool", tool_call_id: "two", content: "2" },
     { role: "tool", content: "1" },
     { role: "tool", name: "c", content: "3" },

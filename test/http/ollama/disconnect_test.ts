@@ -57,7 +57,7 @@ Deno.test("ollamaRoutes() does not abort an answer that a client took to the lin
     const answers = new ScriptedAnswers(telling("Hi"));
     await using server = serve({ answers });
     const text = await (await fetch(`${server.url}/chat`, post(chat({ stream })))).text();
-    assert.equal(JSON.parse(text.trim().split("\n").at(-1) ?? "").done, true);
+    assert.equal(JSON.parse(text.trim().split("\n").at(-1) ?? "").done_reason, "stop");
     assert.ok(!(await answers.left).aborted);
   }
 });

@@ -99,7 +99,7 @@ const SHARED: Readonly<Record<string, FieldValue>> = {
   stream: FLAG,
   keep_alive: oneOf("5m", 300, "1h30m", -1, "-1", "soon"),
   format: (random) => random.once(2) ? "json" : SCHEMA(random),
-  think: oneOf(true, false, "low", "much"),
+  think: (random) => random.once(2) ? FLAG(random) : random.pick(["low", "much"]),
   logprobs: FLAG,
   top_logprobs: number(0, 20, WHOLE),
   user: oneOf("someone"),
