@@ -1,7 +1,7 @@
 import type { ModelDescription, ModelKeeper, RunningModel } from "@ark/node/http";
 import type { LoadedModel } from "@ark/node/inference";
 import { type LocalModel, readGgufHeader } from "@ark/node/models";
-import { ArkError, reasonOf } from "@ark/node/protocol";
+import { ArkError, type GenerationParameters, reasonOf } from "@ark/node/protocol";
 import type { OwnEngine } from "./role.ts";
 
 /** This node's models as Ollama's API keeps them. */
@@ -36,8 +36,17 @@ function runningOf(loaded: readonly LoadedModel[]): RunningModel[] {
   return [...found.values()];
 }
 
-async function describe(model: LocalModel): Promise<ModelDescription> {
+/** What a catalogue may know of a model beside what every file says: what Ollama's store has of it. */
+type StoredModel = LocalModel & {
+  readonly modifiedAt?: number;
+  readonly template?: string | null;
+  readonly system?: string | null;
+  readonly defaults?: GenerationParameters;
+};
+
+async function describe(model: StoredModel): Promise<ModelDescription> {
   const { id, path, size, digest, mtimeMs, architecture, parameterCount } = model;
+  const { modifiedAt, template, system, defaults } = model;
   const { metadata } = await readGgufHeader(path).catch((error) => {
     throw new ArkError("model_not_found", `The file of ${id} cannot be read any more: ${reasonOf(error)}`);
   });
@@ -49,12 +58,13 @@ async function describe(model: LocalModel): Promise<ModelDescription> {
     id,
     size,
     digest,
-    modifiedAt: mtimeMs,
+    modifiedAt: modifiedAt ?? mtimeMs,
     architecture,
     parameterCount,
-    template: text("tokenizer.chat_template"),
+    template: template ?? text("tokenizer.chat_template"),
+    system: system ?? null,
     license: text("general.license"),
-    defaults: {},
+    defaults: defaults ?? {},
     metadata,
   };
 }

@@ -36,6 +36,7 @@ Deno.test("Ollama's API answers with a peer's model as with this node's own, wit
   const whole = await (await post(a, "/api/chat", { model: MODEL, messages, options, stream: false })).json();
   assertShape("chatDone", whole);
   const openai = await readStream(await a.chat({ model: MODEL, max_tokens: 5, temperature: 0, seed: 7, stream: true }));
+  assert.equal(openai.error, null);
   assert.deepEqual([text, whole.message.content, openai.text], ["w0 w1 w2 w3 w4", text, text]);
   assert.deepEqual([whole.prompt_eval_count, whole.eval_count, whole.done_reason], [3, 5, "length"]);
 

@@ -16,6 +16,8 @@ export interface ModelDescription {
   readonly parameterCount: number;
   /** Chat template, in the language in which its file has it, or null. */
   readonly template: string | null;
+  /** What stands before a chat that has no system message, or null. */
+  readonly system: string | null;
   /** Under which licence it is, or null where its file does not say. */
   readonly license: string | null;
   /** How it writes where a request does not say. */

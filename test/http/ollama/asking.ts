@@ -52,6 +52,7 @@ export class ScriptedKeeper implements ModelKeeper {
     architecture: "llama",
     parameterCount: 9_000_000,
     template: "{{ messages }}",
+    system: "Be kind",
     license: "apache-2.0",
     defaults: { temperature: 0.7, max_tokens: 12, stop: ["<end>", '"'] },
     metadata: new Map<string, string | number | bigint | boolean>([

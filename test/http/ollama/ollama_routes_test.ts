@@ -311,7 +311,8 @@ Deno.test("ollamaRoutes() shows what is known of a model, here and elsewhere", a
     assert.deepEqual(lines, [["num_predict", "12"], ["temperature", "0.7"], ["stop", '"<end>"'], ["stop", '"\\""']]);
     assert.match(here.body.modelfile, /^FROM arkling:9m-q4_0$/m);
     assert.equal(here.body.details.family, "llama");
-    assert.equal(here.body.license, "apache-2.0");
+    assert.deepEqual([here.body.license, here.body.system], ["apache-2.0", "Be kind"]);
+    assert.match(here.body.modelfile, /^SYSTEM """Be kind"""$/m);
   }
   const far = await show({ model: "far" });
   assertShape("show", far.body);

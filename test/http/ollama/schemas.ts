@@ -114,7 +114,7 @@ const SCHEMAS: Record<string, Schema> = {
     model_info: { type: "object", required: ["general.architecture"] },
     capabilities: TEXTS,
     modified_at: TIME,
-  }, { license: NAME }),
+  }, { license: NAME, system: NAME }),
   version: object({ version: { type: "string", pattern: "^\\d+\\.\\d+\\.\\d+$" } }),
   progress: object({ status: NAME }, { digest: NAME, total: COUNT, completed: COUNT }),
 };
