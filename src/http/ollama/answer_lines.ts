@@ -38,7 +38,8 @@ export function generateLines(messages: readonly Message[] | null): LineShape {
     }),
     last: (text) => {
       if (messages === null) return {};
-      return { context: contextOf([...messages, { role: "assistant", content: text }]) };
+      const context = contextOf([...messages, { role: "assistant", content: text }]);
+      return context === null ? {} : { context };
     },
   };
 }

@@ -7,17 +7,21 @@ import { invalid } from "../api/request_fault.ts";
  */
 const MARK = 0x61726b_01;
 
+/** Longest conversation that is told, in bytes: clients in Go read no line of more than 512 KB, and a number has nine characters. */
+const MOST_BYTES = 128 << 10;
+
 /** Bytes in one number. */
 const GROUP = 3;
 
 /**
  * A conversation as the numbers of `/api/generate`'s `context`, which its clients send back without looking into them.
  * Ollama gives tokens of the model; here it is the conversation itself, so that it can be gone on with on every node that
- * has the model, through its template, and nothing has to be kept.
+ * has the model, through its template, and nothing has to be kept. Null where it is too long for a line.
  */
-export function contextOf(messages: readonly Message[]): number[] {
+export function contextOf(messages: readonly Message[]): number[] | null {
   const turns = messages.map(({ role, content }) => [role, content]);
   const bytes = new TextEncoder().encode(JSON.stringify(turns));
+  if (bytes.length > MOST_BYTES) return null;
   const numbers = [MARK, bytes.length];
   for (let at = 0; at < bytes.length; at += GROUP) {
     numbers.push(((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0));

@@ -13,14 +13,16 @@ const MESSAGE: fc.Arbitrary<Message> = fc.record(
 Deno.test("conversationOf() gives back what contextOf() was given, through JSON", () => {
   fc.assert(fc.property(fc.array(MESSAGE), (messages) => {
     const context = contextOf(messages);
-    assert.ok(context.every((number) => Number.isInteger(number) && number >= 0 && number < 2 ** 31));
+    assert.ok(
+      context !== null && context.every((number) => Number.isInteger(number) && number >= 0 && number < 2 ** 31),
+    );
     assert.deepEqual(conversationOf(JSON.parse(JSON.stringify(context))), messages);
   }));
 });
 
 Deno.test("conversationOf() takes nothing else, and an empty list for no conversation", () => {
   assert.deepEqual(conversationOf([]), []);
-  const context = contextOf([{ role: "user", content: "Hello" }]);
+  const context = contextOf([{ role: "user", content: "Hello" }]) ?? assert.fail();
   const wrong: unknown[] = [
     "text",
     { length: 0 },
@@ -36,6 +38,7 @@ Deno.test("conversationOf() takes nothing else, and an empty list for no convers
     context.with(2, 0xffffff),
     contextOf([{ role: "tool", content: "x" }]),
   ];
+  assert.equal(contextOf([{ role: "user", content: "x".repeat(200_000) }]), null);
   for (const value of wrong) assert.throws(() => conversationOf(value), RequestFault, JSON.stringify(value));
   fc.assert(fc.property(fc.anything(), (value) => {
     try {
