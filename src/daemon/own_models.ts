@@ -4,8 +4,15 @@ import { type LocalModel, readGgufHeader } from "@ark/node/models";
 import { ArkError, type GenerationParameters, reasonOf } from "@ark/node/protocol";
 import type { OwnEngine } from "./role.ts";
 
+/** Fetches, removes and renames models, where this node has a store of its own. */
+interface Stored {
+  readonly models?: Required<Pick<ModelKeeper, "pull" | "remove" | "copy">>;
+}
+
 /** This node's models as Ollama's API keeps them. */
-export function ownModels({ backend, catalogue }: OwnEngine): ModelKeeper {
+export function ownModels(
+  { backend, catalogue, models }: Pick<OwnEngine, "backend" | "catalogue"> & Stored,
+): ModelKeeper {
   const found = (ref: string): LocalModel => {
     const model = catalogue.find(ref);
     if (model !== undefined) return model;
@@ -17,6 +24,11 @@ export function ownModels({ backend, catalogue }: OwnEngine): ModelKeeper {
     load: (ref, options) => backend.load(ref, options),
     unload: (ref) => backend.unload(ref),
     running: () => runningOf(backend.loaded()),
+    ...models === undefined ? {} : {
+      pull: (ref, options) => models.pull(ref, options),
+      remove: (ref) => models.remove(ref),
+      copy: (from, to) => models.copy(from, to),
+    },
   };
 }
 
