@@ -7,9 +7,9 @@ export type ListedModel = ApiModel & {
   /** What it can do, in this node's words. */
   readonly capabilities?: readonly string[];
   /** When its file was changed last (RFC 3339). */
-  readonly modified_at?: string | null;
+  readonly modified_at?: string;
   /** Family that it belongs to, mostly its architecture. */
-  readonly family?: string | null;
+  readonly family?: string;
 };
 
 /** `details` of a model. */
@@ -110,15 +110,15 @@ export function showBody(model: ListedModel, description: ModelDescription | nul
     parameters: parameters.map(([name, value]) => `${name.padEnd(30)} ${value}`).join("\n"),
     template,
     ...system === "" ? {} : { system },
-    details: detailsOf({ ...model, family: model.family ?? description?.architecture ?? null }),
+    details: detailsOf(model, description?.architecture),
     model_info: description === null ? farInfo(model) : infoOf(description),
     capabilities: capabilitiesOf(model),
     modified_at: modified,
   };
 }
 
-function detailsOf({ family, parameters, quantization }: ListedModel): ModelDetails {
-  const known = family ?? "";
+function detailsOf({ family, parameters, quantization }: ListedModel, architecture = ""): ModelDetails {
+  const known = family ?? architecture;
   return {
     parent_model: "",
     format: "gguf",

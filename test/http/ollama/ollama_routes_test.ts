@@ -243,7 +243,8 @@ Deno.test("ollamaRoutes() loads and unloads by questions without anything to say
 
 Deno.test("ollamaRoutes() lists every model within reach once, and what is in memory here", async () => {
   const digest = "ab".repeat(32);
-  const more = { capabilities: ["chat", "completion", "tools"], family: "llama", modified_at: "2026-05-01T00:00:00Z" };
+  const capabilities: ("chat" | "completion" | "tools")[] = ["chat", "completion", "tools"];
+  const more = { capabilities, family: "llama", modified_at: "2026-05-01T00:00:00Z" };
   const models = [
     { id: MODEL, digest, ...more },
     { id: MODEL, owner: "attic", local: false },
