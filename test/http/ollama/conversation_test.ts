@@ -29,6 +29,7 @@ Deno.test("conversationOf() takes nothing else, and an empty list for no convers
     [1, 2, 3],
     [128_000, 128_006, 882],
     context.slice(1),
+    context.with(0, 5),
     context.slice(0, -1),
     [...context, 0],
     context.with(1, 10_000),

@@ -209,7 +209,9 @@ Deno.test("ollamaRoutes() takes raw prompts and gaps as they are", async () => {
 });
 
 Deno.test("ollamaRoutes() loads and unloads by questions without anything to say", async () => {
-  const answers = new ScriptedAnswers(telling("Hi"), [{ id: MODEL }, { id: "far:1b", local: false }]);
+  const far = { owner: "attic", local: false };
+  const models = [{ id: MODEL, ...far }, { id: MODEL }, { id: "far:1b", ...far }];
+  const answers = new ScriptedAnswers(telling("Hi"), models);
   const keeper = new ScriptedKeeper();
   const ask = async (path: string, body: Record<string, unknown>) => {
     const response = await askOllama(answers, { path, body, options: { keeper } });
