@@ -7,6 +7,8 @@ export interface Ready {
   public_key: string;
   name: string;
   api: string;
+  /** Where clients of Ollama find it; with `--ollama-port` only. */
+  ollama?: string;
   mesh: string;
   data: string;
   pid: number;

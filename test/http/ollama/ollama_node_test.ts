@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { StartError } from "../../../src/daemon/start_error.ts";
 import { until } from "../../inference/local_fixture.ts";
 import { FIXTURES, MODEL, TestNode } from "../../mesh/test_node.ts";
+import { NodeProcess } from "../../support/node_process.ts";
 import { assertAnswerLines, assertShape } from "./schemas.ts";
 
 function start(flags: Record<string, string | boolean | string[]> = {}): Promise<TestNode> {
@@ -51,6 +52,18 @@ Deno.test("A node listens where clients of Ollama look, and serves the same ther
     });
     assert.equal((await openai.json()).choices[0].message.content, "w0 w1 w2 w3");
   }
+});
+
+Deno.test("A node says with --json where clients of Ollama find it, and lets go of that port when it stops", async () => {
+  let found: string;
+  {
+    await using node = await NodeProcess.start({ name: "N", args: ["--no-mdns", "--ollama-port", "0"] });
+    found = node.ready.ollama ?? assert.fail("It does not say it");
+    assert.equal(await (await fetch(found)).text(), "Ollama is running");
+  }
+  await assert.rejects(fetch(found));
+  await using silent = await NodeProcess.start({ name: "M", args: ["--no-mdns"] });
+  assert.equal(silent.ready.ollama, undefined);
 });
 
 Deno.test("What Ollama's API shows of this node's models comes from their files and from memory", async () => {
