@@ -1,7 +1,7 @@
 import type { ArkError, FinishReason, Message, TokenChance, TokenLogprob } from "@ark/node/protocol";
 import type { StreamWriter } from "../api/answer_stream.ts";
 import { contextOf } from "./conversation.ts";
-import { jsonLine } from "./ndjson.ts";
+import { encoded, jsonLine, jsonText } from "./ndjson.ts";
 import { ollamaErrorBody } from "./ollama_error.ts";
 import { type EndEvent, nothing, type Told, ToldAnswer } from "./told_answer.ts";
 
@@ -47,22 +47,39 @@ export function generateLines(messages: readonly Message[] | null): LineShape {
 /** Why an answer ended, in Ollama's words: it has none for a call. */
 const REASONS: Record<FinishReason, string> = { stop: "stop", tool_calls: "stop", length: "length" };
 
+/** Stands where the text of a line goes. */
+const MARK = "\u0000";
+
 /** Writes the bodies of one answer, whole or line by line. */
 export class AnswerLines {
   readonly #shape: LineShape;
   readonly #model: string;
   readonly #began: number;
+  readonly #before: string;
+  readonly #between: string;
+  readonly #after: string;
+  #now = { ms: -1, text: "" };
 
   /** Begins an answer to a question for a model, by the name that the client used; `began` is by the monotonic clock. */
   constructor(shape: LineShape, { model, began }: { model: string; began: number }) {
     this.#shape = shape;
     this.#model = model;
     this.#began = began;
+    // What does not change in a line of text alone is made once: such a line is written for every token.
+    this.#before = `{"model":${jsonText(model)},"created_at":"`;
+    const rest = JSON.stringify({ ...shape.said({ ...nothing(), text: MARK }), done: false });
+    const [between = "", after = ""] = rest.split(JSON.stringify(MARK));
+    this.#between = `",${between.slice(1)}`;
+    this.#after = after;
   }
 
   /** A line in the middle. */
-  part(told: Told): object {
-    return { ...this.#head(), ...this.#shape.said(told), done: false };
+  part(told: Told): Uint8Array<ArrayBuffer> {
+    const { text, thinking, calls, logprobs } = told;
+    if (thinking !== "" || calls.length > 0 || logprobs.length > 0) {
+      return jsonLine({ ...this.#head(), ...this.#shape.said(told), done: false });
+    }
+    return encoded(this.#before + this.#time() + this.#between + jsonText(text) + this.#after);
   }
 
   /** The last line, or all of the answer: `told` is what it says, `text` all of the answer's text. */
@@ -89,7 +106,13 @@ export class AnswerLines {
   }
 
   #head(): { model: string; created_at: string } {
-    return { model: this.#model, created_at: new Date().toISOString() };
+    return { model: this.#model, created_at: this.#time() };
+  }
+
+  #time(): string {
+    const ms = Date.now();
+    if (ms !== this.#now.ms) this.#now = { ms, text: new Date(ms).toISOString() };
+    return this.#now.text;
   }
 }
 
@@ -103,7 +126,7 @@ export function lineWriter(lines: AnswerLines): StreamWriter {
     write(event) {
       answer.take(event);
       const news = answer.news();
-      return news === null ? null : jsonLine(lines.part(news));
+      return news === null ? null : lines.part(news);
     },
     finish() {
       const { end, text } = answer;

@@ -42,7 +42,7 @@ export async function answerQuestion(request: Request, options: AnswerQuestionOp
   const run = exchange.run = new AnswerRun(answers, { request: asked, client: request.signal, keepAliveMs });
   if (!stream) return jsonAnswer(await wholeAnswer(run, lines));
   // NDJSON has no comments, so a sign of life is a line that says nothing.
-  const keepAlive = jsonLine(lines.part(nothing()));
+  const keepAlive = lines.part(nothing());
   return linesAnswer(await answerStream(run, { writer: lineWriter(lines), keepAlive, failed: exchange.failed }));
 }
 

@@ -11,9 +11,19 @@ export const NDJSON_TYPE = "application/x-ndjson";
 
 /** A value as one line of JSON. */
 export function jsonLine(value: unknown): Uint8Array<ArrayBuffer> {
+  return encoded(jsonText(value));
+}
+
+/** A value as JSON without any line break. */
+export function jsonText(value: unknown): string {
   const json = JSON.stringify(value);
   // Almost no text has one: a search is cheaper than a replacement.
-  return ENCODER.encode((json.search(UNICODE_BREAKS) < 0 ? json : json.replaceAll(UNICODE_BREAKS, escaped)) + "\n");
+  return json.search(UNICODE_BREAKS) < 0 ? json : json.replaceAll(UNICODE_BREAKS, escaped);
+}
+
+/** JSON without any line break as a line. */
+export function encoded(json: string): Uint8Array<ArrayBuffer> {
+  return ENCODER.encode(json + "\n");
 }
 
 function escaped(character: string): string {
