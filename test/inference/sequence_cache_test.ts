@@ -18,6 +18,7 @@ interface Ask {
   variant: string;
   prompt: number[];
   exact: boolean;
+  urgent: boolean;
   /** Tokens of the prompt that are computed before it is over: all, or fewer where it is cancelled. */
   computed: number;
   /** How many of the requests that run are over before this one comes. */
@@ -30,6 +31,7 @@ const asks = fc.array(
     variant: fc.constantFrom("", "lora"),
     prompt: fc.array(fc.integer({ min: 0, max: 1 }), { minLength: 1, maxLength: 14 }),
     exact: fc.boolean(),
+    urgent: fc.boolean(),
     computed: fc.integer({ min: 0, max: 14 }),
     over: fc.integer({ min: 0, max: 3 }),
   }),
@@ -55,7 +57,7 @@ Deno.test("SequenceCache never lets a request use what another principal or vari
     for (const ask of all) {
       const over = busy.splice(0, Math.max(ask.over, busy.length === slots ? 1 : 0));
       for (const slot of over) cache.free(slot);
-      cache.reserve(ask.principal);
+      cache.reserve(ask.principal, ask);
       const slot = cache.take(ask) ?? assert.fail("there is a free one");
       const held = memory[slot.sequence] ?? [];
       assert.deepEqual(held.map(({ token }) => token), slot.tokens);
@@ -72,20 +74,20 @@ Deno.test("SequenceCache never lets a request use what another principal or vari
 
 Deno.test("SequenceCache.reserve() erases somebody else's state before a request is looked at", () => {
   const { cache, memory } = cacheWithMemory(1);
-  const ask = { principal: "a", variant: "", prompt: [1, 2, 3], exact: false, computed: 3 };
+  const ask = { principal: "a", variant: "", prompt: [1, 2, 3], exact: false, urgent: false, computed: 3 };
   const slot = cache.take(ask) ?? assert.fail();
   compute(slot, ask, memory);
   cache.free(slot);
-  cache.reserve("a");
+  cache.reserve("a", { urgent: false });
   assert.equal(memory[0]?.length, 3);
-  cache.reserve("b");
+  cache.reserve("b", { urgent: false });
   assert.deepEqual(memory, [[]]);
 });
 
 Deno.test("SequenceCache takes the longest common beginning, then an empty sequence, then the one used longest ago", () => {
   const { cache, memory } = cacheWithMemory(3);
   const ask = (prompt: number[], principal = "a") => {
-    const wanted = { principal, variant: "", prompt, exact: false, computed: prompt.length };
+    const wanted = { principal, variant: "", prompt, exact: false, urgent: false, computed: prompt.length };
     const slot = cache.take(wanted) ?? assert.fail();
     const kept = slot.tokens.length;
     compute(slot, wanted, memory);
@@ -104,7 +106,7 @@ Deno.test("SequenceCache takes the longest common beginning, then an empty seque
 Deno.test("SequenceCache cuts no state that cannot be cut: it goes on with it, or begins anew", () => {
   const { cache, memory } = cacheWithMemory(1, { cuttable: false });
   const kept = (prompt: number[]) => {
-    const wanted = { principal: "a", variant: "", prompt, exact: false, computed: prompt.length };
+    const wanted = { principal: "a", variant: "", prompt, exact: false, urgent: false, computed: prompt.length };
     const slot = cache.take(wanted) ?? assert.fail();
     const { length } = slot.tokens;
     compute(slot, wanted, memory);
@@ -112,4 +114,21 @@ Deno.test("SequenceCache cuts no state that cannot be cut: it goes on with it, o
     return length;
   };
   assert.deepEqual([kept([1, 2]), kept([1, 2, 3]), kept([1, 2, 4]), kept([1, 2, 4])], [0, 2, 0, 0]);
+});
+
+Deno.test("SequenceCache leaves the sequence of one who goes first to him, as long as there is another", () => {
+  const { cache, memory } = cacheWithMemory(2);
+  const ask = (principal: string, urgent: boolean) => {
+    const wanted = { principal, variant: "", prompt: [1, 2, 3], exact: false, urgent, computed: 3 };
+    cache.reserve(principal, wanted);
+    const slot = cache.take(wanted) ?? assert.fail();
+    const kept = slot.tokens.length;
+    compute(slot, wanted, memory);
+    cache.free(slot);
+    return kept;
+  };
+  const [owner, peer] = [true, false];
+  assert.equal(ask("owner", owner), 0);
+  for (const stranger of ["b", "c", "d"]) assert.equal(ask(stranger, peer), 0);
+  assert.equal(ask("owner", owner), 2);
 });

@@ -15,6 +15,8 @@ export interface SharedEngine {
   backend: Backend & {
     /** The models in memory. */
     loaded(): readonly { id: string }[];
+    /** Whether it takes work of peers now. */
+    readonly ready?: boolean;
   };
   /** Knows which there are. */
   catalogue: {
@@ -43,6 +45,9 @@ export function withUpstreams(own: SharedEngine | null, upstreams: readonly Rout
         const [server] = servers(request.model).sort((a, b) => a.inFlight - b.inFlight);
         if (server !== undefined) return server.infer(request, options);
         throw new ArkError("model_not_found", `This node has no model ${request.model}`);
+      },
+      get ready() {
+        return own?.backend.ready ?? true;
       },
       loaded: () => [...own?.backend.loaded() ?? [], ...theirs()],
     },

@@ -31,6 +31,8 @@ export interface LoopOptions {
  * one chunk of one prompt, in turn: so a long prompt holds the others up for a chunk at most. A chunk is a batch of its
  * own and begins at a multiple of its size, so a prompt is always computed in the same way, whoever else is there.
  *
+ * While an answer is there that goes first, the others wait, with all that their sequences hold.
+ *
  * Between steps the event loop has its turn: a cancel is heard after one.
  */
 export class DecodeLoop {
@@ -57,12 +59,19 @@ export class DecodeLoop {
       for (const job of [...this.#writing, ...this.#reading]) {
         if (job.options.signal.aborted) this.#fail(job, cancelled());
       }
-      for (const jobs of byLoras(this.#writing)) this.#write(jobs);
-      const next = this.#reading.shift();
-      if (next !== undefined) this.#read(next);
-      await new Promise((resolve) => setImmediate(resolve));
+      const first = this.#first();
+      for (const jobs of byLoras(this.#writing.filter(first))) this.#write(jobs);
+      const next = this.#reading.findIndex(first);
+      for (const job of next < 0 ? [] : this.#reading.splice(next, 1)) this.#read(job);
+      await turn();
     }
     this.#running = false;
+  }
+
+  /** Which answers have this step: where one goes first, those alone that do. */
+  #first(): (job: Job) => boolean {
+    const urgent = [...this.#writing, ...this.#reading].some(({ options }) => options.urgent);
+    return ({ options }) => options.urgent || !urgent;
   }
 
   /** One token for each of some answers with the same additions to the model. */
@@ -163,6 +172,20 @@ export class DecodeLoop {
     job.options.sampler.free();
     this.#options.cache.free(job.options.slot);
   }
+}
+
+/** How long the pipe may go unread, in milliseconds. */
+const UNREAD_MS = 20;
+let read = 0;
+
+/**
+ * Lets the event loop have its turn. What is always ready at once keeps Deno's runtime from looking at the pipe for
+ * dozens of turns, half a second and more; only a timer makes it look, and takes a millisecond.
+ */
+async function turn(): Promise<void> {
+  if (performance.now() - read < UNREAD_MS) return await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  read = performance.now();
 }
 
 /** Answers with the same additions to the model, together; a batch has one set. */

@@ -25,6 +25,8 @@ export interface JobOptions {
   part: (part: AnswerPart) => void;
   /** Ends it. */
   signal: AbortSignal;
+  /** Whether those that do not go first wait for it. */
+  urgent: boolean;
 }
 
 /** One answer that is being computed. */

@@ -142,12 +142,13 @@ export class NativeEngine implements Engine {
 
 async function generate(
   loaded: Loaded,
-  { input, parameters, principal, count_only }: EngineRequest,
+  { input, parameters, principal, count_only, ...request }: EngineRequest,
   { sink, signal }: EngineGenerateOptions,
 ): Promise<EngineResult> {
+  const urgent = request.urgent === true;
   const { context, vocabulary, prompts, cache, loop } = loaded;
   // State from another principal goes first of all, before anything can fail.
-  if (!count_only) cache.reserve(principal);
+  if (!count_only) cache.reserve(principal, { urgent });
   if (input.kind !== "chat" && input.kind !== "completion") {
     throw new ArkError("bad_request", "The model was loaded to write; it can neither embed nor put documents in order");
   }
@@ -172,14 +173,25 @@ async function generate(
   const writer = new AnswerWriter({ detokenize: vocabulary.detokenize, prepared, parameters });
   const sampler = samplerOf(loaded, { grammar: prepared.grammar, parameters, prompt });
   const exact = parameters.seed !== undefined;
-  const slot: Slot | undefined = cache.take({ principal, variant: loras.variant, prompt, exact });
+  const slot: Slot | undefined = cache.take({ principal, variant: loras.variant, prompt, exact, urgent });
   if (slot === undefined) {
     sampler.free();
     throw new ArkError("busy", "The engine has no free slot");
   }
   const most = Math.min(room, parameters.max_tokens ?? room);
   const part = (each: Parameters<typeof sink.part>[0]) => sink.part(each);
-  const job = new Job({ prompt, slot, most, logprobs: parameters.logprobs, loras, sampler, writer, part, signal });
+  const job = new Job({
+    prompt,
+    slot,
+    most,
+    logprobs: parameters.logprobs,
+    loras,
+    sampler,
+    writer,
+    part,
+    signal,
+    urgent,
+  });
   sink.start(prompt.length);
   loop.add(job);
   return await job.done;

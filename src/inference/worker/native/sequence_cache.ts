@@ -10,6 +10,8 @@ export interface Slot {
   principal: string | null;
   /** Which additions to the model they were computed with. */
   variant: string;
+  /** Whether they are of one who goes first: others take another sequence where there is one. */
+  urgent: boolean;
   /** Whether a request uses it now. */
   busy: boolean;
   /** When it was used last, in turns. */
@@ -26,6 +28,8 @@ export interface Wanted {
   prompt: readonly number[];
   /** Whether the result must be the same as if nothing had been there. */
   exact: boolean;
+  /** Whether it goes first. */
+  urgent: boolean;
 }
 
 /** How a model's state may be used again. */
@@ -57,6 +61,7 @@ export class SequenceCache {
       regular: 0,
       principal: null,
       variant: "",
+      urgent: false,
       busy: false,
       used: 0,
     }));
@@ -68,10 +73,10 @@ export class SequenceCache {
    * Makes sure that there is a free sequence without anybody else's state, before anything of a request is looked at:
    * so what it is refused for makes no difference to what it leaves behind.
    */
-  reserve(principal: string): void {
+  reserve(principal: string, { urgent }: Pick<Wanted, "urgent">): void {
     const free = this.#slots.filter(({ busy }) => !busy);
     if (free.some((slot) => slot.principal === null || slot.principal === principal)) return;
-    const oldest = leastUsed(free);
+    const oldest = leastWanted(free, urgent);
     if (oldest !== undefined) this.erase(oldest);
   }
 
@@ -87,11 +92,12 @@ export class SequenceCache {
     if (best === undefined) return undefined;
     const slot = best.common > 0
       ? best.slot
-      : free.find(({ principal }) => principal === null) ?? leastUsed(free) ?? best.slot;
+      : free.find(({ principal }) => principal === null) ?? leastWanted(free, wanted.urgent) ?? best.slot;
     if (slot.principal !== wanted.principal) this.erase(slot);
     this.#cut(slot, best.common);
     slot.principal = wanted.principal;
     slot.variant = wanted.variant;
+    slot.urgent = wanted.urgent;
     slot.busy = true;
     slot.used = ++this.#turn;
     return slot;
@@ -129,6 +135,11 @@ export class SequenceCache {
     if (exact) common = Math.floor(Math.min(common, slot.regular) / chunkTokens) * chunkTokens;
     return cuttable || common === slot.tokens.length ? common : 0;
   }
+}
+
+/** The one that was used least recently; for one who does not go first, of those who do not. */
+function leastWanted(slots: readonly Slot[], urgent: boolean): Slot | undefined {
+  return leastUsed(urgent ? slots : slots.filter((slot) => !slot.urgent)) ?? leastUsed(slots);
 }
 
 function leastUsed(slots: readonly Slot[]): Slot | undefined {
