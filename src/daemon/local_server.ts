@@ -1,4 +1,5 @@
 import type { PeerAddress } from "@ark/node/transport";
+import { Departures } from "./departures.ts";
 
 /** The owner's listener. Disposing it cuts what still runs. */
 export class LocalServer implements AsyncDisposable {
@@ -24,6 +25,7 @@ export class LocalServer implements AsyncDisposable {
     app: (listening: PeerAddress) => (request: Request, from: { remote: string }) => Promise<Response>,
   ): Promise<LocalServer> {
     const cut = new AbortController();
+    const departures = new Departures();
     const server = Deno.serve({
       hostname,
       port,
@@ -31,7 +33,15 @@ export class LocalServer implements AsyncDisposable {
       onListen: () => {},
       // The log is the node's own, and a handler's error is answered by the handler.
       onError: () => new Response(null, { status: 500 }),
-    }, (request, { remoteAddr }) => handler(request, { remote: remoteAddr.hostname }));
+    }, async (request, { remoteAddr }) => {
+      using departure = departures.watch(listening.address.port, remoteAddr.port);
+      // Handlers know the signal of a request; it is made only where one looks at it.
+      let signal: AbortSignal | undefined;
+      const own = request.signal;
+      const get = () => signal ??= AbortSignal.any([own, departure.signal]);
+      Object.defineProperty(request, "signal", { get });
+      return await handler(request, { remote: remoteAddr.hostname });
+    });
     const listening = new LocalServer(server, cut);
     // No request is handed out before this turn of the event loop has ended.
     const handler = app(listening.address);

@@ -36,7 +36,8 @@ export function* piecesOf(
     for (const piece of cut(JSON.stringify(value))) yield { type: "text", text: piece };
     return "stop";
   }
-  const stop = option(text, "stop") ?? Infinity;
+  // As an able model does that is asked for few words.
+  const stop = option(text, "stop") ?? (text.includes("Reply briefly") ? 3 : Infinity);
   for (let word = 0; word < stop; word++) yield { type: "text", text: spaced("w", word) };
   return "stop";
 }
