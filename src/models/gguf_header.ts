@@ -19,8 +19,10 @@ export const GGUF_LIMITS = {
   dimensions: 4,
   /** Largest alignment of the tensors' data, in bytes. */
   alignment: 1 << 16,
-  /** Longest text that is kept, in bytes; a longer one, such as a chat template, is checked and left out. */
+  /** Longest text that is kept, in bytes; a longer one is checked and left out. */
   keptTextBytes: 1 << 10,
+  /** Longest chat template that is kept, in bytes. */
+  keptTemplateBytes: 128 << 10,
 } as const;
 
 /** A single value of a GGUF file's metadata. */
@@ -30,10 +32,12 @@ export type GgufScalar = string | number | bigint | boolean;
 export interface GgufHeader {
   /** Version of the format: 2 or 3. */
   version: number;
-  /** Single values by their key. Arrays and long texts are checked and left out. */
+  /** Single values by their key. Arrays and long texts but for the chat template are checked and left out. */
   metadata: ReadonlyMap<string, GgufScalar>;
   /** Number of tensors. */
   tensorCount: number;
+  /** Names of the tensors. */
+  tensors: ReadonlySet<string>;
   /** Elements of all tensors by the name of their type, such as `q4_0`. */
   elementsByType: ReadonlyMap<string, number>;
   /** Elements of all tensors together: the model's parameters. */
@@ -82,7 +86,7 @@ export async function parseGgufHeader(source: ByteSource, size: number): Promise
   const pairCount = atMost(reader.count(), GGUF_LIMITS.pairs, "key-value pairs");
   const metadata = await readMetadata(reader, pairCount);
   const alignment = alignmentOf(metadata);
-  const { elementsByType, end } = await readTensors(reader, tensorCount, { alignment, size });
+  const { elementsByType, names, end } = await readTensors(reader, tensorCount, { alignment, size });
   const dataOffset = Math.ceil(reader.position / alignment) * alignment;
   if (tensorCount > 0 && dataOffset + end > size) {
     throw new SyntaxError(
@@ -91,8 +95,11 @@ export async function parseGgufHeader(source: ByteSource, size: number): Promise
   }
   let parameterCount = 0;
   for (const elements of elementsByType.values()) parameterCount += elements;
-  return { version, metadata, tensorCount, elementsByType, parameterCount, dataOffset };
+  return { version, metadata, tensorCount, tensors: names, elementsByType, parameterCount, dataOffset };
 }
+
+/** Key of the one text that may be long and is kept. */
+const CHAT_TEMPLATE = "tokenizer.chat_template";
 
 /** Numbers of the kinds of values in metadata that are no scalars. */
 const TEXT = 8;
@@ -124,25 +131,26 @@ async function readMetadata(reader: GgufReader, count: number): Promise<Map<stri
     const key = named(reader.text(length), "a key");
     if (seen.has(key)) throw new SyntaxError("The file's metadata has the same key twice");
     seen.add(key);
-    const value = await readValue(reader, reader.u32());
+    const kept = key === CHAT_TEMPLATE ? GGUF_LIMITS.keptTemplateBytes : GGUF_LIMITS.keptTextBytes;
+    const value = await readValue(reader, reader.u32(), kept);
     if (value !== undefined) metadata.set(key, value);
   }
   return metadata;
 }
 
 /** Takes one value; undefined for what is checked and not kept. */
-async function readValue(reader: GgufReader, kind: number): Promise<GgufScalar | undefined> {
-  if (kind === TEXT) return await readText(reader);
+async function readValue(reader: GgufReader, kind: number, kept: number): Promise<GgufScalar | undefined> {
+  if (kind === TEXT) return await readText(reader, kept);
   if (kind === ARRAY) return await skipArray(reader);
   const [bytes, take] = scalar(kind);
   await reader.need(bytes);
   return take(reader);
 }
 
-async function readText(reader: GgufReader): Promise<string | undefined> {
+async function readText(reader: GgufReader, kept: number): Promise<string | undefined> {
   await reader.need(8);
   const length = atMost(reader.count(), GGUF_LIMITS.textBytes, "bytes in a text");
-  if (length > GGUF_LIMITS.keptTextBytes) {
+  if (length > kept) {
     await reader.skip(length);
     return undefined;
   }
@@ -193,7 +201,7 @@ async function readTensors(
   reader: GgufReader,
   count: number,
   { alignment, size }: { alignment: number; size: number },
-): Promise<{ elementsByType: Map<string, number>; end: number }> {
+): Promise<{ elementsByType: Map<string, number>; names: Set<string>; end: number }> {
   const elementsByType = new Map<string, number>();
   const names = new Set<string>();
   let end = 0;
@@ -216,7 +224,7 @@ async function readTensors(
     if (total > size) throw new SyntaxError("The file has tensors that lie over each other, or beyond its end");
     elementsByType.set(type, safe((elementsByType.get(type) ?? 0) + elements));
   }
-  return { elementsByType, end };
+  return { elementsByType, names, end };
 }
 
 function takeShape(reader: GgufReader, dimensions: number): { type: string; elements: number; bytes: number } {

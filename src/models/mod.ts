@@ -1,18 +1,26 @@
 /**
- * Which model files this node has, what is in them and what they are called.
+ * Which model files this node has, what is in them and what they are called; and how models are fetched.
  *
  * Promises:
- * - {@linkcode ModelCatalogue} finds `*.gguf` files in the configured folders and a few levels below. A link is
- *   followed only where it stays inside its folder. A missing or empty folder is no error: the list is empty.
+ * - {@linkcode ModelCatalogue} finds models in this node's own store, in folders of `*.gguf` files and a few levels below
+ *   (LM Studio's folder is one), in the store of Ollama and in the cache of Hugging Face's tools. Only the own store is ever
+ *   written. A link is followed only where it stays inside its folder. An empty folder is no error: the list is empty.
  * - A file is never handed to the engine before {@linkcode readGgufHeader} has accepted it: the header parser knows
  *   limits for every number it reads, reads bounded chunks and never the whole file, and accepts no tensor that lies
  *   beyond the end of the file. A file that it refuses is in `faults()` with one sentence; all others work.
- * - Names are `name:tag`, from the file's metadata or else from its name, deterministic and distinct.
+ * - Files `…-00001-of-00003.gguf` are one model; a part that is missing is a fault.
+ * - Names are `name:tag`, as Ollama's store has them, else from the file's metadata, else from its name, deterministic and
+ *   distinct. A second name never takes the place of a model's own.
  * - SHA-256 digests come in the background, in chunks small enough that the event loop never waits for them, and are
- *   kept in a {@linkcode DigestCache} for as long as path, size and time of change stay the same.
+ *   kept in a {@linkcode DigestCache} for as long as path, size and time of change stay the same. Ollama's and Hugging
+ *   Face's stores state digests by the names of their files. Those are claims: no digest is told before it was computed
+ *   here, and a file that is not what its name claims is left out.
+ * - {@linkcode ModelStore} fetches a model of Hugging Face, of an Ollama registry or of any web server into the own store,
+ *   goes on where it was cut, and lets nothing become a model that has not the digest, the size and the header that it
+ *   should have.
  *
- * Not promised: models in several files (joined first, see the fault's sentence); noticing a change that keeps both
- * size and time; any judgement on what a model's chat template says.
+ * Not promised: noticing a change that keeps both size and time; rendering a chat template in Go's language; any judgement
+ * on what a model's chat template says.
  *
  * @example
  * ```ts
@@ -27,8 +35,14 @@
  */
 export * from "./digest_cache.ts";
 export * from "./file_digest.ts";
+export * from "./found_model.ts";
 export * from "./gguf_header.ts";
 export type { ByteSource } from "./gguf_reader.ts";
 export * from "./local_model.ts";
 export * from "./model_catalogue.ts";
+export * from "./model_defaults.ts";
+export { type Alias, isModelAlias, plainName } from "./model_ids.ts";
 export * from "./model_name.ts";
+export type { ModelPlacesOptions } from "./model_places.ts";
+export { type OwnContents, type OwnRecord, OwnRecords, type RecordedFile } from "./own_records.ts";
+export { splitDigest } from "./split_model.ts";

@@ -22,6 +22,7 @@
  *
  * @module
  */
+export * from "./capability.ts";
 export { decodeAnswerPart, decodeInferenceEvent, decodeUsage, isFinishReason } from "./decode_event.ts";
 export * from "./decode_request.ts";
 export { decodeSchema } from "./decode_value.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type GgufHeader, parseGgufHeader, readGgufHeader } from "@ark/node/models";
+import { GGUF_LIMITS, type GgufHeader, parseGgufHeader, readGgufHeader } from "@ark/node/models";
 import { tensorType } from "../../src/models/tensor_type.ts";
-import { ggufBytes, type GgufParts, METADATA } from "./gguf_bytes.ts";
+import { ggufBytes, type GgufParts, METADATA, type Value } from "./gguf_bytes.ts";
 
 const LITTLE_ENDIAN = true;
 const FIXTURE = "test/fixtures/arkling-9m-q4_0.gguf";
@@ -83,8 +83,14 @@ Deno.test("parseGgufHeader() refuses every cut of a header", async () => {
 });
 
 Deno.test("parseGgufHeader() keeps no long text and no text beyond 1 MiB passes", async () => {
-  const header = await parse(ggufBytes({ pairs: [["tokenizer.chat_template", { text: LONG }]], tensors: [] }));
-  assert.equal(header.metadata.size, 0);
+  const template = "t".repeat(GGUF_LIMITS.keptTemplateBytes);
+  const pairs: [string, Value][] = [["general.license", { text: LONG }], ["tokenizer.chat_template", {
+    text: template,
+  }]];
+  const header = await parse(ggufBytes({ pairs, tensors: [] }));
+  assert.deepEqual([...header.metadata], [["tokenizer.chat_template", template]]);
+  const longer = ggufBytes({ pairs: [["tokenizer.chat_template", { text: template + "t" }]], tensors: [] });
+  assert.equal((await parse(longer)).metadata.size, 0);
   const long = ggufBytes({ pairs: [["a", { raw: bytesOf(8, 0, 0, 0, 1, 0, 16, 0, 0, 0, 0, 0) }]], tensors: [] });
   await assert.rejects(parse(long), /1048577 bytes in a text/);
 });
