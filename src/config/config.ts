@@ -1,6 +1,7 @@
 import { availableParallelism, hostname as hostName } from "node:os";
 import { resolve } from "node:path";
 import type { EngineChoice, GpuChoice, LoraFile } from "@ark/node/inference";
+import type { Alias } from "@ark/node/models";
 import { label, reasonOf } from "@ark/node/protocol";
 import type { LogLevel } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
@@ -8,6 +9,7 @@ import { parsePeerAddress } from "@ark/node/discovery";
 import { bytes, choice, environmentName, lora, natural, stay, switchedOn } from "./flag_value.ts";
 import { ConfigError } from "./config_error.ts";
 import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
+import { aliasOf, type ModelStores, modelStores } from "./model_stores.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
 import { type UpstreamConfig, upstreams } from "./upstreams.ts";
 
@@ -41,6 +43,10 @@ export interface Config {
   readonly meshListen: PeerAddress;
   /** Folders with GGUF files. */
   readonly modelDirectories: readonly string[];
+  /** Models of other programs, and where models are fetched from. */
+  readonly modelStores: ModelStores;
+  /** Second names of models. */
+  readonly aliases: readonly Alias[];
   /** Addresses to dial where multicast does not pass. */
   readonly peers: readonly PeerAddress[];
   /** Whether mDNS announces and browses. */
@@ -105,6 +111,20 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   },
   "mesh-listen": { value: "HOST:PORT", help: "where other nodes connect (default: 0.0.0.0:8911)" },
   models: { value: "DIR", multiple: true, help: "folder with GGUF files; may be repeated" },
+  "ollama-models": {
+    value: "DIR",
+    help: "Ollama's models, which are only read, or off (default: where Ollama has them)",
+  },
+  "hf-cache": { value: "DIR", help: "cache of Hugging Face's tools, only read, or off (default: where they have it)" },
+  "ollama-registry": {
+    value: "URL",
+    help: "where 'models pull' fetches plain names, such as https://registry.ollama.ai (default: nowhere)",
+  },
+  alias: {
+    value: "NAME=MODEL",
+    multiple: true,
+    help: "second name of a model, such as gpt-4o=llama3.1:8b; may be repeated",
+  },
   peer: {
     value: "HOST:PORT",
     multiple: true,
@@ -190,6 +210,8 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     allowOrigins: list("allow-origin").map(allowedOrigin),
     meshListen: address("mesh-listen", text("mesh-listen") ?? "0.0.0.0:8911", 8911),
     modelDirectories: [paths.models, ...list("models")],
+    modelStores: await modelStores({ text, env }),
+    aliases: list("alias").map(aliasOf),
     peers: list("peer").map(neighbour),
     mdns: !on("no-mdns"),
     autoRotate: on("auto-rotate"),

@@ -20,3 +20,4 @@ export * from "./data_directory.ts";
 export { duration } from "./flag_value.ts";
 export * from "./flags.ts";
 export type { UpstreamConfig } from "./upstreams.ts";
+export type { ModelStores } from "./model_stores.ts";

@@ -234,6 +234,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   );
   // A node that is ready knows its models, unless their disk is slow: then it learns of them a little later.
   await within(SCAN_MS, scanned);
+  const [shadowed] = engine?.catalogue.shadowed() ?? [];
+  if (shadowed !== undefined) throw new StartError(`Cannot use --alias: ${shadowed}`);
   await pinned;
   await lock.announce({ pid: Deno.pid, api: `http://${formatAddress(local.own)}` });
 

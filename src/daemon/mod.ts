@@ -15,7 +15,7 @@
  * ```ts
  * import { workerPermissions } from "@ark/node/daemon";
  *
- * console.log(workerPermissions("/app/node_modules", "/models/a.gguf")[0]);
+ * console.log(workerPermissions("/app/node_modules", ["/models/a.gguf"])[0]);
  * // --allow-read=/app/node_modules,/models/a.gguf
  * ```
  *

@@ -1,6 +1,6 @@
 import type { Config, RoleName } from "@ark/node/config";
 import type { LocalBackend, WorkerProgram } from "@ark/node/inference";
-import type { ModelCatalogue } from "@ark/node/models";
+import type { ModelCatalogue, ModelStore } from "@ark/node/models";
 import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
 
@@ -24,6 +24,8 @@ export interface OwnEngine {
   backend: LocalBackend;
   /** Knows which there are. */
   catalogue: ModelCatalogue;
+  /** Fetches and removes models. */
+  models: ModelStore;
 }
 
 /** Something that a node can be. Every node runs the same program; roles decide which parts of it work. */

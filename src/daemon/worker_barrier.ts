@@ -1,6 +1,7 @@
 /**
  * What shuts a worker in beside Deno's permissions, which bind JavaScript and not the C++ that reads a model: a script
- * for `sh -c` with the arguments `auto|off`, the node's data directory, the model, and the worker's command.
+ * for `sh -c` with the arguments `auto|off`, the node's data directory, the model's files with each on a line, and the
+ * worker's command.
  *
  * On Linux with util-linux, where users may make namespaces, the worker gets a network without any interface, an empty
  * folder in the place of the data directory (with the model in it where it lies there), every file system read-only,
@@ -20,16 +21,26 @@ shift 2
 hide() { mount -t tmpfs -o size=64k,mode=0755,nosuid,nodev,noexec tmpfs "$1"; }
 conceal() {
   [ -n "$data" ] && [ "$data" != / ] || return
-  case $model in
-  "$data"/*)
-    exec 3<"$model" && hide "$data" && mkdir -p "\${model%/*}" && : >"$model" &&
-      mount --no-canonicalize --bind /proc/self/fd/3 "$model"
-    kept=$?
+  exec 3<"$data" || return
+  if ! hide "$data"; then
     exec 3<&-
-    return $kept
-    ;;
-  *) hide "$data" ;;
-  esac
+    return 1
+  fi
+  kept=0 former=$IFS IFS="
+"
+  set -f
+  for file in $model; do
+    case $file in
+    "$data"/*)
+      mkdir -p "\${file%/*}" && : >"$file" &&
+        mount --no-canonicalize --bind "/proc/self/fd/3/\${file#"$data"/}" "$file" || kept=1
+      ;;
+    esac
+  done
+  set +f
+  IFS=$former
+  exec 3<&-
+  return $kept
 }
 for folder in /run/user /run/dbus /run/systemd /run/containerd /run/podman /tmp/.X11-unix; do
   [ ! -d "$folder" ] || hide "$folder"

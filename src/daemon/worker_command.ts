@@ -53,26 +53,26 @@ export function workerProgram(data: string, runtime: Runtime = RUNTIME): WorkerP
   if (!standalone && isFile(launcher)) {
     return {
       probe: ({ gpu, binding, barrier }) => [launcher, "probe", how(barrier), JSON.stringify({ gpu, binding })],
-      worker: ({ model, barrier }) => [launcher, "model", how(barrier), data, model, commaFree(model)],
+      worker: ({ files, barrier }) => [launcher, "model", how(barrier), data, lines(files), readable(files)],
     };
   }
-  const shut = (barrier: boolean, model: string) =>
-    runtime.shell ? ["/bin/sh", "-c", WORKER_BARRIER, "sh", how(barrier), data, model] : [];
+  const shut = (barrier: boolean, files: readonly string[]) =>
+    runtime.shell ? ["/bin/sh", "-c", WORKER_BARRIER, "sh", how(barrier), data, lines(files)] : [];
   if (standalone) {
     return {
-      probe: (options) => [...shut(options.barrier, ""), execPath, ...probeWords(options)],
-      worker: ({ model, barrier }) => [...shut(barrier, model), execPath, "worker"],
+      probe: (options) => [...shut(options.barrier, []), execPath, ...probeWords(options)],
+      worker: ({ files, barrier }) => [...shut(barrier, files), execPath, "worker"],
     };
   }
   const main = fileURLToPath(mainModule);
   const config = join(dirname(main), "deno.json");
   const run = [execPath, "run", ...QUIETLY, ...(isFile(config) ? ["--config", config] : [])];
   return {
-    probe: (options) => [...shut(options.barrier, ""), ...run, "-A", main, ...probeWords(options)],
-    worker: ({ model, barrier }) => [
-      ...shut(barrier, model),
+    probe: (options) => [...shut(options.barrier, []), ...run, "-A", main, ...probeWords(options)],
+    worker: ({ files, barrier }) => [
+      ...shut(barrier, files),
       ...run,
-      ...workerPermissions(join(dirname(main), "node_modules"), model),
+      ...workerPermissions(join(dirname(main), "node_modules"), files),
       main,
       "worker",
     ],
@@ -80,9 +80,9 @@ export function workerProgram(data: string, runtime: Runtime = RUNTIME): WorkerP
 }
 
 /** Deno's permissions of a worker, and a bound on its memory outside of the engine. The same stand in the launcher that `compile.sh` makes, and a test compares them. */
-export function workerPermissions(libraries: string, model: string): string[] {
+export function workerPermissions(libraries: string, files: readonly string[]): string[] {
   return [
-    `--allow-read=${commaFree(libraries)},${commaFree(model)}`,
+    `--allow-read=${commaFree(libraries)},${readable(files)}`,
     `--allow-ffi=${commaFree(libraries)}`,
     "--allow-env",
     "--allow-sys=homedir,uid",
@@ -93,6 +93,16 @@ export function workerPermissions(libraries: string, model: string): string[] {
 
 function probeWords({ gpu, binding }: { gpu: unknown; binding: unknown }): string[] {
   return ["worker", "probe", JSON.stringify({ gpu, binding })];
+}
+
+/** The files of a model as the barrier takes them: each on a line. A catalogue has no path with a line feed in it. */
+function lines(files: readonly string[]): string {
+  return files.join("\n");
+}
+
+/** The files of a model as Deno takes them. */
+function readable(files: readonly string[]): string {
+  return files.map(commaFree).join(",");
 }
 
 /** A path as Deno takes it in a list, which it parts at commas: where the path has one, the folder before that. */

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { withDefaults } from "@ark/node/models";
 import { ArkError, type InferenceEvent, type InferenceRequest, type ModelRef, reasonOf } from "@ark/node/protocol";
 import type { Backend, InferOptions } from "./backend.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -218,7 +219,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
     const model = this.#options.catalogue.find(request.model);
     if (model === undefined) return refuse(modelNotFound(request.model));
     if (options.priority === "peer" && !this.ready) return refuse(mustWait());
-    const job = new AnswerJob(request, { model, options, stream });
+    const job = new AnswerJob(withDefaults(request, model), { model, options, stream });
     this.#sentAway.delete(model.id);
     this.#dispatcher.join(job);
     return job;

@@ -8,6 +8,6 @@ export interface WorkerProgram {
    * {@linkcode EngineBinding} as JSON on one line, and exits. With a binding it looks whether that one works.
    */
   probe(options: { gpu: GpuChoice; binding: EngineBinding | null; barrier: boolean }): readonly string[];
-  /** Command that ends up in `runWorker()`, and may read this one model. */
-  worker(options: { model: string; barrier: boolean }): readonly string[];
+  /** Command that ends up in `runWorker()`, and may read the files of one model. */
+  worker(options: { files: readonly string[]; barrier: boolean }): readonly string[];
 }

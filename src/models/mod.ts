@@ -46,3 +46,6 @@ export * from "./model_name.ts";
 export type { ModelPlacesOptions } from "./model_places.ts";
 export { type OwnContents, type OwnRecord, OwnRecords, type RecordedFile } from "./own_records.ts";
 export { splitDigest } from "./split_model.ts";
+export * from "./model_store.ts";
+export type { DownloadLimits } from "./pull/download.ts";
+export * from "./pull/pull_progress.ts";

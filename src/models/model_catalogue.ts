@@ -157,15 +157,17 @@ export class ModelCatalogue {
   }
 
   async #hashOne(entry: Entry, signal: AbortSignal): Promise<void> {
+    const digests: string[] = [];
     for (const file of entry.found.files) {
       const { path, size, mtimeMs } = file;
       try {
-        if (await this.#digests.get(file) !== undefined) continue;
-        const digest = await fileDigest(path, { signal });
+        const known = await this.#digests.get(file);
+        const digest = known ?? await fileDigest(path, { signal });
         const now = await Deno.stat(path);
         // A file that was written meanwhile has a digest of nothing: the next scan reads it anew.
         if (now.size !== size || millisecondsOf(now) !== mtimeMs) return void (entry.unhashable = true);
-        await this.#digests.put(file, digest);
+        if (known === undefined) await this.#digests.put(file, digest);
+        digests.push(digest);
       } catch (error) {
         signal.throwIfAborted();
         entry.unhashable = true;
@@ -173,27 +175,32 @@ export class ModelCatalogue {
         return;
       }
     }
-    await this.#judge(entry);
-    entry.unhashable ||= entry.model?.digest === null;
+    this.#judge(entry, digests);
     this.#publish();
   }
 
+  /** The digests of an entry's files that are known already. */
+  #known({ files }: FoundModel): Promise<(string | undefined)[]> {
+    return Promise.all(files.map((file) => this.#digests.get(file)));
+  }
+
   /** Gives an entry its digest where all its files' are known; a file that is not what its store says costs the model. */
-  async #judge(entry: Entry): Promise<void> {
-    if (entry.model === null) return;
-    const known: { digest: string; size: number }[] = [];
-    for (const file of entry.found.files) {
-      const digest = await this.#digests.get(file);
-      if (digest === undefined) return;
-      if (file.claimed !== null && file.claimed !== digest) {
-        entry.model = null;
-        entry.fault = "The file is damaged: it is not what its store says by its name; fetch it again";
-        this.#logger?.warn("A model file cannot be used", { path: file.path, reason: entry.fault });
-        return;
-      }
-      known.push({ digest, size: file.size });
+  #judge(entry: Entry, digests: readonly (string | undefined)[]): void {
+    const { found: { files }, model } = entry;
+    if (model === null) return;
+    const damaged = files.find(({ claimed }, index) => claimed !== null && (digests[index] ?? claimed) !== claimed);
+    if (damaged !== undefined) {
+      entry.model = null;
+      entry.fault = "The file is damaged: it is not what its store says by its name; fetch it again";
+      this.#logger?.warn("A model file cannot be used", { path: damaged.path, reason: entry.fault });
+      return;
     }
-    entry.model = { ...entry.model, digest: known.length === 1 ? known[0]?.digest ?? null : splitDigest(known) };
+    const parts = files.flatMap(({ size }, index) => {
+      const digest = digests[index];
+      return digest === undefined ? [] : [{ digest, size }];
+    });
+    if (parts.length < files.length) return;
+    entry.model = { ...model, digest: parts.length === 1 ? parts[0]?.digest ?? null : splitDigest(parts) };
   }
 
   async #refresh(signal: AbortSignal | undefined): Promise<void> {
@@ -218,7 +225,7 @@ export class ModelCatalogue {
     let fault: string;
     try {
       const entry: Entry = { found, stamp, model: await readModel(found, signal), fault: null, unhashable: false };
-      await this.#judge(entry);
+      this.#judge(entry, await this.#known(found));
       return entry;
     } catch (error) {
       signal?.throwIfAborted();

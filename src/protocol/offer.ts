@@ -1,3 +1,4 @@
+import { type Capability, decodeCapabilities } from "./capability.ts";
 import { isCount } from "./count.ts";
 import { ArkError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
@@ -19,6 +20,12 @@ export interface OfferedModel {
   quantization: string | null;
   /** Whether it is in memory now. */
   loaded: boolean;
+  /** What it can do; absent where the node does not say. */
+  capabilities?: Capability[];
+  /** Family, such as `llama`; absent where the node does not say. */
+  family?: string;
+  /** When it was changed last, RFC 3339 in UTC; absent where the node does not say. */
+  modified_at?: string;
 }
 
 /** What a node offers *to the peer that asked*: nothing that this peer may not use is in it. */
@@ -60,7 +67,15 @@ function decodeOfferedModel(value: unknown): OfferedModel {
     parameters: typeof model.parameters === "string" ? label(model.parameters) : null,
     quantization: typeof model.quantization === "string" ? label(model.quantization) : null,
     loaded: model.loaded === true,
+    ...Array.isArray(model.capabilities) ? { capabilities: decodeCapabilities(model.capabilities) } : {},
+    ...typeof model.family === "string" ? { family: label(model.family) } : {},
+    ...isTime(model.modified_at) ? { modified_at: model.modified_at } : {},
   };
+}
+
+function isTime(value: unknown): value is string {
+  return typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) &&
+    !Number.isNaN(Date.parse(value));
 }
 
 function modelId(value: unknown): string {

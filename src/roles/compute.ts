@@ -1,13 +1,24 @@
 import type { Role } from "@ark/node/daemon";
 import { LocalBackend } from "@ark/node/inference";
-import { ModelCatalogue } from "@ark/node/models";
+import { ModelCatalogue, ModelStore, OwnRecords } from "@ark/node/models";
 
 /** Runs models on this machine, for its owner and for approved peers. */
 export const COMPUTE: Role = {
   name: "compute",
   api: false,
   engine({ config, store, logger, events, workerCommand }) {
-    const catalogue = new ModelCatalogue({ directories: config.modelDirectories, store, logger });
+    const { ollama, huggingFace, huggingFaceEndpoint, ollamaRegistry } = config.modelStores;
+    const records = new OwnRecords(config.paths.models);
+    const catalogue = new ModelCatalogue({
+      directories: config.modelDirectories,
+      own: records,
+      aliases: config.aliases,
+      store,
+      logger,
+      ...(ollama === null ? {} : { ollama }),
+      ...(huggingFace === null ? {} : { huggingFace }),
+    });
+    const models = new ModelStore({ catalogue, records, huggingFaceEndpoint, ollamaRegistry, logger });
     const backend = new LocalBackend({
       catalogue,
       workerCommand,
@@ -27,6 +38,6 @@ export const COMPUTE: Role = {
       ...(config.threads === null ? {} : { threads: config.threads }),
       ...(config.vramReserve === null ? {} : { vramReserve: config.vramReserve }),
     });
-    return { backend, catalogue };
+    return { backend, catalogue, models };
   },
 };

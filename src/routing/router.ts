@@ -1,8 +1,9 @@
 import type { Backend, InferOptions } from "@ark/node/inference";
 import type { NodeId } from "@ark/node/identity";
-import type { LocalModel } from "@ark/node/models";
+import type { LocalModel, ModelSource } from "@ark/node/models";
 import {
   ArkError,
+  type Capability,
   type ErrorCode,
   type InferenceEvent,
   type InferenceRequest,
@@ -82,6 +83,16 @@ export interface RoutedModel {
   readonly parameters: string | null;
   /** Quantisation such as `q4_0`, or null. */
   readonly quantization: string | null;
+  /** What it can do; absent where its node does not say. */
+  readonly capabilities?: readonly Capability[];
+  /** When it was changed last, RFC 3339 in UTC; absent where its node does not say. */
+  readonly modified_at?: string;
+  /** Family, such as `llama`; absent where its node does not say. */
+  readonly family?: string;
+  /** Where it lies on this node; absent for a peer's. */
+  readonly source?: ModelSource;
+  /** Further names on this node; absent for a peer's. */
+  readonly aliases?: readonly string[];
 }
 
 /** A server that the owner named, as the router sees it. */
@@ -187,6 +198,11 @@ export class Router implements Backend {
       context_length: model.contextLength,
       parameters: model.parameters,
       quantization: model.quantization,
+      capabilities: model.capabilities,
+      modified_at: new Date(model.modifiedAt).toISOString(),
+      family: model.family,
+      source: model.source,
+      aliases: model.aliases,
     }));
     const ready = table.list().filter(({ state }) => state === "ready");
     const theirs = ready.flatMap(({ offer, peer }) =>

@@ -173,7 +173,7 @@ test("Two nodes of it answer one question: asked at one, answered by the other's
   const model = `${FIXTURES}/arkling-9m-q4_0.gguf`;
   assert.deepEqual(
     worker.filter((word) => /^--(allow|v8)/.test(word)).sort(),
-    workerPermissions(`${home}/app/node_modules`, await Deno.realPath(model)).sort(),
+    workerPermissions(`${home}/app/node_modules`, [await Deno.realPath(model)]).sort(),
   );
   const node = await commandLine(b.ready.pid);
   assert.deepEqual(allowed(node), ["env", "net", "read", "run", "sys", "write"]);

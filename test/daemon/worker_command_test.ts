@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { WORKER_BARRIER, workerPermissions, workerProgram } from "@ark/node/daemon";
 
-const HOW = { model: "/models/a.gguf", barrier: true };
+const HOW = { files: ["/models/a.gguf"], barrier: true };
 const PROBE = { gpu: "auto", binding: null, barrier: false } as const;
 const PROBE_WORDS = '{"gpu":"auto","binding":null}';
 const SHUT = ["/bin/sh", "-c", WORKER_BARRIER, "sh", "auto", "/data", "/models/a.gguf"];
@@ -40,7 +40,7 @@ Deno.test("workerProgram() runs nothing but the launcher where there is one", ()
   const execPath = "/cache/ark-node/0.1.0-cpu-0123/deno";
   const program = workerProgram("/data", { ...SOURCE, execPath, isFile: (path) => path === launcher });
   const model = "/models/a,b.gguf";
-  assert.deepEqual(program.worker({ model, barrier: false }), [
+  assert.deepEqual(program.worker({ files: [model], barrier: false }), [
     launcher,
     "model",
     "off",
@@ -52,6 +52,6 @@ Deno.test("workerProgram() runs nothing but the launcher where there is one", ()
 });
 
 Deno.test("workerPermissions() names the folder where Deno would take a comma for the end of the path", () => {
-  const [read, ffi] = workerPermissions("/app/a,b/node_modules", "/models/,c/d,e.gguf");
+  const [read, ffi] = workerPermissions("/app/a,b/node_modules", ["/models/,c/d,e.gguf"]);
   assert.deepEqual([read, ffi], ["--allow-read=/app,/models", "--allow-ffi=/app"]);
 });

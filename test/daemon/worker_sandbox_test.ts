@@ -61,7 +61,7 @@ function probing({ data, model }: Place): string[] {
     shell: true,
     isFile: () => false,
   };
-  const command = workerProgram(data, runtime).worker({ model, barrier: false });
+  const command = workerProgram(data, runtime).worker({ files: [model], barrier: false });
   assert.deepEqual(command.slice(-2), [`${ROOT}main.ts`, "worker"]);
   return [...command.slice(0, -2), PROBE];
 }
@@ -152,6 +152,25 @@ Deno.test("WORKER_BARRIER leaves no privilege, no interface and no core file, an
   });
 });
 
+Deno.test("WORKER_BARRIER shows all files of a model that lies in the data directory, and no other", async () => {
+  if (!await hasBarrier()) return;
+  await withPlace(async ({ data }) => {
+    const folder = `${data}/models/a model`;
+    await Deno.mkdir(folder);
+    const files = ["x-00001-of-00002.gguf", "x-00002-of-00002.gguf"].map((name) => `${folder}/${name}`);
+    for (const [index, file] of files.entries()) await Deno.writeTextFile(file, `part ${index + 1}\n`);
+    await Deno.writeTextFile(`${folder}/another.gguf`, "another");
+    const script = 'cat "$0"/models/*/*; ls /proc/self/fd; find "$0" -type f | wc -l; echo "$ARK_BARRIER"';
+    const { stdout } = await finished("/bin/sh", {
+      args: ["-c", WORKER_BARRIER, "sh", "auto", data, files.join("\n"), "/bin/sh", "-c", script, data],
+    });
+    const [one, two, ...rest] = stdout.trim().split("\n");
+    assert.deepEqual([one, two], ["part 1", "part 2"]);
+    assert.ok(!rest.includes("4"), `A file stays open that leads behind the barrier: ${rest.join(" ")}`);
+    assert.deepEqual(rest.slice(-2), ["2", "network,data,readonly"]);
+  });
+});
+
 Deno.test("WORKER_BARRIER runs the worker where the system has nothing to hold it with", async () => {
   const env = { PATH: "/nowhere" };
   const { code, stdout } = await finished("/bin/sh", {
@@ -180,7 +199,7 @@ Deno.test("T58: The worker of a running node is held by Deno and, where it can, 
   const command = read("cmdline").split("\0").slice(0, -1);
   const allowed = command.filter((word) => /^(-A|--allow|--v8)/.test(word));
   const model = await Deno.realPath(`${FIXTURES}/arkling-9m-q4_0.gguf`);
-  assert.deepEqual(allowed, workerPermissions(`${ROOT}node_modules`, model));
+  assert.deepEqual(allowed, workerPermissions(`${ROOT}node_modules`, [model]));
   assert.match(read("limits"), /^Max core file size\s+0\s+0\s/m);
   if (!await hasBarrier()) return assert.deepEqual(worker.barrier, []);
   assert.deepEqual(worker.barrier, ["network", "data", "readonly"]);

@@ -78,7 +78,7 @@ function pair(out: number[], value: Value): void {
 function text(out: number[], value: string): void {
   const bytes = new TextEncoder().encode(value);
   number(out, bytes.length, 8);
-  out.push(...bytes);
+  for (const byte of bytes) out.push(byte);
 }
 
 function number(out: number[], value: number | bigint, bytes: number): void {

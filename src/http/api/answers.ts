@@ -1,5 +1,5 @@
 import type { InferOptions } from "@ark/node/inference";
-import type { InferenceEvent, InferenceRequest } from "@ark/node/protocol";
+import type { Capability, InferenceEvent, InferenceRequest } from "@ark/node/protocol";
 
 /** A model within reach, as the APIs list it. */
 export interface ApiModel {
@@ -21,6 +21,12 @@ export interface ApiModel {
   readonly parameters: string | null;
   /** Quantisation such as `q4_0`, or null. */
   readonly quantization: string | null;
+  /** What it can do; absent where its node does not say. */
+  readonly capabilities?: readonly Capability[];
+  /** When it was changed last, RFC 3339 in UTC; absent where its node does not say. */
+  readonly modified_at?: string;
+  /** Family, such as `llama`; absent where its node does not say. */
+  readonly family?: string;
 }
 
 /** Who answers, as far as the client is told. */

@@ -25,14 +25,17 @@ export function offerFor({ permissions }: ApprovedPeer, { name, ready, contextSi
     name,
     ready,
     max_concurrent_requests: permissions.max_concurrent_requests,
-    models: shared.map(({ id, digest, size, contextLength, parameters, quantization }) => ({
-      id,
-      digest,
-      size,
-      context_length: Math.min(contextLength || contextSize, contextSize),
-      parameters,
-      quantization,
-      loaded: loaded.has(id),
+    models: shared.map((model) => ({
+      id: model.id,
+      digest: model.digest,
+      size: model.size,
+      context_length: Math.min(model.contextLength || contextSize, contextSize),
+      parameters: model.parameters,
+      quantization: model.quantization,
+      loaded: loaded.has(model.id),
+      capabilities: [...model.capabilities],
+      family: model.family,
+      modified_at: new Date(model.modifiedAt).toISOString(),
     })),
   };
 }

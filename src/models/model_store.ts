@@ -1,0 +1,261 @@
+import { dirname, join, relative, sep } from "node:path";
+import { ArkError, type ModelRef } from "@ark/node/protocol";
+import type { Logger } from "@ark/node/telemetry";
+import type { LocalModel } from "./local_model.ts";
+import type { ModelCatalogue } from "./model_catalogue.ts";
+import { isModelAlias, plainName } from "./model_ids.ts";
+import type { OwnRecords } from "./own_records.ts";
+import { DOWNLOAD_LIMITS, type DownloadLimits } from "./pull/download.ts";
+import { installPlan } from "./pull/install.ts";
+import { planHuggingFace } from "./pull/huggingface_repository.ts";
+import { planOllama } from "./pull/ollama_registry.ts";
+import type { PullPlan } from "./pull/pull_plan.ts";
+import type { PullProgress } from "./pull/pull_progress.ts";
+import { folderOf, parsePullRef, type PullRef } from "./pull/pull_ref.ts";
+import { SharedPull } from "./pull/shared_pull.ts";
+
+/** Options of {@linkcode ModelStore}. */
+export interface ModelStoreOptions {
+  /** Knows what is here, and looks again when something came or went. */
+  catalogue: Pick<ModelCatalogue, "find" | "refresh" | "learn">;
+  /** What the store remembers; its folder is the store's. */
+  records: OwnRecords;
+  /** Base URL of Hugging Face, without a slash at its end. @default {"https://huggingface.co"} */
+  huggingFaceEndpoint?: string;
+  /** Base URL of the registry of plain names, or null for none. @default {null} */
+  ollamaRegistry?: string | null;
+  /** Times and sizes, for tests. */
+  limits?: Partial<DownloadLimits>;
+  /** Hears what comes and goes. */
+  logger?: Pick<Logger, "info" | "warn">;
+}
+
+/** Most pulls at once. */
+const MOST_PULLS = 4;
+
+/**
+ * The node's own models: fetches them, removes them, gives them second names. Only the owner calls it; no peer can.
+ *
+ * A pull goes on as long as somebody follows it. What came stays when the last one leaves, the node ends or the connection
+ * breaks, and the next pull of the same goes on from there. Nothing becomes a model before its size, its digest (where its
+ * source states one) and its header are as they should be.
+ */
+export class ModelStore {
+  readonly #options: ModelStoreOptions;
+  readonly #limits: DownloadLimits;
+  readonly #pulls = new Map<string, SharedPull>();
+  readonly #turns = new Map<string, Promise<void>>();
+
+  /** Makes a store over the folder of the records. */
+  constructor(options: ModelStoreOptions) {
+    this.#options = options;
+    this.#limits = { ...DOWNLOAD_LIMITS, ...options.limits };
+  }
+
+  /**
+   * Fetches a model: `hf.co/ORG/REPO[:QUANT]`, the `https` address of a `.gguf` file, with `#sha256=` behind it where its
+   * digest is known, or `NAME:TAG` from the Ollama registry that the owner set. It is here when the iteration ends. Whoever
+   * asks for what is being fetched already follows that.
+   *
+   * @throws {ArkError} from the iteration: `bad_request`, `busy`, `model_not_found`, `forbidden`, `unavailable`, `too_large`,
+   * `cancelled`.
+   */
+  async *pull(ref: ModelRef, { signal }: { signal: AbortSignal }): AsyncGenerator<PullProgress> {
+    const wanted = parsePullRef(ref);
+    if (wanted.kind === "ollama" && (this.#options.ollamaRegistry ?? null) === null) {
+      throw new ArkError(
+        "bad_request",
+        `This node fetches no plain names such as ${wanted.text}: start it with --ollama-registry ` +
+          "https://registry.ollama.ai, or name a repository, hf.co/ORG/REPO:QUANT",
+      );
+    }
+    if (signal.aborted) throw new ArkError("cancelled", "The pull was cancelled");
+    const key = `${folderOf(wanted)} ${wanted.text.toLowerCase()}`;
+    let pull = this.#pulls.get(key);
+    if (pull === undefined || !pull.open) {
+      await pull?.done;
+      if (this.#pulls.size >= MOST_PULLS) {
+        throw new ArkError("busy", `${MOST_PULLS} models are being fetched already: wait for one of them`, {
+          retryAfterSeconds: 60,
+        });
+      }
+      const begun = pull = new SharedPull((options) => this.#fetch(wanted, options));
+      this.#pulls.set(key, begun);
+      begun.done.finally(() => this.#pulls.get(key) === begun && this.#pulls.delete(key));
+    }
+    try {
+      yield* pull.follow(signal);
+    } catch (error) {
+      if (signal.aborted) {
+        throw new ArkError("cancelled", "The pull was cancelled; what came is kept", { cause: error });
+      }
+      if (error instanceof ArkError) throw error;
+      const { name, code } = Object(error) as { name?: unknown; code?: unknown };
+      this.#options.logger?.warn("A pull failed", { reason: String(code ?? name) });
+      const sentence =
+        `Cannot keep the model in ${this.#options.records.root} (${String(code ?? name)}): it must be a ` +
+        "folder that the node may write";
+      throw new ArkError("unavailable", sentence, { cause: error });
+    }
+  }
+
+  /**
+   * Removes a model of the own store, with its files. A name that was given by {@linkcode copy} is removed alone, and a model
+   * that has such names keeps its files, and goes on under the first of them.
+   *
+   * @throws {ArkError} `model_not_found` where there is none of that name, `forbidden` where it lies elsewhere.
+   */
+  async remove(ref: ModelRef): Promise<void> {
+    const { catalogue, records, logger } = this.#options;
+    const model = this.#find(ref);
+    const name = plainName(ref);
+    await records.refresh();
+    const { aliases } = records.contents;
+    const given = Object.keys(aliases).find((alias) => plainName(alias) === name);
+    const isOwnName = model.id === ref.toLowerCase() || plainName(model.id) === name;
+    if (given !== undefined && !isOwnName) {
+      await records.update(({ models, aliases: { [given]: _, ...rest } }) => ({ models, aliases: rest }));
+      await catalogue.refresh();
+      return;
+    }
+    if (model.source !== "own") throw elsewhere(model);
+    const first = await this.#nameInStore(model.path);
+    const asked = records.contents.models[first]?.ref ?? "";
+    if (!isOwnName && plainName(asked) !== name && model.aliases.some((alias) => plainName(alias) === name)) {
+      throw new ArkError(
+        "forbidden",
+        `${ref} is a second name of ${model.id} by --alias: remove ${model.id}, or the flag`,
+      );
+    }
+    const [heir] = Object.entries(aliases).filter(([alias, target]) =>
+      catalogue.find(target)?.path === model.path && model.aliases.includes(alias)
+    );
+    if (heir !== undefined) {
+      const [alias] = heir;
+      await records.update(({ models, aliases: { [alias]: _, ...rest } }) => ({
+        models: { ...models, [first]: { ...models[first] ?? UNRECORDED, name: withTag(alias) } },
+        aliases: Object.fromEntries(
+          Object.entries(rest).map(([key, target]) => [key, target === model.id ? withTag(alias) : target]),
+        ),
+      }));
+    } else {
+      for (const file of model.files) await Deno.remove(file);
+      await this.#tidy(dirname(model.path));
+      await records.update(({ models: { [first]: _, ...rest }, aliases }) => ({ models: rest, aliases }));
+      logger?.info("Removed a model", { model: model.id, path: model.path });
+    }
+    await catalogue.refresh();
+  }
+
+  /**
+   * Gives a model a second name. It may lie anywhere.
+   *
+   * @throws {ArkError} `model_not_found`, `bad_request` where the name is a model's own or cannot be one.
+   */
+  async copy(from: ModelRef, to: string): Promise<void> {
+    const { catalogue, records } = this.#options;
+    const model = this.#find(from);
+    const name = plainName(to);
+    if (!isModelAlias(name)) {
+      throw new ArkError("bad_request", "A model's name has letters, digits and . _ : / - between them");
+    }
+    const known = catalogue.find(name);
+    await records.refresh();
+    const given = Object.hasOwn(records.contents.aliases, name);
+    if (known !== undefined && !given && known.id !== model.id) {
+      throw new ArkError("bad_request", `The name ${name} is taken by ${known.id}: choose another one`);
+    }
+    if (known !== undefined && !given && plainName(known.id) === name) return;
+    await records.update(({ models, aliases }) => ({ models, aliases: { ...aliases, [name]: model.id } }));
+    await catalogue.refresh();
+  }
+
+  #find(ref: ModelRef): LocalModel {
+    const model = this.#options.catalogue.find(ref);
+    if (model !== undefined) return model;
+    throw new ArkError("model_not_found", `There is no model ${ref} on this node`);
+  }
+
+  async #fetch(
+    ref: PullRef,
+    { signal, tell }: { signal: AbortSignal; tell(progress: PullProgress): void },
+  ): Promise<void> {
+    const { records, catalogue, logger } = this.#options;
+    tell({ status: "pulling manifest" });
+    const plan = await this.#plan(ref, signal);
+    const install = () =>
+      installPlan(plan, {
+        root: records.root,
+        limits: this.#limits,
+        learn: (file, digest) => catalogue.learn(file, digest),
+        signal,
+        tell,
+      });
+    // Two references of one repository may mean the same file.
+    const { files, first } = await this.#inTurn(folderOf(ref), install);
+    tell({ status: "writing manifest" });
+    await records.update(({ models, aliases }) => ({
+      models: { ...models, [first]: { ...plan.record, files } },
+      aliases,
+    }));
+    await catalogue.refresh();
+    logger?.info("Fetched a model", { model: ref.text, path: join(records.root, first) });
+    tell({ status: "success" });
+  }
+
+  async #inTurn<T>(folder: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(folder) ?? Promise.resolve()).then(work);
+    const settled = turn.then(() => {}, () => {});
+    this.#turns.set(folder, settled);
+    settled.then(() => this.#turns.get(folder) === settled && this.#turns.delete(folder));
+    return await turn;
+  }
+
+  async #plan(ref: PullRef, signal: AbortSignal): Promise<PullPlan> {
+    const { huggingFaceEndpoint: endpoint = "https://huggingface.co", ollamaRegistry } = this.#options;
+    switch (ref.kind) {
+      case "huggingface":
+        return await planHuggingFace(ref, { endpoint, signal });
+      case "ollama":
+        return await planOllama(ref, { registry: ollamaRegistry ?? "", signal });
+      case "url": {
+        const { url, fileName, sha256, text } = ref;
+        const file = { url, name: `${folderOf(ref)}/${fileName}`, size: null, sha256 };
+        return { files: [file], record: { ref: text, name: null, template: null, system: null, defaults: {} } };
+      }
+    }
+  }
+
+  async #nameInStore(path: string): Promise<string> {
+    const root = await Deno.realPath(this.#options.records.root);
+    if (!path.startsWith(root + sep)) throw new ArkError("forbidden", "The file does not lie in this node's own store");
+    return relative(root, path).replaceAll(sep, "/");
+  }
+
+  /** Removes folders that are empty now, up to the store's own. */
+  async #tidy(directory: string): Promise<void> {
+    const root = await Deno.realPath(this.#options.records.root);
+    for (let at = directory; at.startsWith(root + sep); at = dirname(at)) {
+      try {
+        await Deno.remove(at);
+      } catch {
+        return;
+      }
+    }
+  }
+}
+
+const UNRECORDED = { ref: null, name: null, files: [], template: null, system: null, defaults: {} };
+
+function withTag(name: string): string {
+  return name.lastIndexOf(":") > name.lastIndexOf("/") ? name : `${name}:latest`;
+}
+
+function elsewhere({ id, source, path }: LocalModel): ArkError {
+  const whose = source === "ollama"
+    ? `belongs to Ollama: remove it with 'ollama rm ${id}'`
+    : source === "huggingface"
+    ? "belongs to the cache of Hugging Face's tools: remove it with 'hf cache delete'"
+    : `is the owner's own file: remove ${path} by hand`;
+  return new ArkError("forbidden", `This node removes only what it fetched itself; ${id} ${whose}`);
+}

@@ -1,0 +1,119 @@
+import { ArkError } from "@ark/node/protocol";
+
+/** Answer of a web server, after all redirects. */
+export interface SourceAnswer {
+  /** The answer; its body must be read or cancelled. */
+  readonly response: Response;
+  /** SHA-256 in hex that Hugging Face states of the file on the way, or null. */
+  readonly linkedSha256: string | null;
+}
+
+/** Options of {@linkcode requestFollowing}. */
+export interface SourceRequest {
+  /** Fields of the header. */
+  headers?: Record<string, string>;
+  /** Ends the request and the reading of its body. */
+  signal: AbortSignal;
+}
+
+const MOST_REDIRECTS = 10;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/**
+ * Makes a GET request, and follows redirects: to http and https only, and never from https to http.
+ *
+ * @throws {ArkError} `unavailable` where a redirect leads where it may not.
+ * @throws what `fetch` throws.
+ */
+export async function requestFollowing(url: URL, { headers = {}, signal }: SourceRequest): Promise<SourceAnswer> {
+  let at = url;
+  let linkedSha256: string | null = null;
+  for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
+    const response = await fetch(at, {
+      redirect: "manual",
+      headers: { "accept-encoding": "identity", "user-agent": "ark-node", ...headers },
+      signal,
+    });
+    linkedSha256 ??= /^"?([0-9a-f]{64})"?$/.exec(response.headers.get("x-linked-etag") ?? "")?.[1] ?? null;
+    if (!REDIRECTS.has(response.status)) return { response, linkedSha256 };
+    await response.body?.cancel();
+    const location = response.headers.get("location");
+    const next = location === null ? null : URL.parse(location, at);
+    if (next === null || !/^https?:$/.test(next.protocol) || (at.protocol === "https:" && next.protocol === "http:")) {
+      throw new ArkError(
+        "unavailable",
+        `${at.host} redirects to an address that is not fetched: only https and http are`,
+      );
+    }
+    at = next;
+  }
+  throw new ArkError("unavailable", `${url.host} redirects more than ${MOST_REDIRECTS} times`);
+}
+
+/** How long a text may take to come, in milliseconds. */
+const TEXT_MS = 30_000;
+
+/** Options of {@linkcode requestText}. */
+export interface TextRequest extends SourceRequest {
+  /** Most bytes. */
+  limit: number;
+  /** What is asked for, in an error's sentence. */
+  what: string;
+}
+
+/**
+ * Fetches a short text, trying twice again where the server is not well.
+ *
+ * @throws {ArkError} `model_not_found`, `forbidden`, `unavailable`, `too_large`
+ */
+export async function requestText(url: URL, options: TextRequest): Promise<string> {
+  for (let attempt = 1;; attempt++) {
+    options.signal.throwIfAborted();
+    try {
+      return await textOnce(url, options);
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (error instanceof ArkError) throw error;
+      if (attempt < 3) continue;
+      throw new ArkError(
+        "unavailable",
+        `Cannot fetch ${options.what} from ${url.host}: it does not answer as it should`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+}
+
+async function textOnce(url: URL, { headers = {}, signal, limit, what }: TextRequest): Promise<string> {
+  const { response } = await requestFollowing(url, {
+    headers,
+    signal: AbortSignal.any([signal, AbortSignal.timeout(TEXT_MS)]),
+  });
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw statusError(response.status, { what, host: url.host }) ?? new Error(`status ${response.status}`);
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > limit) throw new ArkError("too_large", `${url.host} sent more than ${limit} bytes as ${what}`);
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();
+}
+
+/** What a status means that asking again does not change, or null where it may. */
+export function statusError(status: number, { what, host }: { what: string; host: string }): ArkError | null {
+  if (status === 401 || status === 403) {
+    return new ArkError(
+      "forbidden",
+      `${host} does not give ${what} to everybody (${status}): it is private, needs an agreement, or is not there`,
+    );
+  }
+  if (status === 404 || status === 410) return new ArkError("model_not_found", `${host} has not ${what} (${status})`);
+  if (status === 408 || status === 425 || status === 429 || status >= 500) return null;
+  return new ArkError("unavailable", `${host} refused to give ${what} (${status})`);
+}

@@ -1,0 +1,164 @@
+import { createHash, type Hash } from "node:crypto";
+import { ArkError } from "@ark/node/protocol";
+
+/** What is remembered beside a file that has not come whole. */
+export interface PartNotes {
+  /** Where it comes from. */
+  readonly url: string;
+  /** Strong entity tag of what comes, or null. */
+  readonly etag: string | null;
+  /** Bytes of the whole file, or null while nobody said. */
+  readonly size: number | null;
+  /** SHA-256 that it must have, or null. */
+  readonly sha256: string | null;
+  /** Bytes that are certain to be on the disk. */
+  readonly synced: number;
+}
+
+/** Bytes after which what came is made certain. */
+const SYNC_BYTES = 64 << 20;
+const CHUNK_BYTES = 512 << 10;
+const NOTES_BYTES = 8 << 10;
+
+/** A file on its way: `NAME.part`, and `NAME.part.json` that says what it is the beginning of. */
+export class PartFile implements AsyncDisposable {
+  /** Path of the file that has not come whole. */
+  readonly path: string;
+  readonly #file: Deno.FsFile;
+  #hash: Hash = createHash("sha256");
+  #notes: PartNotes;
+  #length: number;
+
+  private constructor(path: string, { file, notes, length }: { file: Deno.FsFile; notes: PartNotes; length: number }) {
+    this.path = path;
+    this.#file = file;
+    this.#notes = notes;
+    this.#length = length;
+  }
+
+  /**
+   * Opens what is there of a file, or begins it. What is there counts where it is the beginning of the same file: of the same
+   * digest, or of the same address where no digest is known.
+   *
+   * @throws {ArkError} `unavailable` where it cannot be opened.
+   */
+  static async open(
+    whole: string,
+    { url, size, sha256, signal }: { url: string; size: number | null; sha256: string | null; signal: AbortSignal },
+  ): Promise<PartFile> {
+    const path = `${whole}.part`;
+    for (const each of [path, `${path}.json`]) {
+      const info = await Deno.lstat(each).catch(() => null);
+      if (info !== null && !info.isFile) throw new ArkError("unavailable", `${each} is no file: remove it`);
+    }
+    const before = await readNotes(`${path}.json`);
+    const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
+    const same = before !== null && before.sha256 === sha256 && (sha256 !== null || before.url === url) &&
+      (size === null || before.size === null || before.size === size);
+    const fresh = { url, etag: null, size, sha256, synced: 0 };
+    const part = new PartFile(path, { file, notes: same ? { ...before, url } : fresh, length: 0 });
+    try {
+      // A power cut may leave holes in what was not certain to be on the disk; only a digest tells.
+      const there = (await file.stat()).size;
+      const usable = !same ? 0 : sha256 !== null ? there : Math.min(there, before.synced);
+      await file.truncate(usable);
+      await part.#rehash(usable, signal);
+      return part;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** Bytes that are here. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What it is the beginning of. */
+  get notes(): PartNotes {
+    return this.#notes;
+  }
+
+  /** Notes what comes now. */
+  async expect(notes: Pick<PartNotes, "etag" | "size">): Promise<void> {
+    this.#notes = { ...this.#notes, ...notes };
+    await this.#write();
+  }
+
+  /** Forgets what came. */
+  async restart(): Promise<void> {
+    await this.#file.truncate(0);
+    await this.#file.seek(0, Deno.SeekMode.Start);
+    this.#hash = createHash("sha256");
+    this.#length = 0;
+    this.#notes = { ...this.#notes, etag: null, synced: 0 };
+    await this.#write();
+  }
+
+  /** Adds bytes at the end. */
+  async append(bytes: Uint8Array): Promise<void> {
+    this.#hash.update(bytes);
+    for (let done = 0; done < bytes.length;) done += await this.#file.write(bytes.subarray(done));
+    this.#length += bytes.length;
+    if (this.#length - this.#notes.synced >= SYNC_BYTES) await this.sync();
+  }
+
+  /** Makes certain that what came stays. */
+  async sync(): Promise<void> {
+    await this.#file.sync();
+    this.#notes = { ...this.#notes, synced: this.#length };
+    await this.#write();
+  }
+
+  /** SHA-256 of what is here, in hex. */
+  digest(): string {
+    return this.#hash.copy().digest("hex");
+  }
+
+  /** Removes it and what is noted of it. */
+  async remove(): Promise<void> {
+    for (const path of [this.path, `${this.path}.json`]) await Deno.remove(path).catch(() => {});
+  }
+
+  /** Closes it; what came stays. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#file.close();
+    return Promise.resolve();
+  }
+
+  async #rehash(length: number, signal: AbortSignal): Promise<void> {
+    await this.#file.seek(0, Deno.SeekMode.Start);
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    while (this.#length < length) {
+      signal.throwIfAborted();
+      const read = await this.#file.read(chunk.subarray(0, Math.min(CHUNK_BYTES, length - this.#length)));
+      if (read === null) break;
+      this.#hash.update(chunk.subarray(0, read));
+      this.#length += read;
+    }
+  }
+
+  async #write(): Promise<void> {
+    const notes = `${this.path}.json`;
+    await Deno.writeTextFile(`${notes}.new`, JSON.stringify(this.#notes), { mode: 0o600 });
+    await Deno.rename(`${notes}.new`, notes);
+  }
+}
+
+async function readNotes(path: string): Promise<PartNotes | null> {
+  try {
+    if ((await Deno.stat(path)).size > NOTES_BYTES) return null;
+    const { url, etag, size, sha256, synced } = Object(JSON.parse(await Deno.readTextFile(path)));
+    if (typeof url !== "string" || !Number.isSafeInteger(synced) || synced < 0) return null;
+    return {
+      url,
+      etag: typeof etag === "string" ? etag : null,
+      size: Number.isSafeInteger(size) ? size : null,
+      sha256: typeof sha256 === "string" ? sha256 : null,
+      synced,
+    };
+  } catch {
+    return null;
+  }
+}

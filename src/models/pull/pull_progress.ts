@@ -1,0 +1,11 @@
+/** How far a model has come here. */
+export interface PullProgress {
+  /** What happens now: `pulling manifest`, `pulling …`, `verifying sha256 digest`, `writing manifest`, `success`. */
+  readonly status: string;
+  /** Which file, as `sha256:…`; absent while its digest is not known. */
+  readonly digest?: string;
+  /** Size of that file in bytes. */
+  readonly total?: number;
+  /** Bytes that are here. */
+  readonly completed?: number;
+}
