@@ -7,15 +7,24 @@ export interface OutputStreams {
   stdout: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean };
   /** Takes messages. */
   stderr: { writeSync(bytes: Uint8Array): number };
+  /** Width of the terminal in characters. */
+  columns?(): number;
 }
+
+const PROCESS: OutputStreams = {
+  stdout: Deno.stdout,
+  stderr: Deno.stderr,
+  columns: () => Deno.consoleSize().columns,
+};
 
 /** Results and messages of a command. A reader that is gone ends the writing in silence, as `| head` wants. */
 export class Output {
   readonly #encoder = new TextEncoder();
   readonly #streams: OutputStreams;
+  #shown = false;
 
   /** Writes to the process's own streams, or to others. */
-  constructor(streams: OutputStreams = Deno) {
+  constructor(streams: OutputStreams = PROCESS) {
     this.#streams = streams;
   }
 
@@ -39,6 +48,21 @@ export class Output {
   /** Writes a part of the result: to a terminal as {@linkcode line} does, to a file or another program as it is. */
   text(text: string): void {
     write(this.#streams.stdout, this.#encoder.encode(this.terminal ? spelled(text) : text));
+  }
+
+  /** Shows text in place of what this showed before, where a person reads along; else nothing. */
+  status(text: string): void {
+    if (!this.terminal) return;
+    const columns = this.#streams.columns?.() ?? 80;
+    this.#shown = true;
+    const shown = [...spelled(text)].slice(0, columns - 1).join("");
+    write(this.#streams.stdout, this.#encoder.encode(`\r\u001b[K${shown}`));
+  }
+
+  /** Lets what {@linkcode status} shows stand. */
+  endStatus(): void {
+    if (this.#shown) write(this.#streams.stdout, this.#encoder.encode("\n"));
+    this.#shown = false;
   }
 
   /** Writes the result as JSON. */

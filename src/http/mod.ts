@@ -27,6 +27,7 @@ export type { DoctorRouteOptions, Finding, FindingLevel } from "./admin/doctor_r
 export type { Circumstances, Explanation, ReasonHere, ReasonThere, Verdict } from "./admin/explain.ts";
 export type { DiscoveredPeer, PeerStatus } from "./admin/owner_view.ts";
 export type { InviteRoutesOptions } from "./admin/invite_routes.ts";
+export type { ModelRoutesOptions, OwnModelView, PullLine } from "./admin/model_routes.ts";
 export type { PairRoutesOptions } from "./admin/pair_routes.ts";
 export type { IgnoredJson, InvitationJson, PairingJson } from "./admin/pairing_view.ts";
 export type { PeerRoutesOptions } from "./admin/peer_routes.ts";

@@ -9,6 +9,11 @@ function load(args: string[] = [], variables: Record<string, string> = {}): Prom
   return loadConfig({ flags: parseFlags(args, SERVE_FLAGS).flags, env: (name) => all[name] });
 }
 
+/** A folder that looks like Ollama's and like the one of Hugging Face's tools. */
+const STORES = Deno.makeTempDirSync({ prefix: "ark-test-" });
+Deno.mkdirSync(`${STORES}/manifests`);
+Deno.test.afterAll(() => Deno.removeSync(STORES, { recursive: true }));
+
 /** For each flag: a value for the flag, one for the environment, and what the configuration then says of each. */
 const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string, unknown]; env: [string, unknown] }> = {
   role: { of: ({ roles }) => roles, flag: ["gateway", ["gateway"]], env: ["compute", ["compute"]] },
@@ -39,6 +44,22 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
     of: ({ modelDirectories }) => modelDirectories,
     flag: ["/m1", ["/srv/ark/models", "/m1"]],
     env: ["/m2, /m3", ["/srv/ark/models", "/m2", "/m3"]],
+  },
+  "ollama-models": {
+    of: ({ modelStores }) => modelStores.ollama,
+    flag: [STORES, STORES],
+    env: ["off", null],
+  },
+  "hf-cache": { of: ({ modelStores }) => modelStores.huggingFace, flag: [STORES, STORES], env: ["off", null] },
+  "ollama-registry": {
+    of: ({ modelStores }) => modelStores.ollamaRegistry,
+    flag: ["https://Models.example/", "https://models.example"],
+    env: ["http://127.0.0.1:5000/x", "http://127.0.0.1:5000/x"],
+  },
+  alias: {
+    of: ({ aliases }) => aliases,
+    flag: ["GPT-4o=llama3.1:8b", [{ name: "gpt-4o", model: "llama3.1:8b" }]],
+    env: ["a=b,c/d:e=f", [{ name: "a", model: "b" }, { name: "c/d:e", model: "f" }]],
   },
   peer: {
     of: ({ peers }) => peers,
@@ -106,6 +127,13 @@ Deno.test("loadConfig() has these defaults", async () => {
     ollamaPort: null,
     meshListen: { hostname: "0.0.0.0", port: 8911 },
     modelDirectories: ["/srv/ark/models"],
+    modelStores: {
+      ollama: null,
+      huggingFace: null,
+      huggingFaceEndpoint: "https://huggingface.co",
+      ollamaRegistry: null,
+    },
+    aliases: [],
     peers: [],
     mdns: true,
     autoRotate: false,
@@ -216,6 +244,18 @@ for (
     "--log-level=loud",
     "--log-format=xml",
     "--drain=3601",
+    "--ollama-models=/nowhere",
+    "--ollama-models=src",
+    "--ollama-models=",
+    "--hf-cache=/nowhere",
+    "--ollama-registry=registry.ollama.ai",
+    "--ollama-registry=file:///etc",
+    "--ollama-registry=https://me@models.example",
+    "--alias=a",
+    "--alias==b",
+    "--alias=a=",
+    "--alias=../a=b",
+    "--alias=a b=c",
     "--drain= 5",
   ]
 ) {

@@ -8,6 +8,9 @@ import { ID_ROTATE } from "./id_rotate.ts";
 import { INVITE, INVITES_LIST, INVITES_REVOKE } from "./invites.ts";
 import { KEYS_CREATE, KEYS_LIST, KEYS_REVOKE } from "./keys.ts";
 import { MODELS_LIST } from "./models.ts";
+import { MODELS_PULL } from "./models_pull.ts";
+import { MODELS_RM } from "./models_rm.ts";
+import { MODELS_SHOW } from "./models_show.ts";
 import { PEERS_ACCEPT } from "./peers_accept.ts";
 import { PEERS_ACCEPT_ROTATION } from "./peers_accept_rotation.ts";
 import { PEERS_APPROVE } from "./peers_approve.ts";
@@ -49,6 +52,9 @@ export const COMMANDS: readonly Command[] = [
   KEYS_CREATE,
   KEYS_REVOKE,
   MODELS_LIST,
+  MODELS_SHOW,
+  MODELS_PULL,
+  MODELS_RM,
   ASK,
   AUDIT_TAIL,
   AUDIT_EXPORT,

@@ -1,7 +1,16 @@
-import type { ModelFault } from "@ark/node/models";
+import type { ModelFault, ModelSource } from "@ark/node/models";
 import type { RoutedModel } from "@ark/node/routing";
 import { type Command, EXIT } from "../command.ts";
+import { byteCount } from "../byte_count.ts";
 import { NodeClient } from "../node_client.ts";
+
+/** What is said of where a model of this node lies. */
+const HERE: Readonly<Record<ModelSource, string>> = {
+  own: "here",
+  folder: "here",
+  ollama: "here (Ollama)",
+  huggingface: "here (Hugging Face)",
+};
 
 /** Shows models within reach. */
 export const MODELS_LIST: Command = {
@@ -19,26 +28,24 @@ export const MODELS_LIST: Command = {
     }
     for (const { path, reason } of faults) out.note(`ark-node: ${path}: ${reason}`);
     if (models.length === 0) {
-      out.line("There is no model: put a GGUF file into a folder of --models, or approve a peer that has one.");
+      out.line(
+        "There is no model: fetch one with 'ark-node models pull', put a GGUF file into a folder of --models, or approve a " +
+          "peer that has one.",
+      );
       return EXIT.ok;
     }
     out.table(
-      ["MODEL", "SIZE", "CONTEXT", "WHERE", "IN MEMORY"],
-      models.map(({ id, size, context_length, owner, local, loaded }) => [
-        id,
-        bytes(size),
-        String(context_length),
-        local ? "here" : owner,
-        loaded ? "yes" : "-",
+      ["MODEL", "SIZE", "QUANT", "CONTEXT", "CAN", "WHERE", "IN MEMORY"],
+      models.map((model) => [
+        [model.id, ...model.aliases ?? []].join(" = "),
+        byteCount(model.size),
+        model.quantization ?? "-",
+        String(model.context_length),
+        model.capabilities?.join(",") ?? "-",
+        model.local ? HERE[model.source ?? "folder"] : model.owner,
+        model.loaded ? "yes" : "-",
       ]),
     );
     return EXIT.ok;
   },
 };
-
-function bytes(count: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, count)) / 3));
-  const amount = count / 1_000 ** power;
-  return `${amount.toFixed(power > 0 && amount < 100 ? 1 : 0)} ${units[power]}`;
-}

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { AuditLog } from "@ark/node/audit";
 import { formatNodeId, formatPublicKey, type Identity } from "@ark/node/identity";
 import type { LocalBackend } from "@ark/node/inference";
-import type { ModelCatalogue } from "@ark/node/models";
+import type { ModelCatalogue, ModelStore } from "@ark/node/models";
 import { toArkError } from "@ark/node/protocol";
 import type { Router, Upstream } from "@ark/node/routing";
 import type { Events } from "@ark/node/telemetry";
@@ -13,6 +13,7 @@ import { adminGuard } from "./admin_guard.ts";
 import { auditRoutes, type AuditRoutesOptions } from "./audit_routes.ts";
 import { keyRoutes, type KeyRoutesOptions } from "../keys/key_routes.ts";
 import { doctorRoute, type DoctorRouteOptions, exposures } from "./doctor_route.ts";
+import { modelRoutes } from "./model_routes.ts";
 import { pauseRoutes } from "./pause_routes.ts";
 import { inviteRoutes, type InviteRoutesOptions } from "./invite_routes.ts";
 import { pairRoutes } from "./pair_routes.ts";
@@ -58,6 +59,8 @@ export interface AdminOptions
     backend: Pick<LocalBackend, "loaded" | "loading" | "queued" | "failure" | "fault">;
     /** Knows which there are, and what cannot be used. */
     catalogue: Pick<ModelCatalogue, "list" | "faults" | "find">;
+    /** Fetches and removes them. */
+    models?: Pick<ModelStore, "pull" | "remove" | "copy">;
   } | null;
 }
 
@@ -76,19 +79,18 @@ const STARTED = performance.now();
  * | `GET /peers/rotations`, `POST /peers/rotations/accept`, `POST /identity/rotate` | see {@linkcode rotationRoutes} |
  * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
  * | `/invites…` | see {@linkcode inviteRoutes} |
- * | `GET /models` | models within reach, and files that cannot be used |
+ * | `GET /models`, `GET /models/show`, `POST /models/pull`, `POST /models/remove`, `POST /models/copy` | see {@linkcode modelRoutes} |
  * | `GET /audit?count=N`, `GET /audit/…`, `POST /audit/prune` | see {@linkcode auditRoutes} |
  */
 export function adminRoutes(options: AdminOptions): Hono {
-  const { engine, router } = options;
   const app = new Hono();
   const guard = adminGuard(options.token);
-  for (const path of ["/status", "/models", "/doctor", "/identity/*"]) app.use(path, guard);
-  for (const path of ["/keys", "/peers", "/invites", "/audit"]) app.use(path, guard).use(`${path}/*`, guard);
+  for (const path of ["/status", "/doctor", "/identity/*"]) app.use(path, guard);
+  for (const path of ["/keys", "/models", "/peers", "/invites", "/audit"]) app.use(path, guard).use(`${path}/*`, guard);
   app.get("/status", ({ json }) => json(status(options)));
   app.route("/keys", keyRoutes(options));
   app.route("/doctor", doctorRoute(options));
-  app.get("/models", ({ json }) => json({ models: router.models(), faults: engine?.catalogue.faults() ?? [] }));
+  app.route("/models", modelRoutes(options));
   app.route("/peers", peerRoutes(options));
   app.route("/peers", pauseRoutes(options));
   app.route("/peers", whyRoutes(options));

@@ -1,0 +1,42 @@
+import type { PullLine } from "@ark/node/http";
+import { type Command, CommandError, EXIT, UsageError } from "../command.ts";
+import { jsonLines } from "../json_lines.ts";
+import { NodeClient } from "../node_client.ts";
+import { PullDisplay } from "../pull_display.ts";
+
+/** Has the node fetch a model, and shows how far it is. */
+export const MODELS_PULL: Command = {
+  name: "models pull",
+  summary: "Fetch a model from Hugging Face, a web server or an Ollama registry",
+  usage: "REF",
+  flags: {},
+  details: `
+REF is one of
+  hf.co/ORG/REPO:QUANT            a GGUF repository of Hugging Face (at $HF_ENDPOINT of the node, if set); without
+                                  QUANT, Q4_K_M or what comes nearest
+  https://HOST/FILE.gguf          a file of any web server; with #sha256=DIGEST behind it, nothing else is taken
+  NAME:TAG                        what the registry of the node's --ollama-registry calls so
+
+The node fetches it as long as this command runs. Ctrl-C ends both; what came is kept, and the same command goes on
+from there, also after a crash. Nothing becomes a model before its size, digest and header are as they should be.`,
+  async run(context) {
+    const { out, words: [ref, ...more], json } = context;
+    if (ref === undefined || more.length > 0) throw new UsageError("Name one model: ark-node models pull REF");
+    const node = await NodeClient.find(context);
+    const { body } = await node.open("/models/pull", { model: ref });
+    const display = new PullDisplay(out);
+    let done = false;
+    try {
+      for await (const line of jsonLines<PullLine>(body)) {
+        if ("error" in line) throw new CommandError(line.error.message);
+        done = line.status === "success";
+        if (json) out.line(JSON.stringify(line));
+        else display.show(line);
+      }
+    } finally {
+      display.end();
+    }
+    if (!done) throw new CommandError("The pull broke off: the node went away; the same command goes on from there");
+    return EXIT.ok;
+  },
+};
