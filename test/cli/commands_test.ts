@@ -49,7 +49,10 @@ Deno.test("The commands show and change what the running nodes know", async () =
   await until(async () => (await run(a, "peers")).stdout.includes("ready"));
   assert.match((await run(a, "peers")).stdout, /Cellar +\w{8} +ready +\d+\.\d ms +arkling:9m-q4_0\n/);
 
-  assert.match((await run(a, "models")).stdout, /^MODEL .*\narkling:9m-q4_0 +5\.2 MB +1024 +Cellar +-\n$/);
+  assert.match(
+    (await run(a, "models")).stdout,
+    /^MODEL .*\narkling:9m-q4_0 +5\.2 MB +q4_0 +1024 +chat,completion +Cellar +-\n$/,
+  );
   assert.match((await run(b, "models")).stdout, /here/);
   const asked = await run(a, "ask", MODEL, "The", "quick", "--max-tokens", "6", "--seed", "1", "--temperature", "0");
   assert.deepEqual([asked.code, asked.stderr], [0, ""]);

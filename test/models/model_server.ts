@@ -62,6 +62,11 @@ export class ModelServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.#listener.addr.port}`;
   }
 
+  /** Requests that are not answered to their end. */
+  get open(): number {
+    return this.#connections.size;
+  }
+
   /** Requests for a file. */
   asked(path: string): Seen[] {
     return this.seen.filter((one) => one.path === path);

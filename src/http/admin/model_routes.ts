@@ -54,9 +54,11 @@ export function modelRoutes(options: ModelRoutesOptions): Hono {
   app.post("/pull", async ({ req }) => {
     const { model } = Object(await readJson(req.raw, BODY_BYTES)) as Record<string, unknown>;
     const stop = new AbortController();
-    const pull = store().pull(named(model, "model"), {
-      signal: AbortSignal.any([stop.signal, closing, req.raw.signal]),
-    });
+    for (const signal of [closing, req.raw.signal]) {
+      if (signal.aborted) stop.abort();
+      else signal.addEventListener("abort", () => stop.abort(), { once: true, signal: stop.signal });
+    }
+    const pull = store().pull(named(model, "model"), { signal: stop.signal });
     return new Response(pullLines(pull, stop), { headers: { "content-type": "application/x-ndjson" } });
   });
   app.post("/remove", async ({ req, json }) => {
