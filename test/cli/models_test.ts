@@ -117,7 +117,7 @@ Deno.test("serve refuses a second name that is a model's own", async () => {
 });
 
 Deno.test("PullDisplay shows a bar with speed and time left to a person, and lines to everyone else", () => {
-  const shown = (terminal: boolean) => {
+  const shown = ({ terminal }: { terminal: boolean }) => {
     let text = "";
     let now = 0;
     const stdout = {
@@ -134,8 +134,8 @@ Deno.test("PullDisplay shows a bar with speed and time left to a person, and lin
     display.end();
     return text;
   };
-  assert.equal(shown(false), "pulling manifest\npulling abc (200 MB)\nsuccess\n");
-  const bars = shown(true).split("\r\u001b[K");
+  assert.equal(shown({ terminal: false }), "pulling manifest\npulling abc (200 MB)\nsuccess\n");
+  const bars = shown({ terminal: true }).split("\r\u001b[K");
   assert.equal(bars.length, 4);
   assert.equal(
     bars[3],

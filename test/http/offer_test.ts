@@ -38,5 +38,7 @@ Deno.test("offerFor() tells how many requests, how much context and what is in m
   assert.deepEqual([offer.name, offer.ready, offer.max_concurrent_requests], ["N", true, 3]);
   assert.deepEqual(offer.models.map(({ loaded }) => loaded), [false, false, true]);
   assert.ok(offer.models.every(({ context_length }) => context_length === 4_096));
+  const { capabilities, family, modified_at } = offer.models[0] ?? assert.fail();
+  assert.deepEqual([capabilities, family, modified_at], [["chat", "completion"], "fake", "1970-01-01T00:00:00.001Z"]);
   assert.ok(!JSON.stringify(offer).includes("/models/"));
 });

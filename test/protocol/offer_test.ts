@@ -15,8 +15,31 @@ const OFFER: Offer = {
     parameters: "8b",
     quantization: "q4_0",
     loaded: false,
+    capabilities: ["chat", "completion", "tools"],
+    family: "llama",
+    modified_at: "2026-01-02T03:04:05.678Z",
   }],
 };
+
+Deno.test("decodeOffer() drops capabilities that nobody knows, and what a model leaves out stays out", () => {
+  const read = (fields: Record<string, unknown>) => {
+    const rest = decodeOffer({ ...OFFER, models: [{ id: "m", ...fields }] }).models[0] ?? assert.fail();
+    return [rest.capabilities, rest.family, rest.modified_at];
+  };
+  assert.deepEqual(read({}), [undefined, undefined, undefined]);
+  assert.deepEqual(read({ capabilities: ["fly", "embed", "embed", 3, "chat"] })[0], ["chat", "embed"]);
+  assert.deepEqual(read({ capabilities: Array(1e5).fill("x") })[0], []);
+  assert.deepEqual(read({ capabilities: "chat", family: 3, modified_at: "yesterday" }), [
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  assert.deepEqual(read({ family: "x\u001b[2J".repeat(50), modified_at: "2026-13-01T00:00:00.000Z" }), [
+    undefined,
+    "x[2J".repeat(16),
+    undefined,
+  ]);
+});
 
 Deno.test("decodeOffer() reads an offer and drops what it does not know", () => {
   assert.deepEqual(decodeOffer(OFFER), OFFER);

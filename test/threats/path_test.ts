@@ -128,7 +128,9 @@ async function tryPaths(base: string): Promise<void> {
     for (const id of ids) assert.match(id, /^[a-z0-9][a-z0-9._-]*:[a-z0-9._-]+$/);
     assert.ok(ids.some((id) => id.startsWith("good:")), ids.join(", "));
     assert.ok(!ids.some((id) => id.startsWith("secret:")), "A link out of the folder shares nothing");
-    assert.equal(ids.length, 5, ids.join(", "));
+    assert.equal(ids.length, 4, ids.join(", "));
+    const { faults } = await (await fetch(`${api}/models`, { headers: { authorization: `Bearer ${token}` } })).json();
+    assert.match(JSON.stringify(faults), /Its name has control characters/);
 
     // An approved peer that may ask every model, and a worker that runs: what is opened from here on is due to names.
     const peer = generateIdentity();
@@ -153,6 +155,11 @@ async function tryPaths(base: string): Promise<void> {
       for (const target of [spelt.replaceAll(/[^\x21-\x7e]/gu, encodeURIComponent), encodeURIComponent(spelt)]) {
         assert.doesNotMatch(await getRaw(api, `/v1/models/${target}`), /^HTTP\/1\.1 200|PRIVATE KEY/, where);
       }
+      // What is no plain name goes nowhere; there is no registry of plain names here.
+      const pulled = await post("/models/pull", { model: payload });
+      assert.doesNotMatch(await pulled.text(), /"success"/, where);
+      const removed = await post("/models/remove", { model: payload });
+      assert.ok([400, 404].includes(removed.status), `${where}: ${removed.status} ${await removed.text()}`);
       const body = JSON.stringify({ model: payload, input: { kind: "completion", prompt: "one" }, parameters: {} });
       const answer = await client.request(to, { method: "POST", path: "/ark/v1/infer", body, deadlineMs: 5_000 });
       const said = await new Response(answer.body).text();
