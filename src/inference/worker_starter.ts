@@ -71,9 +71,10 @@ export class WorkerStarter {
     const { binding, barrier } = "probe" in workerCommand
       ? await this.#probe(workerCommand)
       : { binding: null, barrier: false };
+    const files = [...model.files, ...this.#options.loras?.map((lora) => lora.path) ?? []];
     if (this.gpu === false) await this.#refuseTooLarge(model);
     return {
-      command: "probe" in workerCommand ? workerCommand.worker({ model: path, barrier }) : workerCommand,
+      command: "probe" in workerCommand ? workerCommand.worker({ files, barrier }) : workerCommand,
       load: {
         binding,
         path,

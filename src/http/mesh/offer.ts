@@ -33,9 +33,9 @@ export function offerFor({ permissions }: ApprovedPeer, { name, ready, contextSi
       parameters: model.parameters,
       quantization: model.quantization,
       loaded: loaded.has(model.id),
-      capabilities: [...model.capabilities],
-      family: model.family,
-      modified_at: new Date(model.modifiedAt).toISOString(),
+      ...model.capabilities === undefined ? {} : { capabilities: [...model.capabilities] },
+      ...model.family === undefined ? {} : { family: model.family },
+      ...model.modifiedAt === undefined ? {} : { modified_at: new Date(model.modifiedAt).toISOString() },
     })),
   };
 }

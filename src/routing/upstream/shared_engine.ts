@@ -4,10 +4,9 @@ import { ArkError, type ModelRef } from "@ark/node/protocol";
 import type { RoutedUpstream } from "../router.ts";
 
 /** What a peer is told of a model. */
-export type SharedModel = Pick<
-  LocalModel,
-  "id" | "digest" | "size" | "contextLength" | "parameters" | "quantization"
->;
+export type SharedModel =
+  & Pick<LocalModel, "id" | "digest" | "size" | "contextLength" | "parameters" | "quantization">
+  & Partial<Pick<LocalModel, "capabilities" | "family" | "modifiedAt">>;
 
 /** What approved peers may be given of a node: its own engine, and upstream servers where the owner says so. */
 export interface SharedEngine {
