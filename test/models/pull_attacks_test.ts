@@ -108,7 +108,7 @@ Deno.test("T17: Two hundred file names of a repository that want to be paths wri
         "/api/models/o/r/revision/main?blobs=true",
         JSON.stringify({ sha: REVISION, siblings: [sibling] }),
       );
-      const safe = rfilename.split("/").every(isSafeName) && rfilename.split("/").length <= 3;
+      const safe = rfilename.split("/").every(isSafeName) && rfilename.split("/").length <= 2;
       if (!safe) {
         await fails(store, "hf.co/o/r");
         continue;

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
 import { ArkError } from "@ark/node/protocol";
 
@@ -16,7 +17,9 @@ export interface PartNotes {
 }
 
 /** Bytes after which what came is made certain. */
-const SYNC_BYTES = 64 << 20;
+const SYNC_BYTES = 256 << 20;
+/** Most bytes that wait for the disk while more come. */
+const QUEUE_BYTES = 4 << 20;
 const CHUNK_BYTES = 512 << 10;
 const NOTES_BYTES = 8 << 10;
 
@@ -28,6 +31,10 @@ export class PartFile implements AsyncDisposable {
   #hash: Hash = createHash("sha256");
   #notes: PartNotes;
   #length: number;
+  #queue: Uint8Array[] = [];
+  #queued = 0;
+  #writing: Promise<void> | null = null;
+  #failure: unknown = null;
 
   private constructor(path: string, { file, notes, length }: { file: Deno.FsFile; notes: PartNotes; length: number }) {
     this.path = path;
@@ -88,6 +95,7 @@ export class PartFile implements AsyncDisposable {
 
   /** Forgets what came. */
   async restart(): Promise<void> {
+    await this.#flush();
     await this.#file.truncate(0);
     await this.#file.seek(0, Deno.SeekMode.Start);
     this.#hash = createHash("sha256");
@@ -96,16 +104,20 @@ export class PartFile implements AsyncDisposable {
     await this.#write();
   }
 
-  /** Adds bytes at the end. */
+  /** Adds bytes at the end. Those that come while others are written are written together. */
   async append(bytes: Uint8Array): Promise<void> {
     this.#hash.update(bytes);
-    for (let done = 0; done < bytes.length;) done += await this.#file.write(bytes.subarray(done));
+    this.#queue.push(bytes);
+    this.#queued += bytes.length;
     this.#length += bytes.length;
+    this.#writing ??= this.#drain();
+    if (this.#queued > QUEUE_BYTES) await this.#flush();
     if (this.#length - this.#notes.synced >= SYNC_BYTES) await this.sync();
   }
 
   /** Makes certain that what came stays. */
   async sync(): Promise<void> {
+    await this.#flush();
     await this.#file.sync();
     this.#notes = { ...this.#notes, synced: this.#length };
     await this.#write();
@@ -122,9 +134,31 @@ export class PartFile implements AsyncDisposable {
   }
 
   /** Closes it; what came stays. */
-  [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writing;
     this.#file.close();
-    return Promise.resolve();
+  }
+
+  /** Waits until the file has everything. Throws what a write failed with. */
+  async #flush(): Promise<void> {
+    await this.#writing;
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Writes what waits until nothing does. Never rejects: a failure is kept for whoever waits. */
+  async #drain(): Promise<void> {
+    try {
+      while (this.#queued > 0) {
+        const bytes = Buffer.concat(this.#queue.splice(0), this.#queued);
+        this.#queued = 0;
+        for (let done = 0; done < bytes.length;) done += await this.#file.write(bytes.subarray(done));
+      }
+    } catch (error) {
+      this.#failure = error;
+      this.#queue = [];
+      this.#queued = 0;
+    }
+    this.#writing = null;
   }
 
   async #rehash(length: number, signal: AbortSignal): Promise<void> {

@@ -11,8 +11,8 @@ export function isSafeName(name: string): boolean {
   return PART_REGEXP.test(name) && !name.includes("..") && !DEVICE_REGEXP.test(name);
 }
 
-/** Deepest path below a folder of the store. */
-const MOST_PARTS = 3;
+/** Deepest path below a repository: the catalogue looks no deeper. */
+const MOST_PARTS = 2;
 
 /**
  * The parts of a path that others chose.
