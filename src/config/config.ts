@@ -113,17 +113,17 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   models: { value: "DIR", multiple: true, help: "folder with GGUF files; may be repeated" },
   "ollama-models": {
     value: "DIR",
-    help: "Ollama's models, which are only read, or off (default: where Ollama has them)",
+    help: "Ollama's models, only read, or off (default: where Ollama keeps them)",
   },
-  "hf-cache": { value: "DIR", help: "cache of Hugging Face's tools, only read, or off (default: where they have it)" },
+  "hf-cache": { value: "DIR", help: "Hugging Face's cache, only read, or off (default: where its tools keep it)" },
   "ollama-registry": {
     value: "URL",
-    help: "where 'models pull' fetches plain names, such as https://registry.ollama.ai (default: nowhere)",
+    help: "where plain names are pulled, such as https://registry.ollama.ai (default: nowhere)",
   },
   alias: {
     value: "NAME=MODEL",
     multiple: true,
-    help: "second name of a model, such as gpt-4o=llama3.1:8b; may be repeated",
+    help: "second name, such as gpt-4o=llama3.1:8b; may be repeated",
   },
   peer: {
     value: "HOST:PORT",
