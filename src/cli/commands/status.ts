@@ -34,9 +34,10 @@ export const STATUS: Command = {
       return EXIT.ok;
     }
     const { models, peers } = status;
-    const loaded = models.loaded.map(({ id, gpu, busy, running, slots }) =>
-      `${id} (${gpu ?? "CPU"}${busy ? `, ${running} of ${slots} slots busy` : ""})`
-    ).join(", ");
+    const loaded = models.loaded.map((model) => {
+      const { gpu, busy, running, slots } = model;
+      return `${named(model)} (${gpu ?? "CPU"}${busy ? `, ${running} of ${slots} slots busy` : ""})`;
+    }).join(", ");
     const waiting = models.queued > 0 ? `, ${models.queued} waiting` : "";
     out.line(`${status.name}  ${status.roles.join(", ")}  ark-node ${status.version}, up ${duration(status.uptime_s)}`);
     out.line(`  id      ${status.node_id}`);
@@ -48,7 +49,7 @@ export const STATUS: Command = {
       }${waiting}`,
     );
     for (const { id, fraction } of models.loading) out.line(`  loading ${id}: ${Math.floor(fraction * 100)} %`);
-    for (const { id, barrier } of models.loaded) out.line(`  held    ${id}: ${heldBy(barrier)}`);
+    for (const model of models.loaded) out.line(`  held    ${named(model)}: ${heldBy(model.barrier)}`);
     for (const { name, url, ready, models } of status.upstreams) {
       out.line(`  server  ${name} (${url}): ${ready ? `${models} models` : "cannot be used"}`);
     }
@@ -57,6 +58,11 @@ export const STATUS: Command = {
     return EXIT.ok;
   },
 };
+
+/** A model, and what it is in memory for where that is not to write: it may be there once for each. */
+function named({ id, task }: LoadedModel): string {
+  return task === "generate" ? id : `${id} to ${task}`;
+}
 
 /** What keeps an engine from doing harm, in words. */
 function heldBy(barrier: readonly string[]): string {
