@@ -1,5 +1,6 @@
 import {
   ArkError,
+  decodeUsage,
   type FinishReason,
   type InferenceEvent,
   isFinishReason,
@@ -170,13 +171,7 @@ class LineSplitter {
 
 function usageOf(usage: NonNullable<Chunk["usage"]>): Usage | null {
   const { prompt_tokens, completion_tokens = 0, prompt_tokens_details } = usage;
-  if (!isNatural(prompt_tokens) || !isNatural(completion_tokens)) return null;
-  const cached = prompt_tokens_details?.cached_tokens;
-  return {
-    prompt_tokens,
-    completion_tokens,
-    ...isNatural(cached) && cached <= prompt_tokens ? { cached_tokens: cached } : {},
-  };
+  return decodeUsage({ prompt_tokens, completion_tokens, cached_tokens: prompt_tokens_details?.cached_tokens });
 }
 
 function logprobsOf(value: unknown): TokenLogprob[] | null {
