@@ -1,6 +1,6 @@
-import { ArkError, type InferenceRequest, type Usage } from "@ark/node/protocol";
+import type { InferenceRequest, Usage } from "@ark/node/protocol";
 import type { AnswerRun } from "../api/answer_run.ts";
-import { collect } from "../api/answer_order.ts";
+import { gather, pickVector } from "../api/gather.ts";
 import { vectorNumbers } from "../openai/vector.ts";
 
 /** Vectors of some texts. */
@@ -19,17 +19,10 @@ export interface Vectors {
  * @throws {ArkError} what the answer failed with; `unavailable` when it broke off, `engine_failed` where a vector is missing.
  */
 export async function vectorsOf(run: AnswerRun, { texts }: { texts: number }): Promise<Vectors> {
-  const found = new Map<number, number[]>();
-  let cost: Pick<Vectors, "usage" | "loadMs"> = { usage: { prompt_tokens: 0, completion_tokens: 0 }, loadMs: 0 };
-  await collect(run, (event) => {
-    if (event.type === "vector" && event.index < texts) found.set(event.index, [...vectorNumbers(event.values)]);
-    else if (event.type === "end") cost = { usage: event.usage, loadMs: event.timings.load_ms };
-  });
-  const vectors = Array.from({ length: texts }, (_, index) => found.get(index) ?? []);
-  if (vectors.some((vector) => vector.length === 0)) {
-    throw new ArkError("engine_failed", "The engine gave no vector for one of the texts; ask again");
-  }
-  return { vectors, ...cost };
+  const missing = "The engine gave no vector for one of the texts; ask again";
+  const { end, values } = await gather(run, { count: texts, pick: pickVector, missing });
+  const vectors = values.map((each) => [...vectorNumbers(each)]);
+  return { vectors, usage: end.usage, loadMs: end.timings.load_ms };
 }
 
 /** The first numbers of a vector, made as long as 1 again; all of it where it has no more. */

@@ -1,7 +1,7 @@
-import { ArkError, type InferenceRequest, LIMITS } from "@ark/node/protocol";
-import { collect } from "../api/answer_order.ts";
+import { type InferenceRequest, LIMITS } from "@ark/node/protocol";
 import { type Answerer, AnswerRun } from "../api/answer_run.ts";
 import { checkedRequest } from "../api/checked_request.ts";
+import { gather, pickVector } from "../api/gather.ts";
 import { invalid } from "../api/request_fault.ts";
 import { given, modelOf, type RequestFields, requestFields } from "../api/request_fields.ts";
 import { readJson } from "../api/request_json.ts";
@@ -52,22 +52,14 @@ export async function answerEmbeddings(
 ): Promise<Response> {
   const question = embeddingQuestion(await readJson(request, BODY_BYTES));
   const { input } = question.request;
-  const vectors: (string | undefined)[] = Array(input.kind === "embed" ? input.texts.length : 0).fill(undefined);
   const run = exchange.run = new AnswerRun(answers, { request: question.request, client: request.signal });
-  let model = "";
-  let usage = {};
-  await collect(run, (event) => {
-    if (event.type === "start") model = event.model;
-    else if (event.type === "end") usage = promptUsage(event);
-    else if (event.type === "vector" && event.index < vectors.length) vectors[event.index] = event.values;
+  const { model, end, values } = await gather(run, {
+    count: input.kind === "embed" ? input.texts.length : 0,
+    pick: pickVector,
+    missing: "The engine left out the vector of a text; ask again",
   });
-  const data = vectors.map((values, index) => {
-    if (values === undefined) {
-      throw new ArkError("engine_failed", "The engine left out the vector of a text; ask again");
-    }
-    return { object: "embedding", index, embedding: written(values, question) };
-  });
-  return Response.json({ object: "list", data, model, usage });
+  const data = values.map((each, index) => ({ object: "embedding", index, embedding: written(each, question) }));
+  return Response.json({ object: "list", data, model, usage: promptUsage(end) });
 }
 
 function written(values: string, { dimensions, base64 }: EmbeddingQuestion): string | number[] {

@@ -1,8 +1,8 @@
-import { ArkError, type InferenceRequest, LIMITS } from "@ark/node/protocol";
+import { type InferenceRequest, LIMITS } from "@ark/node/protocol";
 import { isObject, textOf } from "../api/call_fields.ts";
-import { collect } from "../api/answer_order.ts";
 import { type Answerer, AnswerRun } from "../api/answer_run.ts";
 import { checkedRequest } from "../api/checked_request.ts";
+import { gather } from "../api/gather.ts";
 import { invalid, unsupported } from "../api/request_fault.ts";
 import { given, givenFlag, modelOf, type RequestFields, requestFields } from "../api/request_fields.ts";
 import { readJson } from "../api/request_json.ts";
@@ -61,16 +61,13 @@ export async function answerRerank(
 ): Promise<Response> {
   const question = rerankQuestion(await readJson(request, BODY_BYTES));
   const { documents, most, shape, withText } = question;
-  const scores: (number | undefined)[] = Array(documents.length).fill(undefined);
   const run = exchange.run = new AnswerRun(answers, { request: question.request, client: request.signal });
-  let model = "";
-  let usage = {};
-  await collect(run, (event) => {
-    if (event.type === "start") model = event.model;
-    else if (event.type === "end") usage = promptUsage(event);
-    else if (event.type === "score" && event.index < scores.length) scores[event.index] = event.score;
+  const { model, end, values } = await gather(run, {
+    count: documents.length,
+    pick: (event) => event.type === "score" ? { index: event.index, value: event.score } : undefined,
+    missing: "The engine left out the score of a document; ask again",
   });
-  const ranked = documents.map((text, index) => ({ index, text, score: scoreOf(scores[index]) }))
+  const ranked = documents.map((text, index) => ({ index, text, score: values[index] ?? 0 }))
     .sort((a, b) => b.score - a.score || a.index - b.index).slice(0, most);
   if (shape === "tei") {
     return Response.json(ranked.map(({ index, text, score }) => ({ index, score, ...withText ? { text } : {} })));
@@ -78,14 +75,7 @@ export async function answerRerank(
   const results = ranked.map(({ index, text, score }) => {
     return { index, relevance_score: score, ...withText ? { document: { text } } : {} };
   });
-  return Response.json({ object: "list", model, usage, results });
-}
-
-function scoreOf(score: number | undefined): number {
-  if (score === undefined) {
-    throw new ArkError("engine_failed", "The engine left out the score of a document; ask again");
-  }
-  return score;
+  return Response.json({ object: "list", model, usage: promptUsage(end), results });
 }
 
 function documentsOf(value: unknown, at: string): string[] {
