@@ -3,6 +3,7 @@ import { decodeModelRef } from "./decode_request.ts";
 import { ArkError } from "./errors.ts";
 import type { AnswerPart, FinishReason, InferenceEvent, TokenChance, TokenLogprob, Usage } from "./inference.ts";
 import { LIMITS } from "./limits.ts";
+import { isTokenIds } from "./token_ids.ts";
 
 /** Float32 values in base64: whole groups of four bytes need no more than this, and it is checked where they are read. */
 const BASE64_REGEXP = /^[A-Za-z0-9+/]+={0,2}$/;
@@ -18,8 +19,9 @@ export function decodeInferenceEvent(value: unknown): InferenceEvent {
     const event = value as Record<string, unknown>;
     if (event.type === "start") {
       if (isModelRef(event.model) && isDigestOrNone(event.digest) && isCount(event.prompt_tokens)) {
-        const { model, digest, prompt_tokens } = event;
-        return { type: "start", model, digest: digest ?? null, prompt_tokens };
+        const { model, digest, prompt_tokens, prompt_ids } = event;
+        const ids = isTokenIds(prompt_ids) ? { prompt_ids } : {};
+        return { type: "start", model, digest: digest ?? null, prompt_tokens, ...ids };
       }
     } else if (event.type === "end") return decodeEnd(event);
     const part = decodeAnswerPart(event);
@@ -31,22 +33,26 @@ export function decodeInferenceEvent(value: unknown): InferenceEvent {
 /** Reads a part of an answer, or null where it is none; fields that are not part of the type are dropped. */
 export function decodeAnswerPart(event: Readonly<Record<string, unknown>>): AnswerPart | null {
   const { type, text, tokens, index } = event;
+  const ids = event.ids === undefined ? {} : decodeIds(event.ids);
+  if (ids === null) return null;
   switch (type) {
     case "text": {
       if (typeof text !== "string" || !isCount(tokens)) return null;
-      if (event.logprobs === undefined) return { type, text, tokens };
+      if (event.logprobs === undefined) return { type, text, tokens, ...ids };
       const logprobs = decodeLogprobs(event.logprobs);
-      return logprobs === null ? null : { type, text, tokens, logprobs };
+      return logprobs === null ? null : { type, text, tokens, logprobs, ...ids };
     }
     case "reasoning":
-      return typeof text === "string" && isCount(tokens) ? { type, text, tokens } : null;
+      return typeof text === "string" && isCount(tokens) ? { type, text, tokens, ...ids } : null;
     case "tool_arguments":
-      return isIndex(index) && typeof text === "string" && isCount(tokens) ? { type, index, text, tokens } : null;
+      return isIndex(index) && typeof text === "string" && isCount(tokens)
+        ? { type, index, text, tokens, ...ids }
+        : null;
     case "tool_call": {
       const { id, name } = event;
       const sound = isIndex(index) && isCount(tokens) && typeof id === "string" && /^[\x21-\x7e]{1,64}$/.test(id) &&
         typeof name === "string" && name !== "" && name.length <= LIMITS.modelRefLength;
-      return sound ? { type, index, id, name, tokens } : null;
+      return sound ? { type, index, id, name, tokens, ...ids } : null;
     }
     case "vector": {
       const { values } = event;
@@ -95,6 +101,12 @@ function decodeEnd(event: Record<string, unknown>): InferenceEvent {
       generation_ms: duration(timings?.generation_ms),
     },
   };
+}
+
+function decodeIds(value: unknown): { ids: number[] } | null {
+  const sound = Array.isArray(value) && value.length <= LIMITS.partIds &&
+    value.every((id) => isCount(id) && id < 2 ** 31);
+  return sound ? { ids: [...value] } : null;
 }
 
 function decodeLogprobs(value: unknown): TokenLogprob[] | null {

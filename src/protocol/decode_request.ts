@@ -11,11 +11,13 @@ import type {
   ModelRef,
   OutputFormat,
   RerankInput,
+  Resume,
   Tool,
   ToolCall,
   ToolChoice,
 } from "./inference.ts";
 import { LIMITS } from "./limits.ts";
+import { decodeTokenIds, isTokenIds } from "./token_ids.ts";
 
 const ROLES: readonly MessageRole[] = ["system", "user", "assistant", "tool"];
 
@@ -47,16 +49,30 @@ const NUMBERS: Record<NumberField, readonly [number, number, boolean]> = {
  * @throws {ArkError} `bad_request`, with a sentence that names the field.
  */
 export function decodeInferenceRequest(value: unknown): InferenceRequest {
-  const fields = record(value, "request", ["model", "input", "parameters", "count_only"]);
-  if (fields.count_only !== undefined && fields.count_only !== true) {
-    throw bad("Field count_only must be true where it is given");
+  const fields = record(value, "request", ["model", "input", "parameters", "count_only", "ids", "resume"]);
+  for (const name of ["count_only", "ids"]) {
+    const given = fields[name];
+    if (given !== undefined && given !== true) throw bad(`Field ${name} must be true where it is given`);
   }
   return {
     model: decodeModelRef(fields.model),
     input: decodeInput(fields.input),
     parameters: decodeGenerationParameters(fields.parameters === undefined ? {} : fields.parameters),
     ...fields.count_only === true ? { count_only: true } : {},
+    ...fields.ids === true ? { ids: true } : {},
+    ...fields.resume === undefined ? {} : { resume: decodeResume(fields.resume) },
   };
+}
+
+function decodeResume(value: unknown): Resume {
+  const { prompt, written } = record(value, "resume", ["prompt", "written"]);
+  if (!isTokenIds(prompt) || !isTokenIds(written)) {
+    throw bad("Field resume must have the tokens of a prompt and an answer");
+  }
+  if (decodeTokenIds(prompt).length + decodeTokenIds(written).length > LIMITS.resumedTokens) {
+    throw bad(`Field resume must have at most ${LIMITS.resumedTokens} tokens`);
+  }
+  return { prompt, written };
 }
 
 /**

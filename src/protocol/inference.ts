@@ -1,3 +1,5 @@
+import type { TokenIds } from "./token_ids.ts";
+
 /** A model as a person writes it: `llama3.1:8b`, `arkling`, the stem of a file name. At most 200 characters. */
 export type ModelRef = string;
 
@@ -145,6 +147,21 @@ export interface InferenceRequest {
   parameters: GenerationParameters;
   /** Only how many tokens the prompt has is wanted: the answer is `start` and `end`. */
   count_only?: true;
+  /** The answer tells the ids of its tokens, so that another node with the same weights can go on with it. */
+  ids?: true;
+  /** The answer was begun elsewhere, and is gone on with from its tokens; `input` says how to read what follows. */
+  resume?: Resume;
+}
+
+/**
+ * How far an answer has come that another node began with the same weights. The prompt and the text are never rendered or
+ * tokenised again: what was shown is what these tokens say. `max_tokens` of the request is what may still be written.
+ */
+export interface Resume {
+  /** The rendered prompt, as the `start` of the broken answer told it. At least one token. */
+  prompt: TokenIds;
+  /** Every token written so far, in order: at least one, at most {@linkcode LIMITS.resumedTokens} with the prompt. */
+  written: TokenIds;
 }
 
 /** Why an answer ended: the model or a stop text ended it, a limit of tokens, or the model calls functions. */
@@ -190,7 +207,7 @@ export interface TokenLogprob extends TokenChance {
 
 /**
  * A part of an answer between its start and its end. `tokens` is how many tokens were written since the part before; a
- * token's text may come later than the token.
+ * token's text may come later than the token. `ids` are these very tokens, where the request wants them.
  *
  * | type | what |
  * |---|---|
@@ -202,10 +219,10 @@ export interface TokenLogprob extends TokenChance {
  * | `score` | of the document with that index: 0 to 1, larger is better |
  */
 export type AnswerPart =
-  | { type: "text"; text: string; tokens: number; logprobs?: TokenLogprob[] }
-  | { type: "reasoning"; text: string; tokens: number }
-  | { type: "tool_call"; index: number; id: string; name: string; tokens: number }
-  | { type: "tool_arguments"; index: number; text: string; tokens: number }
+  | { type: "text"; text: string; tokens: number; logprobs?: TokenLogprob[]; ids?: number[] }
+  | { type: "reasoning"; text: string; tokens: number; ids?: number[] }
+  | { type: "tool_call"; index: number; id: string; name: string; tokens: number; ids?: number[] }
+  | { type: "tool_arguments"; index: number; text: string; tokens: number; ids?: number[] }
   | { type: "vector"; index: number; values: string }
   | { type: "score"; index: number; score: number };
 
@@ -214,7 +231,14 @@ export type AnswerPart =
  * `end` was cut, whatever the transport says. A failure is thrown as an `ArkError`.
  */
 export type InferenceEvent =
-  | { type: "start"; model: string; digest: string | null; prompt_tokens: number }
+  | {
+    type: "start";
+    model: string;
+    digest: string | null;
+    prompt_tokens: number;
+    /** The rendered prompt, where the request wants ids; absent where the node cannot tell it, or it is too long. */
+    prompt_ids?: TokenIds;
+  }
   | AnswerPart
   | {
     type: "end";
@@ -236,13 +260,20 @@ export function joinParts(first: InferenceEvent, second: InferenceEvent): Answer
     const logprobs = first.logprobs === undefined && second.logprobs === undefined
       ? {}
       : { logprobs: [...first.logprobs ?? [], ...second.logprobs ?? []] };
-    return { type: "text", text: first.text + second.text, tokens: first.tokens + second.tokens, ...logprobs };
+    return { type: "text", ...joined(first, second), ...logprobs };
   }
-  if (first.type === "reasoning" && second.type === "reasoning") {
-    return { type: "reasoning", text: first.text + second.text, tokens: first.tokens + second.tokens };
-  }
+  if (first.type === "reasoning" && second.type === "reasoning") return { type: "reasoning", ...joined(first, second) };
   if (first.type === "tool_arguments" && second.type === "tool_arguments" && first.index === second.index) {
-    return { ...first, text: first.text + second.text, tokens: first.tokens + second.tokens };
+    return { type: "tool_arguments", index: first.index, ...joined(first, second) };
   }
   return null;
+}
+
+type Written = { text: string; tokens: number; ids?: number[] };
+
+function joined(first: Written, second: Written): Written {
+  const ids = first.ids === undefined && second.ids === undefined
+    ? {}
+    : { ids: [...first.ids ?? [], ...second.ids ?? []] };
+  return { text: first.text + second.text, tokens: first.tokens + second.tokens, ...ids };
 }

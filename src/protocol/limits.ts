@@ -36,6 +36,10 @@ export const LIMITS = {
   stops: 16,
   /** Longest stop text, in characters. */
   stopLength: 256,
+  /** Most tokens of prompt and answer together with which an answer is gone on elsewhere; as text some 175,000 characters. */
+  resumedTokens: 32_768,
+  /** Most tokens of which one part of an answer tells the ids. */
+  partIds: 4_096,
   /** Most models in one offer. */
   offeredModels: 4_096,
   /** Tokens that a peer gets where it asked for more, or for no number. */

@@ -34,3 +34,4 @@ export * from "./mesh_stream.ts";
 export * from "./offer.ts";
 export * from "./pairing.ts";
 export * from "./receipt.ts";
+export * from "./token_ids.ts";
