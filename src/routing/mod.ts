@@ -17,15 +17,17 @@
  * ```ts
  * import { rank } from "@ark/node/routing";
  *
+ * const peer = { local: false, loaded: true, inFlight: 0, slots: 1, queued: 0, roundTripMs: 2, loadMs: null };
  * const order = rank([
- *   { name: "far", local: false, loaded: true, inFlight: 0, slots: 1, roundTripMs: 40 },
- *   { name: "near", local: false, loaded: true, inFlight: 0, slots: 1, roundTripMs: 2 },
- * ]);
- * console.log(order.map((candidate) => candidate.name)); // ["near", "far"]
+ *   { ...peer, key: "a", name: "old laptop", promptRate: 80, generationRate: 6, successRate: 1 },
+ *   { ...peer, key: "b", name: "workstation", promptRate: 900, generationRate: 60, successRate: 1 },
+ * ], { promptTokens: 512, answerTokens: 256 });
+ * console.log(order.map((candidate) => candidate.name)); // ["workstation", "old laptop"]
  * ```
  *
  * @module
  */
+export * from "./observations.ts";
 export * from "./peer_table.ts";
 export * from "./rank.ts";
 export * from "./remote_backend.ts";

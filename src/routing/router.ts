@@ -12,7 +12,7 @@ import {
 } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { PeerTable } from "./peer_table.ts";
-import { type Candidate, rank } from "./rank.ts";
+import { type Candidate, type Demand, rank } from "./rank.ts";
 import { routeReason } from "./route_reason.ts";
 import type { UpstreamModel } from "./upstream/upstream_models.ts";
 
@@ -154,6 +154,12 @@ const BETWEEN_NODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** Such a server has a queue of its own, and does not say how long it is. */
 const UPSTREAM_SLOTS = 64;
 
+/** Nothing is observed yet. */
+const UNMEASURED = { queued: 0, promptRate: null, generationRate: null, loadMs: null, successRate: 1 };
+
+/** What is asked where it is not looked at. */
+const DEMAND: Demand = { promptTokens: 512, answerTokens: 256 };
+
 /** A candidate and what runs its answer. */
 interface Choice extends Candidate {
   readonly backend: Backend;
@@ -253,7 +259,7 @@ export class Router implements Backend {
       try {
         for await (const event of backend.infer(request, asking)) {
           if (!begun) {
-            const reason = routeReason(choice, { attempt, among: choices });
+            const reason = routeReason(choice, { attempt, among: choices, demand: DEMAND });
             options.chosen?.({ name, peer, attempt, reason, ...upstream ? { upstream } : {} });
           }
           begun = true;
@@ -315,6 +321,8 @@ export class Router implements Backend {
       const loaded = backend.loaded().some((one) => one.id === id);
       const whole = id ?? model;
       found.push({
+        ...UNMEASURED,
+        key: "local",
         name,
         local: true,
         loaded,
@@ -333,6 +341,8 @@ export class Router implements Backend {
       const { name, local, inFlight, roundTripMs } = backend;
       const slots = UPSTREAM_SLOTS;
       found.push({
+        ...UNMEASURED,
+        key: `upstream:${name}`,
         name,
         local,
         loaded: true,
@@ -352,6 +362,8 @@ export class Router implements Backend {
       const slots = offer?.max_concurrent_requests ?? 1;
       const far = roundTripMs ?? Infinity;
       found.push({
+        ...UNMEASURED,
+        key: peer,
         name,
         local: false,
         loaded,
@@ -364,7 +376,7 @@ export class Router implements Backend {
         model: id,
       });
     }
-    return rank(found);
+    return rank(found, DEMAND);
   }
 
   #notFound(model: ModelRef, { permits }: RouteOptions): ArkError {

@@ -1,42 +1,71 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Candidate, rank } from "@ark/node/routing";
+import { type Candidate, type Demand, rank } from "@ark/node/routing";
 import { routeReason } from "../../src/routing/route_reason.ts";
 
+const DEMAND: Demand = { promptTokens: 500, answerTokens: 200 };
+
 function peer(fields: Partial<Candidate> = {}): Candidate {
-  return { name: "canary", local: false, loaded: true, inFlight: 0, slots: 1, roundTripMs: 5, ...fields };
+  return {
+    key: "canarykey",
+    name: "canary",
+    local: false,
+    loaded: true,
+    inFlight: 0,
+    slots: 1,
+    queued: 0,
+    roundTripMs: 0,
+    promptRate: 1_000,
+    generationRate: 20,
+    loadMs: 3_000,
+    successRate: 1,
+    ...fields,
+  };
 }
 
 function firstOf(...candidates: Candidate[]): string {
-  const among = rank(candidates);
-  return routeReason(among[0] ?? assert.fail(), { attempt: 0, among });
+  const among = rank(candidates, DEMAND);
+  return routeReason(among[0] ?? assert.fail(), { attempt: 0, among, demand: DEMAND });
 }
 
-Deno.test("routeReason() says in which of rank()'s rules the first candidate is better", () => {
-  assert.equal(firstOf(peer(), peer({ local: true })), "local: this node has the model");
-  assert.equal(firstOf(peer()), "peer: only this one within reach has the model");
-  const of2 = "peer: of 2 that have the model, this one";
-  assert.equal(firstOf(peer({ inFlight: 1 }), peer({ loaded: false })), `${of2} has a free slot`);
-  assert.equal(firstOf(peer({ loaded: false }), peer({ roundTripMs: 9 })), `${of2} has it in memory`);
-  assert.equal(firstOf(peer({ inFlight: 2, slots: 4 }), peer({ inFlight: 1, slots: 4 })), `${of2} has the least to do`);
-  assert.equal(firstOf(peer({ roundTripMs: 9 }), peer({ roundTripMs: 2 })), `${of2} is the nearest`);
-  const second = peer();
+Deno.test("routeReason() says how long the first candidate is thought to take, why, and what the next one is", () => {
+  const only = "only this one within reach has the model, about 11 s, reads 1000/s, writes 20/s";
+  assert.equal(firstOf(peer()), `peer: ${only}`);
+  assert.equal(firstOf(peer({ local: true })), `local: ${only}`);
+  assert.equal(
+    firstOf(peer({ generationRate: 40 }), peer()),
+    "peer: best of 2, about 5.5 s, reads 1000/s, writes 40/s, next 11 s",
+  );
+  assert.equal(
+    firstOf(
+      peer({ promptRate: null, generationRate: null, loaded: false, queued: 3, slots: 4, free: 0 }),
+      peer({ slots: 0, queued: 999 }),
+    ),
+    "peer: best of 2, not measured yet, to be loaded, 3 waiting, next 10511 s",
+  );
   const server = { ...peer({ local: true }), upstream: true };
-  const named = routeReason(server, { attempt: 0, among: [server] });
-  assert.equal(named, "upstream: a server that this node's owner named has the model");
-  assert.equal(routeReason(second, { attempt: 1, among: [peer(), second] }), "peer: 1 before it could not answer");
+  const tried = routeReason(server, { attempt: 1, among: [peer(), server], demand: DEMAND });
+  assert.equal(tried, "upstream: 1 before it could not answer, about 11 s, reads 1000/s, writes 20/s");
+  assert.equal(routeReason(peer(), { attempt: 0, among: [peer(), server] }), "peer: best of 2");
 });
 
 Deno.test("routeReason() is short, fits into a header and names nobody, for any candidates", () => {
+  const rate = fc.option(fc.oneof(fc.double({ noNaN: true }), fc.constantFrom(Infinity, Number.MIN_VALUE, 1e308)));
   const candidate = fc.record({
+    key: fc.constant("canarykey"),
     name: fc.constant("canary"),
     local: fc.boolean(),
     loaded: fc.boolean(),
     inFlight: fc.nat(3),
     slots: fc.nat(3),
+    queued: fc.nat(),
     roundTripMs: fc.constantFrom(0, 1, 50, Infinity),
+    promptRate: rate,
+    generationRate: rate,
+    loadMs: fc.option(fc.nat()),
+    successRate: fc.double({ min: 0, max: 1, noNaN: true }),
   });
   fc.assert(fc.property(fc.array(candidate, { minLength: 1, maxLength: 5 }), (candidates) => {
-    assert.match(firstOf(...candidates), /^(local|peer): (?!.*canary)[ -~]{1,80}$/);
+    assert.match(firstOf(...candidates), /^(local|peer): (?!.*canary)[ -~]{1,160}$/);
   }));
 });

@@ -138,7 +138,7 @@ backendContract("of a router, a peer's model", async () => {
 Deno.test("Router.infer() asks this node first, whoever else has the model", async () => {
   const { infer, backends, routes } = await open({ here: ["tiny:1b"], there: [["tiny:1b"]] });
   assert.deepEqual(await read(infer({ principal: "owner" })), { events: ANSWER, error: null });
-  const reason = "local: this node has the model";
+  const reason = "local: best of 2, not measured yet, to be loaded, next 28 s";
   assert.deepEqual(routes, [{ name: "attic", peer: null, attempt: 0, reason }]);
   assert.deepEqual(backends.map(({ requests }) => requests.length), [1, 0]);
   const [options] = backends[0]?.options ?? [];
@@ -149,7 +149,7 @@ Deno.test("Router.infer() asks a peer for what is not here, and a node without a
   for (const here of [["other:1b"], undefined]) {
     const { infer, routes, peers } = await open({ ...(here ? { here } : {}), there: [["tiny:1b"]] });
     assert.deepEqual(await read(infer()), { events: ANSWER, error: null });
-    const reason = "peer: only this one within reach has the model";
+    const reason = "peer: only this one within reach has the model, not measured yet";
     assert.deepEqual(routes, [{ name: "peer0", peer: peers[0]?.id, attempt: 0, reason }]);
   }
 });
@@ -160,7 +160,7 @@ Deno.test("Router.infer() tries the next candidate when one fails before its fir
     backend.script = { events: () => [], error: new ArkError("engine_failed", "The worker crashed") };
   }
   assert.deepEqual(await read(infer()), { events: ANSWER, error: null });
-  const reason = "peer: 1 before it could not answer";
+  const reason = "peer: 1 before it could not answer, not measured yet";
   assert.deepEqual(routes, [{ name: "peer0", peer: peers[0]?.id, attempt: 1, reason }]);
   assert.equal(log.length, 1);
   assert.match(log[0] ?? "", /model=tiny:1b code=engine_failed reason="The worker crashed"/);
