@@ -3,10 +3,12 @@ import { ArkError, type InferenceEvent, type InferenceRequest } from "@ark/node/
 /** Sees to it that an answer has nothing that was not asked for: no call of a function where there is none to call. */
 export class AskedParts {
   readonly #allowed: ReadonlySet<InferenceEvent["type"]>;
-  #called = false;
+  #called: boolean;
 
   /** Goes by what was asked. */
-  constructor(request: Pick<InferenceRequest, "input" | "count_only">) {
+  constructor(request: Pick<InferenceRequest, "input" | "count_only" | "resume">) {
+    // What is gone on with may have called before.
+    this.#called = request.resume !== undefined;
     this.#allowed = new Set(["start", "end", ...request.count_only === true ? [] : partsOf(request)] as const);
   }
 

@@ -27,12 +27,18 @@
  *
  * @module
  */
+export type { BreakerState } from "./breakers.ts";
+export type { LocalEngine, OwnSpeed, RoutedUpstream } from "./choices.ts";
+export type { HedgeSetting } from "./hedging.ts";
 export * from "./observations.ts";
 export * from "./peer_table.ts";
 export * from "./rank.ts";
 export * from "./remote_backend.ts";
 export * from "./rotation_announcer.ts";
+export * from "./route.ts";
+export type { RoutedModel } from "./routed_models.ts";
 export * from "./router.ts";
+export type { StallSetting } from "./stall_rule.ts";
 export { type SharedEngine, type SharedModel, withUpstreams } from "./upstream/shared_engine.ts";
 export { Upstream, type UpstreamOptions, type UpstreamStatus } from "./upstream/upstream.ts";
 export type { UpstreamModel } from "./upstream/upstream_models.ts";

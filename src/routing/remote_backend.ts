@@ -112,7 +112,7 @@ export class RemoteBackend implements Backend {
     }
   }
 
-  #prepare({ model: asked, input, parameters, count_only }: InferenceRequest, signal: AbortSignal): Run {
+  #prepare({ model: asked, input, parameters, count_only, ids, resume }: InferenceRequest, signal: AbortSignal): Run {
     const { table } = this.#options;
     const offer = table.list().find((view) => view.peer.node_id === this.id)?.offer;
     const model = findOffered(offer?.models ?? [], asked)?.id ?? null;
@@ -121,6 +121,8 @@ export class RemoteBackend implements Backend {
       input,
       parameters,
       ...count_only === true ? { count_only } : {},
+      ...ids === true ? { ids } : {},
+      ...resume === undefined ? {} : { resume },
     };
     const body = new TextEncoder().encode(JSON.stringify(request));
     if (body.length > LIMITS.requestBodyBytes) {

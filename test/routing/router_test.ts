@@ -138,7 +138,7 @@ backendContract("of a router, a peer's model", async () => {
 Deno.test("Router.infer() asks this node first, whoever else has the model", async () => {
   const { infer, backends, routes } = await open({ here: ["tiny:1b"], there: [["tiny:1b"]] });
   assert.deepEqual(await read(infer({ principal: "owner" })), { events: ANSWER, error: null });
-  const reason = "local: best of 2, not measured yet, to be loaded, next 28 s";
+  const reason = "local: best of 2, not measured yet, to be loaded, next 0.3 s";
   assert.deepEqual(routes, [{ name: "attic", peer: null, attempt: 0, reason }]);
   assert.deepEqual(backends.map(({ requests }) => requests.length), [1, 0]);
   const [options] = backends[0]?.options ?? [];

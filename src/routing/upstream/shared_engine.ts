@@ -1,7 +1,7 @@
 import type { Backend } from "@ark/node/inference";
 import type { LocalModel } from "@ark/node/models";
 import { ArkError, type ModelRef } from "@ark/node/protocol";
-import type { RoutedUpstream } from "../router.ts";
+import type { RoutedUpstream } from "../choices.ts";
 
 /** What a peer is told of a model. */
 export type SharedModel =

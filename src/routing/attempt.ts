@@ -1,0 +1,136 @@
+import type { InferOptions } from "@ark/node/inference";
+import { ArkError, type InferenceEvent, type InferenceRequest, toArkError, tokensOf } from "@ark/node/protocol";
+import type { Choice } from "./choices.ts";
+import type { Observation } from "./observations.ts";
+import type { StallWatch } from "./stall_watch.ts";
+import type { AnswerStart } from "./transcript.ts";
+
+/** What an {@linkcode Attempt} is made of. */
+export interface AttemptOptions {
+  /** Who is asked. */
+  choice: Choice;
+  /** What it is asked. */
+  request: InferenceRequest;
+  /** How, but for the signal, which is the attempt's own. */
+  asking: Omit<InferOptions, "signal">;
+  /** Is told how it goes. */
+  observation: Observation;
+  /** Tokens of an answer that is gone on with, which are read like the prompt. @default {0} */
+  written?: number;
+}
+
+/**
+ * One request to one candidate. Events come one by one when they are asked for; nothing is read ahead. It can be stopped at any
+ * time, and whoever waits for an event hears of it at once, however long the candidate takes to notice.
+ */
+export class Attempt {
+  /** Who is asked. */
+  readonly choice: Choice;
+  /** What it is asked. */
+  readonly request: InferenceRequest;
+  /** Watches over the silence between two events, where it is to be watched. */
+  watch: StallWatch | null = null;
+  readonly #observation: Observation;
+  readonly #written: number;
+  readonly #hangUp = new AbortController();
+  readonly #events: AsyncIterator<InferenceEvent>;
+  #waiting: PromiseWithResolvers<InferenceEvent> | null = null;
+  #started = false;
+  /** Why nothing more comes. */
+  #over: ArkError | null = null;
+  #settled: Promise<unknown> = Promise.resolve();
+
+  /** Asks. */
+  constructor({ choice, request, asking, observation, written = 0 }: AttemptOptions) {
+    this.choice = choice;
+    this.request = request;
+    this.#observation = observation;
+    this.#written = written;
+    const options = { ...asking, signal: this.#hangUp.signal };
+    this.#events = choice.backend.infer(request, options)[Symbol.asyncIterator]();
+  }
+
+  /** Whether nothing more comes. */
+  get over(): boolean {
+    return this.#over !== null;
+  }
+
+  /** Fulfilled when the candidate has let go of the request; only after the end or {@linkcode stop}. */
+  get settled(): Promise<unknown> {
+    return this.#settled;
+  }
+
+  /**
+   * The next event; not to be called again before it is there, nor after `end`.
+   *
+   * @throws {ArkError} what the candidate failed with, or what it was stopped with.
+   */
+  next(): Promise<InferenceEvent> {
+    if (this.#over !== null) return Promise.reject(this.#over);
+    const waiting = this.#waiting = Promise.withResolvers<InferenceEvent>();
+    this.watch?.wait();
+    this.#events.next().then(this.#arrived, this.#failed);
+    return waiting.promise;
+  }
+
+  /** Reads until its first part, or its end, is there. */
+  async first(started: (start: AnswerStart) => void): Promise<{ start: AnswerStart; event: InferenceEvent }> {
+    const start = await this.next();
+    if (start.type !== "start") throw this.stop(this.#disorder());
+    started(start);
+    return { start, event: await this.next() };
+  }
+
+  /** Gives it up for a reason, which is returned: what it failed with before, where it had. */
+  stop(reason: ArkError): ArkError {
+    if (this.#over !== null) return this.#over;
+    this.#end(reason);
+    this.#hangUp.abort(reason);
+    this.#settled = Promise.resolve(this.#events.return?.()).catch(() => {});
+    return reason;
+  }
+
+  #end(reason: ArkError): void {
+    this.#over = reason;
+    this.watch?.[Symbol.dispose]();
+    this.#observation.end(reason.code);
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.reject(reason);
+  }
+
+  readonly #arrived = ({ done, value: event }: IteratorResult<InferenceEvent, unknown>): void => {
+    const waiting = this.#waiting;
+    // What comes after it was stopped is nobody's.
+    if (waiting === null || this.#over !== null) return;
+    this.watch?.rest();
+    if (done === true) return this.#end(this.#brokenOff());
+    if ((event.type === "start") === this.#started) return void this.stop(this.#disorder());
+    if (event.type === "start") {
+      this.#started = true;
+      this.#observation.started(event.prompt_tokens + this.#written);
+    } else if (event.type === "end") {
+      this.#observation.end("ok");
+      this.watch?.[Symbol.dispose]();
+      this.#over = new ArkError("internal", "The answer has ended");
+      this.#settled = Promise.resolve(this.#events.return?.()).catch(() => {});
+    } else {
+      this.#observation.firstToken();
+      this.#observation.tokens(tokensOf(event));
+    }
+    this.#waiting = null;
+    waiting.resolve(event);
+  };
+
+  readonly #failed = (thrown: unknown): void => {
+    if (this.#over === null) this.#end(toArkError(thrown));
+  };
+
+  #brokenOff(): ArkError {
+    return new ArkError("unavailable", `${this.choice.name} broke off before its answer was complete`);
+  }
+
+  #disorder(): ArkError {
+    return new ArkError("unavailable", `${this.choice.name} sent its answer in a wrong order`);
+  }
+}

@@ -1,0 +1,227 @@
+import { type ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
+import type { Attempt } from "./attempt.ts";
+import { Asker, cancelled, type RoutingState } from "./asker.ts";
+import type { Choice } from "./choices.ts";
+import { type Begun, FirstToken, type Lead, TRY_NEXT } from "./first_token.ts";
+import { hedgeDelayMs } from "./hedging.ts";
+import { patienceMs } from "./patience.ts";
+import { type Demand, estimateMs } from "./rank.ts";
+import type { RouteOptions } from "./route.ts";
+import { StallRule } from "./stall_rule.ts";
+import { StallWatch } from "./stall_watch.ts";
+import { Successors } from "./successors.ts";
+import { type AnswerEnd, Transcript, withoutIds } from "./transcript.ts";
+
+/** Silence of this very node's engine is no matter of a network: it reads another prompt, or hangs. */
+const OWN_STALL_MS = 3_000;
+/** Where it is not known how long a model takes to load, in milliseconds. */
+const UNKNOWN_LOAD_MS = 10_000;
+
+/**
+ * One request on its way to its answer.
+ *
+ * | phase | one who answers fails | one who answers is slow |
+ * |---|---|---|
+ * | until the first part | the next candidate is asked, and nobody notices | another one is asked beside it, see `HedgeSetting` |
+ * | after it | one with the same weights goes on from the tokens that were shown | at half of a stall it is prepared, then it goes on |
+ *
+ * Where nobody can go on the answer ends with the error of the one who failed, never silently.
+ */
+export class Journey {
+  readonly #state: RoutingState;
+  readonly #request: InferenceRequest;
+  readonly #options: RouteOptions;
+  readonly #asker: Asker;
+  readonly #transcript: Transcript;
+  readonly #successors: Successors;
+  /** One who has begun to read what was written so far, because the one who answers is silent. */
+  #prepared: Begun | null = null;
+
+  /** Prepares the way; nobody is asked yet. */
+  constructor(state: RoutingState, request: InferenceRequest, options: RouteOptions) {
+    this.#state = state;
+    this.#request = request;
+    this.#options = options;
+    this.#asker = new Asker(state, { request, options });
+    this.#transcript = new Transcript(request);
+    this.#successors = new Successors(state, { asker: this.#asker, transcript: this.#transcript, options });
+  }
+
+  /**
+   * The answer. `start` comes together with what follows it, so that it always belongs to the one whose text is shown.
+   *
+   * @throws {ArkError} from the iteration.
+   */
+  async *events(): AsyncGenerator<InferenceEvent> {
+    const { signal } = this.#options;
+    const asker = this.#asker;
+    const transcript = this.#transcript;
+    const abort = () => asker.stopAll(cancelled(signal.reason));
+    signal.addEventListener("abort", abort, { once: true });
+    let outcome: ArkError["code"] | "ok" = "cancelled";
+    try {
+      if (signal.aborted) throw cancelled(signal.reason);
+      let { attempt, start, event } = await this.#begin();
+      transcript.begin(start);
+      this.#watch(attempt);
+      yield withoutIds(start);
+      for (;;) {
+        let failure: unknown = null;
+        try {
+          if (event.type === "end") event = transcript.end(event);
+          else if (event.type !== "start") transcript.take(event);
+        } catch (error) {
+          failure = attempt.stop(error as ArkError);
+        }
+        if (failure === null) {
+          if (event.type === "end") {
+            outcome = "ok";
+            this.#succeeded(attempt, event);
+            return yield event;
+          }
+          yield withoutIds(event);
+          if (this.#prepared !== null) this.#dropPrepared();
+          try {
+            event = await attempt.next();
+            continue;
+          } catch (error) {
+            failure = error;
+          }
+        }
+        const next = await this.#goOn(attempt, failure);
+        if (next === null) event = transcript.full();
+        else ({ attempt, event } = next);
+      }
+    } catch (error) {
+      const failure = signal.aborted ? cancelled(error) : toArkError(error);
+      outcome = failure.code;
+      throw failure;
+    } finally {
+      signal.removeEventListener("abort", abort);
+      asker.stopAll(cancelled(undefined));
+      asker.step({ type: "ended", outcome, tokens: transcript.tokens });
+      await asker.settled();
+    }
+  }
+
+  /** Until the first part of the answer. */
+  async #begin(): Promise<Lead> {
+    const state = this.#state;
+    const asker = this.#asker;
+    const demand = asker.demand;
+    const all = state.candidates(this.#request.model, { options: this.#options, demand });
+    asker.ranked(all);
+    state.budget.asked();
+    const first = await this.#race(all, all);
+    if (first instanceof FirstToken === false) return first;
+    // A connection may break on its way to a peer that is well: who can be reached gets a second chance.
+    const line = await this.#successors.again(() =>
+      state.candidates(this.#request.model, { options: this.#options, demand })
+    );
+    const second = line.length === 0 ? first : await this.#race(line, all);
+    if (second instanceof FirstToken === false) return second;
+    const failed = second.failure ?? first.failure;
+    throw failed === null
+      ? state.nobody(this.#request.model, this.#options)
+      : asker.shown(failed.attempt, failed.error);
+  }
+
+  async #race(line: readonly Choice[], all: readonly Choice[]): Promise<Lead | FirstToken> {
+    const { hedge, budget, breakers, observations } = this.#state;
+    const asker = this.#asker;
+    const race = typeof hedge === "object" ? hedge.race : 1;
+    const reading: Demand = { ...asker.demand, answerTokens: 0 };
+    const first = new FirstToken({
+      line,
+      signal: this.#options.signal,
+      atOnce: race,
+      ask: (choice, how) => asker.ask(choice, { request: asker.question(choice), how }),
+      started: (attempt) => asker.tell(attempt, { among: all }),
+      stop: (attempt) => asker.stop(attempt, cancelled(undefined)),
+      failed: (attempt, error) => {
+        this.#successors.note(attempt, error);
+        return asker.failed(attempt, { error, shown: 0 });
+      },
+      patienceMs: (choice, started) => patienceMs(choice, { reading, started }),
+      ...hedge === "p95"
+        ? {
+          hedgeMs: (choice: Choice) =>
+            hedgeDelayMs({
+              p95Ms: observations.of(choice.key, choice.model).firstTokenP95Ms,
+              expectedMs: estimateMs(choice, reading),
+              loadMs: choice.loaded ? 0 : choice.loadMs ?? UNKNOWN_LOAD_MS,
+            }),
+          hedge: (rest: readonly Choice[]) => {
+            const found = rest.find((one) => one.loaded && breakers.state(one.key, one.model) === "closed");
+            return found !== undefined && budget.take(all) ? found : undefined;
+          },
+        }
+        : {},
+    });
+    const lead = await first.lead();
+    if (lead === null) return first;
+    asker.began(lead.attempt, { among: all });
+    return lead;
+  }
+
+  /** Somebody else goes on with the answer; null where it is complete but for its end. */
+  async #goOn(dead: Attempt, thrown: unknown): Promise<Lead | null> {
+    const failure = toArkError(thrown);
+    if (this.#options.signal.aborted) throw failure;
+    this.#asker.failed(dead, { error: failure, shown: this.#transcript.tokens });
+    const shown = this.#asker.shown(dead, failure);
+    if (!TRY_NEXT.has(failure.code)) throw shown;
+    if (this.#transcript.left === 0) return null;
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    const lead = await this.#successors.goOn(dead, prepared);
+    if (lead === null) throw shown;
+    this.#watch(lead.attempt);
+    return lead;
+  }
+
+  /** Watches over the silence of one who answers, where another one could go on. */
+  #watch(attempt: Attempt): void {
+    const { stall, observations } = this.#state;
+    const { choice } = attempt;
+    if (stall === "off" || choice.digest === null) return;
+    const { itlMs, itlDeviationMs } = observations.of(choice.key, choice.model);
+    const rule = new StallRule({
+      setting: stall,
+      ...itlMs === null ? {} : { prior: { meanMs: itlMs, deviationMs: itlDeviationMs ?? itlMs / 2 } },
+      ...choice.key === "local" ? { leastMs: OWN_STALL_MS } : {},
+    });
+    attempt.watch = new StallWatch(rule, {
+      half: () => this.#prepare(attempt),
+      stalled: () => {
+        if (this.#prepared === null && !this.#successors.exist(attempt)) return false;
+        attempt.stop(this.#asker.stalled(choice));
+        return true;
+      },
+    });
+  }
+
+  /** Lets another one read what was written, in case that it has to go on. */
+  #prepare(attempt: Attempt): void {
+    const begun = this.#prepared === null ? this.#successors.prepare(attempt) : null;
+    if (begun === null) return;
+    this.#prepared = begun;
+    begun.beginning.catch((error) => {
+      if (this.#prepared !== begun) return;
+      this.#prepared = null;
+      this.#asker.failed(begun.attempt, { error, shown: this.#transcript.tokens });
+    });
+  }
+
+  #dropPrepared(): void {
+    const begun = this.#prepared;
+    this.#prepared = null;
+    if (begun !== null) this.#asker.stop(begun.attempt, cancelled(undefined));
+  }
+
+  #succeeded(attempt: Attempt, { usage }: AnswerEnd): void {
+    this.#asker.succeeded(attempt);
+    const { prompt_tokens: promptTokens, completion_tokens: answerTokens } = usage;
+    this.#state.demands.note(this.#request, { promptTokens, answerTokens });
+  }
+}
