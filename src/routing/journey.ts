@@ -89,8 +89,11 @@ export class Journey {
           }
         }
         const next = await this.#goOn(attempt, failure);
-        if (next === null) event = transcript.full();
-        else ({ attempt, event } = next);
+        if (next === null) {
+          outcome = "ok";
+          return yield transcript.full();
+        }
+        ({ attempt, event } = next);
       }
     } catch (error) {
       const failure = signal.aborted ? cancelled(error) : toArkError(error);
@@ -194,7 +197,8 @@ export class Journey {
     attempt.watch = new StallWatch(rule, {
       half: () => this.#prepare(attempt),
       stalled: () => {
-        if (this.#prepared === null && !this.#successors.exist(attempt)) return false;
+        const complete = this.#transcript.left === 0;
+        if (!complete && this.#prepared === null && !this.#successors.exist(attempt)) return false;
         attempt.stop(this.#asker.stalled(choice));
         return true;
       },

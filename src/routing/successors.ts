@@ -60,7 +60,7 @@ export class Successors {
    * worth it. It counts as a prompt that is read twice.
    */
   prepare({ choice: { key } }: Attempt): Begun | null {
-    if (this.#state.hedge === "off" || this.#prepared >= MOST_PREPARED) return null;
+    if (this.#state.hedge === "off" || this.#prepared >= MOST_PREPARED || this.#transcript.left === 0) return null;
     const line = this.#line();
     const next = line.find((one) => one.key !== key && one.loaded && this.#sound(one));
     if (next === undefined || !this.#state.budget.take(line)) return null;
