@@ -1,3 +1,4 @@
+import { LIMITS } from "./limits.ts";
 import type { TokenIds } from "./token_ids.ts";
 
 /** A model as a person writes it: `llama3.1:8b`, `arkling`, the stem of a file name. At most 200 characters. */
@@ -254,8 +255,9 @@ export function tokensOf(event: InferenceEvent): number {
   return "tokens" in event ? event.tokens : 0;
 }
 
-/** Two parts that follow each other as one, or null where they cannot be one. */
+/** Two parts that follow each other as one, or null where they cannot be one: a part has only so many ids. */
 export function joinParts(first: InferenceEvent, second: InferenceEvent): AnswerPart | null {
+  if (idsOf(first) + idsOf(second) > LIMITS.partIds) return null;
   if (first.type === "text" && second.type === "text") {
     const logprobs = first.logprobs === undefined && second.logprobs === undefined
       ? {}
@@ -267,6 +269,10 @@ export function joinParts(first: InferenceEvent, second: InferenceEvent): Answer
     return { type: "tool_arguments", index: first.index, ...joined(first, second) };
   }
   return null;
+}
+
+function idsOf(event: InferenceEvent): number {
+  return "ids" in event ? event.ids?.length ?? 0 : 0;
 }
 
 type Written = { text: string; tokens: number; ids?: number[] };
