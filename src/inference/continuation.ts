@@ -1,11 +1,14 @@
 import {
   type AnswerPart,
-  type InferenceInput,
+  decodeTokenIds,
+  encodeTokenIds,
   type InferenceRequest,
   type Timings,
+  type TokenIds,
   tokensOf,
   type Usage,
 } from "@ark/node/protocol";
+import type { EngineRequest } from "./worker/engine.ts";
 
 /** What an engine says at the end of an answer. */
 interface Ending {
@@ -14,23 +17,35 @@ interface Ending {
   generation_ms: Timings["generation_ms"];
 }
 
+/** Whether an answer may be set aside, and gone on with later. */
+export interface ContinuationOptions {
+  /** Peers' answers may: the engine is to tell their tokens, whether the peer wants to know them or not. */
+  resumable: boolean;
+}
+
 /**
  * How far an answer has come. A peer's answer is set aside when the owner asks, and goes on afterwards: the engine is
- * given the prompt and what was written so far, and writes on from there.
+ * given the tokens of the prompt and those that were written so far, and writes on from there. Nothing is rendered or
+ * tokenised again, so thoughts, calls of functions and documents in JSON go on in their midst, too.
  */
 export class Continuation {
   readonly #request: InferenceRequest;
+  readonly #tellsIds: boolean;
   #promptTokens: number | null = null;
-  #text = "";
+  #promptIds: TokenIds | undefined;
+  /** Ids of the tokens that were shown, as long as all are known. */
+  readonly #ids: number[] = [];
   #tokens = 0;
-  #textOnly = true;
+  #ofTokens = true;
   /** Tokens and milliseconds of the parts before the one that runs. */
   #before = { tokens: 0, ms: 0 };
   #since = 0;
 
   /** Begins with nothing written. */
-  constructor(request: InferenceRequest) {
+  constructor(request: InferenceRequest, { resumable }: ContinuationOptions) {
     this.#request = request;
+    const { kind } = request.input;
+    this.#tellsIds = request.ids === true || (resumable && (kind === "chat" || kind === "completion"));
   }
 
   /** Whether some of the answer was shown already. */
@@ -48,9 +63,9 @@ export class Continuation {
     return this.#before.ms;
   }
 
-  /** Whether what was shown can be given back to the engine as text, for it to write on. */
+  /** Whether the engine can be told all that was shown, for it to write on. */
   get resumable(): boolean {
-    return this.#textOnly && this.#request.parameters.format === undefined;
+    return this.#ofTokens && this.#ids.length === this.#tokens;
   }
 
   /** Whether it has as many tokens as it may have. */
@@ -59,28 +74,41 @@ export class Continuation {
   }
 
   /** What the engine is to do for the next part. */
-  next(): Omit<InferenceRequest, "model"> {
+  next(): Omit<EngineRequest, "principal"> {
     this.#since = performance.now();
-    const { model: _, ...asked } = this.#request;
-    const { input, parameters } = asked;
-    if (!this.begun) return asked;
+    const { model: _, parameters, ...asked } = this.#request;
+    const ids = this.#tellsIds ? { ids: true } as const : {};
+    if (!this.begun) return { ...asked, parameters, ...ids };
     const { max_tokens: most } = parameters;
     const rest = most === undefined ? {} : { max_tokens: most - this.#tokens };
-    return { input: followed(input, this.#text), parameters: { ...parameters, ...rest } };
+    const before = asked.resume === undefined ? [] : decodeTokenIds(asked.resume.written);
+    const prompt = asked.resume?.prompt ?? this.#promptIds;
+    const resume = {
+      ...prompt === undefined ? {} : { prompt },
+      written: encodeTokenIds([...before, ...this.#ids]),
+    };
+    return { ...asked, ...ids, parameters: { ...parameters, ...rest }, resume };
   }
 
-  /** Takes the length of the prompt; false where it was told before, of the first part. */
-  start(promptTokens: number): boolean {
+  /** Takes the prompt, as its length and its tokens; false where it was told before, of the first part. */
+  start(promptTokens: number, promptIds?: TokenIds): boolean {
     const first = this.#promptTokens === null;
     this.#promptTokens ??= promptTokens;
+    this.#promptIds ??= promptIds;
     return first;
   }
 
-  /** Takes a part that is shown. */
-  add(part: AnswerPart): void {
-    if (part.type === "text") this.#text += part.text;
-    else this.#textOnly = false;
+  /** Takes a part that is shown, and returns it as it was asked for: without the ids of its tokens where nobody wants them. */
+  add(part: AnswerPart): AnswerPart {
     this.#tokens += tokensOf(part);
+    if (!("tokens" in part)) {
+      this.#ofTokens = false;
+      return part;
+    }
+    for (const id of part.ids ?? []) this.#ids.push(id);
+    if (this.#request.ids === true || part.ids === undefined) return part;
+    const { ids: _, ...shown } = part;
+    return shown;
   }
 
   /** The engine has left it. */
@@ -103,13 +131,3 @@ export class Continuation {
 }
 
 const NOTHING: Ending = { usage: { prompt_tokens: 0, completion_tokens: 0 }, prompt_ms: 0, generation_ms: 0 };
-
-/** An input with the beginning of its answer: an assistant's turn that has begun is gone on with. */
-function followed(input: InferenceInput, text: string): InferenceInput {
-  if (input.kind === "completion" && typeof input.prompt === "string") return { ...input, prompt: input.prompt + text };
-  if (input.kind !== "chat") return input;
-  const last = input.messages.at(-1);
-  const others = last?.role === "assistant" ? input.messages.slice(0, -1) : input.messages;
-  const content = (last?.role === "assistant" ? last.content : "") + text;
-  return { ...input, messages: [...others, { ...last?.role === "assistant" ? last : {}, role: "assistant", content }] };
-}

@@ -1,5 +1,5 @@
 import type { LocalModel } from "@ark/node/models";
-import { ArkError, type InferenceRequest, type ModelRef, type Timings } from "@ark/node/protocol";
+import { ArkError, type InferenceRequest, type ModelRef, type Timings, type TokenIds } from "@ark/node/protocol";
 import type { InferOptions } from "./backend.ts";
 import { Continuation } from "./continuation.ts";
 import type { EventStream } from "./event_stream.ts";
@@ -61,6 +61,14 @@ export class LoadJob implements JobBase {
   }
 }
 
+/** What an engine says of a prompt. */
+export interface PromptStart {
+  /** How many tokens it has. */
+  promptTokens: number;
+  /** Which they are, where that is wanted and they are not too many. */
+  promptIds?: TokenIds;
+}
+
 /** One request on its way from the line to its end. */
 export class AnswerJob implements JobBase {
   readonly model: LocalModel;
@@ -75,6 +83,7 @@ export class AnswerJob implements JobBase {
   /** Set when nobody wants the answer any more. */
   over = false;
   readonly #stream: EventStream;
+  readonly #tellsPrompt: boolean;
   #began = 0;
   #timings: Pick<Timings, "queue_ms" | "load_ms"> = { queue_ms: 0, load_ms: 0 };
 
@@ -90,7 +99,8 @@ export class AnswerJob implements JobBase {
     this.principal = options.principal;
     // Peers have no say in what stays in memory.
     this.keepAliveMs = options.priority === "owner" ? options.keepAliveMs : undefined;
-    this.progress = new Continuation(request);
+    this.progress = new Continuation(request, { resumable: options.priority === "peer" });
+    this.#tellsPrompt = request.ids === true;
     this.#stream = stream;
   }
 
@@ -107,16 +117,16 @@ export class AnswerJob implements JobBase {
     this.#timings = { queue_ms, load_ms };
   }
 
-  /** The engine knows how long the prompt is. */
-  start(promptTokens: number, digest: string | null): void {
-    if (!this.progress.start(promptTokens)) return;
-    this.#stream.push({ type: "start", model: this.model.id, digest, prompt_tokens: promptTokens });
+  /** The engine knows the tokens of the prompt. */
+  start({ promptTokens, promptIds }: PromptStart, digest: string | null): void {
+    if (!this.progress.start(promptTokens, promptIds)) return;
+    const ids = promptIds === undefined || !this.#tellsPrompt ? {} : { prompt_ids: promptIds };
+    this.#stream.push({ type: "start", model: this.model.id, digest, prompt_tokens: promptTokens, ...ids });
   }
 
   /** A part of the answer. */
   part(part: Parameters<Continuation["add"]>[0]): void {
-    this.progress.add(part);
-    this.#stream.push(part);
+    this.#stream.push(this.progress.add(part));
   }
 
   /** The answer is complete; without a result it was when the engine left it. */

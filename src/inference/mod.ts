@@ -23,6 +23,9 @@
  * - An answer is whole characters, never half of one, and stop texts are not part of it. Each token goes out as soon
  *   as it is there; texts that a slow reader did not take yet are joined.
  * - The same seed and parameters lead to the same text on the same machine and engine.
+ * - An answer can be gone on with from its tokens, on this node or another one with the same weights: in the midst of
+ *   thoughts, of a call or of a document, no part doubled and none lost. The random numbers of what follows are decided by
+ *   the seed and the number of tokens written before. So go on the answers of peers that were set aside.
  * - The text of a chat message cannot become a control token of the model; a raw prompt can hold them.
  * - Text of prompts and answers is in no log and in no error.
  *

@@ -201,7 +201,7 @@ export class Resident {
     };
     const urgent = job.priority === "owner" ? { urgent: true } as const : {};
     running.id = this.worker.answer({ ...job.progress.next(), principal, ...urgent }, {
-      start: (promptTokens) => job.start(promptTokens, end.digest()),
+      start: (prompt) => job.start(prompt, end.digest()),
       part: (part) => job.part(part),
       end: (result) => {
         release();

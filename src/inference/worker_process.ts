@@ -207,8 +207,10 @@ export class WorkerProcess {
         return this.#ready.resolve(message);
       case "failed":
         throw new ArkError("engine_failed", `The engine cannot load the model: ${withoutEnd(message.message)}`);
-      case "start":
-        return this.#requests.start(message.id, message.prompt_tokens);
+      case "start": {
+        const { id, prompt_tokens: promptTokens, prompt_ids: promptIds } = message;
+        return this.#requests.start(id, promptIds === undefined ? { promptTokens } : { promptTokens, promptIds });
+      }
       case "part":
         return this.#requests.part(message.id, message.part);
       case "end":

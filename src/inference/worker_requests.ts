@@ -1,11 +1,12 @@
 import { type AnswerPart, ArkError, type ErrorCode } from "@ark/node/protocol";
+import type { PromptStart } from "./job.ts";
 import type { EngineRequest, EngineResult } from "./worker/engine.ts";
 import type { WorkerTimes } from "./worker_times.ts";
 
 /** Takes one answer of a worker. Exactly one of `end` and `fail` is called, once, and nothing after it. */
 export interface AnswerListener {
   /** The prompt is in tokens and fits. */
-  start(promptTokens: number): void;
+  start(prompt: PromptStart): void;
   /** The next part of the answer. */
   part(part: AnswerPart): void;
   /** The answer is complete. */
@@ -22,11 +23,15 @@ interface Running {
   /** How many times longer than usual nothing may be heard. */
   readonly patience: number;
   promptTokens: number;
+  /** Bound of the tokens that were written before, and are read as the prompt is. */
+  readonly writtenTokens: number;
   cancelled: boolean;
   /** By when something must be heard, by the monotonic clock, and what else it means. */
   due: { at: number; otherwise: string };
 }
 
+/** Four bytes of a token's id are so many characters. */
+const BASE64_PER_TOKEN = 16 / 3;
 /** What a token of a prompt takes where nothing was measured yet, in milliseconds: a large model on a slow CPU. */
 const FIRST_GUESS_MS = 100;
 /** How many times longer than measured a prompt may take: a long one takes more for each token, and others run beside. */
@@ -68,7 +73,7 @@ export class WorkerRequests {
   }
 
   /** Takes in a request, and returns its number. */
-  add(request: Pick<EngineRequest, "input" | "parameters" | "urgent">, listener: AnswerListener): number {
+  add(request: Pick<EngineRequest, "input" | "parameters" | "urgent" | "resume">, listener: AnswerListener): number {
     const { input, parameters, urgent = false } = request;
     const id = ++this.#count;
     const calls = input.kind === "chat" && input.tools !== undefined;
@@ -78,6 +83,7 @@ export class WorkerRequests {
       urgent,
       patience: calls || parameters.format !== undefined ? CALL_PATIENCE : 1,
       promptTokens: 0,
+      writtenTokens: (request.resume?.written.length ?? 0) / BASE64_PER_TOKEN,
       cancelled: false,
       due: {
         at: performance.now() + this.#times.tokens,
@@ -98,14 +104,15 @@ export class WorkerRequests {
   }
 
   /** The prompt of a request is in tokens. */
-  start(id: number, promptTokens: number): void {
+  start(id: number, prompt: PromptStart): void {
     const running = this.#known(id);
-    running.promptTokens = promptTokens;
+    running.promptTokens = prompt.promptTokens;
+    const toRead = prompt.promptTokens + running.writtenTokens;
     const { firstToken: floor } = this.#times;
-    const ms = firstPartMs(promptTokens, { perTokenMs: this.#perTokenMs, beside: this.#running.size, floor });
+    const ms = firstPartMs(toRead, { perTokenMs: this.#perTokenMs, beside: this.#running.size, floor });
     // A cancel has a time of its own.
     if (!running.cancelled) this.#expect(running, ms, "The engine hung while it read a prompt, and is started again");
-    running.listener.start(promptTokens);
+    running.listener.start(prompt);
   }
 
   /** A part of an answer. */
@@ -123,9 +130,10 @@ export class WorkerRequests {
 
   /** An answer is complete. */
   end(id: number, result: EngineResult): void {
-    const { listener, promptTokens } = this.#take(id);
+    const { listener, promptTokens, writtenTokens } = this.#take(id);
     const read = promptTokens - result.usage.cached_tokens;
-    if (read > 0 && result.prompt_ms > 0) this.#measure(result.prompt_ms / read);
+    // How much of what was written before was there is not told.
+    if (writtenTokens === 0 && read > 0 && result.prompt_ms > 0) this.#measure(result.prompt_ms / read);
     listener.end(result);
   }
 

@@ -74,7 +74,7 @@ Deno.test("WorkerRequests measures how fast prompts are read, and waits longer w
   const part = { type: "text", text: "a", tokens: 1 } as const;
   // A token took 100 ms, so 1,000 of them have 800 s instead of 40 ms.
   const first = requests.add({ input: completion, parameters: {} }, listener);
-  requests.start(first, 1);
+  requests.start(first, { promptTokens: 1 });
   requests.end(first, {
     finish_reason: "stop",
     usage: { prompt_tokens: 1, completion_tokens: 1, cached_tokens: 0 },
@@ -82,9 +82,9 @@ Deno.test("WorkerRequests measures how fast prompts are read, and waits longer w
     generation_ms: 1,
   });
   const long = requests.add({ input: completion, parameters: {} }, listener);
-  requests.start(long, 1_000);
+  requests.start(long, { promptTokens: 1_000 });
   const calling = requests.add({ input: chat, parameters: {} }, listener);
-  requests.start(calling, 1_000);
+  requests.start(calling, { promptTokens: 1_000 });
   requests.part(calling, part);
   const began = performance.now();
   await until(() => late.length > 0);

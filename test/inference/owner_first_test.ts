@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { InferenceRequest } from "@ark/node/protocol";
+import { decodeTokenIds, type InferenceRequest } from "@ark/node/protocol";
 import { FakeBackend, realBackend, until } from "./local_fixture.ts";
 
 function request(prompt: string, tokens: number): InferenceRequest {
@@ -74,11 +74,12 @@ Deno.test("A peer's endless answer is set aside for the owner's request, and goe
   assert.equal(ends.length, 0, "The owner did not wait for the end of it");
   await peer;
   const [, , again] = fake.log("generate");
-  const messages = (again?.input as { messages: { role: string; content: string }[] } | undefined)?.messages ?? [];
-  const shown = messages.at(-1)?.content ?? "";
-  assert.deepEqual(messages.map(({ role }) => role), ["user", "assistant"]);
-  assert.ok(text.startsWith(shown) && shown.startsWith("w0 w1 "), shown);
-  const before = shown.split(" ").length;
+  assert.deepEqual(again?.input, chat.input, "Nothing that was written went into a message");
+  const { prompt, written } = again?.resume as { prompt: string; written: string };
+  assert.deepEqual(decodeTokenIds(prompt), [1, 2]);
+  const before = decodeTokenIds(written).length;
+  assert.ok(before >= 10 && before < 400);
+  assert.equal(text, Array.from({ length: 400 }, (_, word) => `w${word}`).join(" "));
   assert.deepEqual([starts, tokens, (again?.parameters as { max_tokens: number }).max_tokens], [1, 400, 400 - before]);
   assert.deepEqual(ends.map(({ usage }) => usage), [{ prompt_tokens: 2, completion_tokens: 400 }]);
   const [first, owner, same] = fake.log("generate").map(({ principal }) => principal);

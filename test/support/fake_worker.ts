@@ -8,6 +8,9 @@
  * text becomes a vector of 8 numbers, and a document's score is which part of the query's words it has. It has as many
  * slots as asked for, up to 8.
  *
+ * Its tokens have ids: those of the prompt count from 1, and those of the answer from 1,000. With `resume` it goes on
+ * after the written ones, which must be such, and what the prompt says of going wrong does not hold.
+ *
  * What goes wrong is chosen by the model's file name or by text in the prompt:
  *
  * | file name has | effect |
@@ -34,10 +37,12 @@
  */
 import { setImmediate } from "node:timers";
 import { type Engine, type EngineGenerateOptions, type EngineRequest, runWorker } from "@ark/node/inference";
-import { ArkError, type FinishReason, type TokenLogprob } from "@ark/node/protocol";
+import { ArkError, decodeTokenIds, encodeTokenIds, type FinishReason, type TokenLogprob } from "@ark/node/protocol";
 import { StopFilter } from "../../src/inference/worker/stop_filter.ts";
 import { chance, mostTokens, option, overlap, piecesOf, textOf, vectorOf, wordsOf } from "./fake_answer.ts";
 
+/** The id of an answer's first token. */
+const FIRST_ID = 1_000;
 /** Requests at once, at most. */
 const MOST_SLOTS = 8;
 
@@ -61,18 +66,23 @@ class FakeEngine implements Engine {
     return { context_size, threads: threads ?? 1, gpu: null, engine: "fake 1", slots: taken, ...memory };
   }
 
-  async generate({ input, parameters, principal, count_only }: EngineRequest, options: EngineGenerateOptions) {
+  async generate(request: EngineRequest, options: EngineGenerateOptions) {
+    const { input, parameters, principal, count_only, ids, resume } = request;
     const text = textOf(input);
-    const words = wordsOf(text);
+    const before = writtenOf(request);
+    const prompt = resume?.prompt === undefined ? null : decodeTokenIds(resume.prompt);
+    // What was rendered elsewhere is taken as it is.
+    const words = prompt === null ? wordsOf(text) : prompt.map(String);
     const cached_tokens = principal === this.#last.principal ? common(words, this.#last.words) : 0;
     this.#last = { principal, words };
     const room = this.#room(input.kind === "embed" ? longest(input.texts) : words);
     const { sink } = options;
-    sink.start(words.length);
-    if (/#hang(?!-)/.test(text)) await new Promise(() => {});
+    const promptIds = prompt ?? words.map((_, index) => index + 1);
+    sink.start(words.length, ids ? encodeTokenIds(promptIds) : undefined);
+    if (resume === undefined && /#hang(?!-)/.test(text)) await new Promise(() => {});
     const written = input.kind === "embed" || input.kind === "rerank" || count_only
       ? { finish_reason: "stop" as const, count: 0 }
-      : await write({ input, parameters }, { ...options, room, text });
+      : await write({ input, parameters }, { ...options, room, text, before, ids: ids === true });
     if (input.kind === "embed" && !count_only) {
       for (const [index, each] of input.texts.entries()) {
         await turn(option(text, "slow"), options);
@@ -106,37 +116,59 @@ class FakeEngine implements Engine {
 
 type Written = { finish_reason: FinishReason; stop_text?: string; count: number };
 
+interface WriteOptions extends EngineGenerateOptions {
+  room: number;
+  text: string;
+  /** Tokens that were written before. */
+  before: number;
+  /** Whether parts tell the ids of their tokens. */
+  ids: boolean;
+}
+
 async function write(
   { input, parameters }: Pick<EngineRequest, "input" | "parameters">,
-  { sink, signal, room, text }: EngineGenerateOptions & { room: number; text: string },
+  { sink, signal, room, text, before, ids }: WriteOptions,
 ): Promise<Written> {
-  const most = Math.min(mostTokens(input, parameters), room);
+  const resumed = before > 0 && parameters.max_tokens !== undefined ? before : 0;
+  const most = Math.min(resumed + mostTokens(input, parameters), room);
   const stops = new StopFilter(parameters.stop ?? []);
   let all = "";
   let seen = 0;
+  let told = before;
+  let quiet = false;
   const waiting: { start: number; chance: TokenLogprob }[] = [];
+  /** What counts with a part that is shown after so many tokens. */
+  const counts = (tokens: number) => {
+    const fresh = Array.from({ length: Math.max(0, tokens - told) }, (_, index) => FIRST_ID + told + index);
+    told = Math.max(told, tokens);
+    return { tokens: fresh.length, ...ids && fresh.length > 0 ? { ids: fresh } : {} };
+  };
   const show = (shown: string, tokens: number) => {
     if (shown === "") return;
     seen += shown.length;
-    const told = waiting.splice(0, waiting.filter(({ start }) => start < seen).length);
-    const logprobs = parameters.logprobs === undefined ? {} : { logprobs: told.map((each) => each.chance) };
-    sink.part({ type: "text", text: shown, tokens, ...logprobs });
+    const chances = waiting.splice(0, waiting.filter(({ start }) => start < seen).length);
+    if (quiet) return;
+    const logprobs = parameters.logprobs === undefined ? {} : { logprobs: chances.map((each) => each.chance) };
+    sink.part({ type: "text", text: shown, ...counts(tokens), ...logprobs });
   };
+  const fails = before === 0 ? text : "";
   const pieces = piecesOf(input, parameters);
   for (let token = 0;; token++) {
     const next = pieces.next();
     if (next.done || token >= most) {
-      show(stops.flush(), 0);
-      return { finish_reason: next.done ? next.value : "length", count: token };
+      quiet = false;
+      show(stops.flush(), token);
+      return { finish_reason: next.done ? next.value : "length", count: Math.max(0, token - before) };
     }
-    if (token === option(text, "crash-after")) Deno.exit(9);
-    if (token === option(text, "hang-after")) await new Promise(() => {});
-    if (token === option(text, "fail-after")) throw new ArkError("engine_failed", "The fake failed as it was told");
-    if (text.includes("#garbage")) Deno.stdout.writeSync(Uint8Array.from([255, 255, 255, 255, 0]));
-    await turn(option(text, "slow"), { signal, token });
+    if (token === option(fails, "crash-after")) Deno.exit(9);
+    if (token === option(fails, "hang-after")) await new Promise(() => {});
+    if (token === option(fails, "fail-after")) throw new ArkError("engine_failed", "The fake failed as it was told");
+    if (fails.includes("#garbage")) Deno.stdout.writeSync(Uint8Array.from([255, 255, 255, 255, 0]));
+    quiet = token < before;
+    if (!quiet) await turn(option(text, "slow"), { signal, token });
     const piece = next.value;
     if (piece.type !== "text") {
-      sink.part({ ...piece, tokens: 1 });
+      if (!quiet) sink.part({ ...piece, ...counts(token + 1) });
       continue;
     }
     if (parameters.logprobs !== undefined) {
@@ -144,12 +176,22 @@ async function write(
     }
     all += piece.text;
     const { text: shown, stopped } = stops.push(piece.text);
-    show(shown, 1);
+    show(shown, token + 1);
     if (stopped) {
       const stop_text = parameters.stop?.find((stop) => all.startsWith(stop, seen)) ?? "";
-      return { finish_reason: "stop", stop_text, count: token + 1 };
+      return { finish_reason: "stop", stop_text, count: Math.max(0, token + 1 - before) };
     }
   }
+}
+
+/** How many tokens of an answer were written before; all of them as this engine writes them. */
+function writtenOf({ input, count_only, resume }: EngineRequest): number {
+  if (resume === undefined) return 0;
+  const written = decodeTokenIds(resume.written);
+  const sound = written.every((id, index) => id === FIRST_ID + index) && !count_only && input.kind !== "embed" &&
+    input.kind !== "rerank";
+  if (!sound) throw new ArkError("bad_request", "The fake never wrote this");
+  return written.length;
 }
 
 /** A turn of the event loop, so that a cancel is read between any two tokens. */

@@ -13,6 +13,7 @@ import { AnswerWriter, PENALTY_TOKENS } from "./answer_writer.ts";
 import type { Detokenize } from "./detokenizer.ts";
 import type { EngineGenerateOptions, EngineRequest, EngineResult } from "./engine.ts";
 import type { PromptBuilder } from "./prompt.ts";
+import { beginningOf, contextExceeded, finishedBefore, nothingComputed, promptIds, replay } from "./resumption.ts";
 import { SAMPLING_DEFAULTS, seedOf } from "./sampling.ts";
 
 /** The least logarithm of a probability: that of zero is no number in JSON. */
@@ -39,40 +40,52 @@ export interface AddonWriter {
 /** Writes one answer. */
 export async function writeAnswer(
   loaded: AddonWriter,
-  { input, parameters, principal, count_only }: EngineRequest,
+  request: EngineRequest,
   { sink, signal }: EngineGenerateOptions,
 ): Promise<EngineResult> {
+  const { parameters, principal, count_only } = request;
   const { sequence, model } = loaded;
-  if (input.kind !== "chat" && input.kind !== "completion") throw otherTask();
   refuseWhatIsNotThere(parameters);
   await loaded.settling;
   // State from another principal goes first of all, before anything can fail.
   const reuse = loaded.principal === principal;
   if (!reuse) await sequence.clearHistory();
   loaded.principal = principal;
-  const prepared = loaded.prompts.prepare(input, parameters);
-  const prompt = prepared.tokens as Token[];
-  const room = sequence.contextSize - prompt.length;
-  if (room < 1) {
-    throw new ArkError(
-      "context_exceeded",
-      `The prompt has ${prompt.length} tokens and the context ${sequence.contextSize}; shorten the prompt`,
-    );
+  const { prepared, written, tokens: all } = beginningOf(request, {
+    prompts: loaded.prompts,
+    vocabularySize: vocabularySize(model),
+  });
+  const prompt = prepared.tokens;
+  const { contextSize } = sequence;
+  const room = contextSize - all.length;
+  if (room < 1) throw contextExceeded({ tokens: all.length, written: written.length, contextSize });
+  const begin = () => sink.start(prompt.length, promptIds(request, prompt));
+  if (count_only) {
+    begin();
+    return nothingComputed({ finish_reason: "stop", promptTokens: prompt.length });
   }
-  sink.start(prompt.length);
-  if (count_only) return counted(prompt.length);
   const began = performance.now();
   const grammar = prepared.grammar === null ? null : await AddonGrammar.read(model, prepared.grammar);
   const tokenBias = await biasOf(model, parameters.logit_bias ?? []);
-  const { last, reused } = await readPrompt(loaded, prompt, {
+  const writer = new AnswerWriter({
+    detokenize: loaded.detokenize,
+    prepared,
+    parameters,
+    ids: request.ids === true,
+  });
+  const accept = (token: number) => grammar?.replay(token as Token) ?? true;
+  const isEnd = (token: number) => model.isEogToken(token as Token);
+  const goesOn = await replay(written, { writer, accept, isEnd, signal });
+  begin();
+  if (!goesOn) return finishedBefore(writer, { sink, promptTokens: prompt.length });
+  const { last, reused } = await readPrompt(loaded, all as Token[], {
     mayReuse: reuse && parameters.seed === undefined,
     signal,
   });
   const most = Math.min(room, parameters.max_tokens ?? room);
-  const writer = new AnswerWriter({ detokenize: loaded.detokenize, prepared, parameters });
   const { logprobs } = parameters;
   const tokens = sequence.evaluateWithMetadata(last, { probabilities: logprobs !== undefined }, {
-    ...evaluateOptions(writer.recent as Token[], parameters),
+    ...evaluateOptions(writer.recent as Token[], { parameters, written: written.length }),
     ...grammar === null ? {} : { grammarEvaluationState: grammar.state as () => LlamaGrammarEvaluationState },
     ...tokenBias === null ? {} : { tokenBias },
   });
@@ -109,20 +122,14 @@ export async function writeAnswer(
   return {
     finish_reason: writer.finishReason(finish),
     ...stopText === undefined ? {} : { stop_text: stopText },
-    usage: { prompt_tokens: prompt.length, completion_tokens: writer.count, cached_tokens: reused },
+    usage: {
+      prompt_tokens: prompt.length,
+      completion_tokens: writer.count,
+      cached_tokens: Math.min(reused, prompt.length),
+    },
     prompt_ms: first - began,
     generation_ms: end - first,
   };
-}
-
-function otherTask(): ArkError {
-  return new ArkError("bad_request", "The model was loaded to write; it can neither embed nor put documents in order");
-}
-
-/** The end of a request that only asked how long its prompt is. */
-function counted(prompt_tokens: number): EngineResult {
-  const usage = { prompt_tokens, completion_tokens: 0, cached_tokens: 0 };
-  return { finish_reason: "stop", usage, prompt_ms: 0, generation_ms: 0 };
 }
 
 /**
@@ -152,7 +159,10 @@ async function readPrompt(
   return { last: prompt.slice(done), reused };
 }
 
-function evaluateOptions(recent: readonly Token[], parameters: GenerationParameters): SequenceEvaluateOptions {
+function evaluateOptions(
+  recent: readonly Token[],
+  { parameters, written }: { parameters: GenerationParameters; written: number },
+): SequenceEvaluateOptions {
   const { temperature, top_k, top_p, min_p } = { ...SAMPLING_DEFAULTS, ...parameters };
   const { frequency_penalty = 0, presence_penalty = 0, repeat_penalty = 1 } = parameters;
   const options: SequenceEvaluateOptions = {
@@ -160,7 +170,7 @@ function evaluateOptions(recent: readonly Token[], parameters: GenerationParamet
     topK: top_k,
     topP: top_p,
     minP: min_p,
-    seed: seedOf(parameters.seed),
+    seed: seedOf(parameters.seed, written),
   };
   const lookBack = parameters.repeat_last_n ?? PENALTY_TOKENS;
   if (lookBack === 0) return options;

@@ -67,18 +67,27 @@ export class AddonGrammar {
     if (this.#fits(this.#tail.slice(Math.min(...found)))) this.#state = this.#fresh;
   }
 
+  /** Takes a token that was written before; false where the grammar holds already, and does not allow the token. */
+  replay(token: Token): boolean {
+    if (this.#state !== undefined) return this.#accept(token);
+    this.see(token);
+    return true;
+  }
+
   /** Moves the grammar over a text, where that is possible. */
   #fits(text: string): boolean {
     const markup = true;
     const tokens = this.#model.tokenize(text, markup, "trimLeadingSpace");
     if (tokens.map((token) => this.#model.detokenize([token], markup)).join("") !== text) return false;
+    return tokens.every((token) => this.#accept(token));
+  }
+
+  #accept(token: Token): boolean {
     const { AddonSampler } =
       (this.#model.llama as unknown as { _bindings: { AddonSampler: GrammarBinding } })._bindings;
     const { _state } = this.#fresh as unknown as { _state: unknown };
-    return tokens.every((token) => {
-      if (!AddonSampler.canBeNextTokenForGrammarEvaluationState(_state, token)) return false;
-      AddonSampler.acceptGrammarEvaluationStateToken(_state, token);
-      return true;
-    });
+    if (!AddonSampler.canBeNextTokenForGrammarEvaluationState(_state, token)) return false;
+    AddonSampler.acceptGrammarEvaluationStateToken(_state, token);
+    return true;
   }
 }

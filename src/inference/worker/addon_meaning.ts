@@ -2,6 +2,7 @@ import { ArkError, type EmbedInput, type RerankInput } from "@ark/node/protocol"
 import type { LlamaEmbeddingContext, LlamaModel, LlamaRankingContext, Token } from "node-llama-cpp";
 import { vocabularySize } from "./addon_vocabulary.ts";
 import type { EngineGenerateOptions, EngineLoad, EngineRequest, EngineResult } from "./engine.ts";
+import { nothingToResume } from "./resumption.ts";
 
 /** A model that is loaded for what texts mean. */
 export type Meaning =
@@ -27,9 +28,10 @@ export async function openMeaning(
 /** Answers a request with vectors or scores. */
 export async function answerMeaning(
   meaning: Meaning,
-  { input, count_only }: EngineRequest,
+  { input, count_only, resume }: EngineRequest,
   options: EngineGenerateOptions,
 ): Promise<EngineResult> {
+  if (resume !== undefined) throw nothingToResume();
   if (meaning.task === "embed" && input.kind === "embed") {
     return await embed(meaning, input, { ...options, countOnly: count_only === true });
   }

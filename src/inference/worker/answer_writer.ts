@@ -1,4 +1,10 @@
-import type { AnswerPart, FinishReason, GenerationParameters, TokenLogprob } from "@ark/node/protocol";
+import {
+  type AnswerPart,
+  type FinishReason,
+  type GenerationParameters,
+  LIMITS,
+  type TokenLogprob,
+} from "@ark/node/protocol";
 import { type Detokenize, Detokenizer } from "./detokenizer.ts";
 import type { AnswerReader, AnswerShapePart, PreparedAnswer } from "./prepare.ts";
 import { StopFilter } from "./stop_filter.ts";
@@ -15,16 +21,23 @@ export interface AnswerWriterOptions {
   prepared: PreparedAnswer;
   /** How it is answered: stop texts, and how far penalties look back. */
   parameters: GenerationParameters;
+  /** Whether parts tell the ids of their tokens. */
+  ids?: boolean;
 }
 
 /**
  * Turns tokens into parts of an answer: text of tokens, stop texts, reader, in this order. Also remembers the tokens
  * that penalties look at.
+ *
+ * Its state depends on the tokens alone, and where a token completes several parts, the last of them counts it. So who
+ * has the ids of some parts in a row can go on from there with {@linkcode AnswerWriter.replay}: all that those tokens
+ * say was in these parts, and nothing of what follows. A part without ids belongs to a later token, or to the very end of the
+ * answer, from where nobody goes on.
  */
 export class AnswerWriter {
   /** The last tokens of prompt and answer, as many as penalties look back. */
   readonly recent: number[];
-  /** Tokens so far. */
+  /** Tokens so far, without those that were replayed. */
   count = 0;
   readonly #preserved: ReadonlyMap<number, string>;
   readonly #detokenizer: Detokenizer;
@@ -34,11 +47,16 @@ export class AnswerWriter {
   readonly #lookBack: number;
   readonly #chances = new TokenChances();
   #told = 0;
+  /** Ids of the tokens that no part has counted yet, or null where they are not wanted. */
+  #untold: number[] | null;
+  readonly #logprobs: boolean;
   #stopped = false;
 
   /** Begins an answer. */
-  constructor({ detokenize, prepared, parameters }: AnswerWriterOptions) {
-    const { stop = [], repeat_last_n = PENALTY_TOKENS } = parameters;
+  constructor({ detokenize, prepared, parameters, ids = false }: AnswerWriterOptions) {
+    const { stop = [], repeat_last_n = PENALTY_TOKENS, logprobs } = parameters;
+    this.#untold = ids ? [] : null;
+    this.#logprobs = logprobs !== undefined;
     this.#lookBack = repeat_last_n;
     this.recent = repeat_last_n === 0 ? [] : prepared.tokens.slice(-repeat_last_n);
     this.#preserved = prepared.preserved;
@@ -60,19 +78,34 @@ export class AnswerWriter {
    */
   push(token: number, chance?: TokenLogprob): { parts: AnswerPart[]; stopped: boolean } {
     this.count++;
+    this.#untold?.push(token);
+    return { parts: this.#counted(this.#read(token, chance ?? null)), stopped: this.#stopped };
+  }
+
+  /**
+   * Takes a token that was written elsewhere, whose parts were shown there. False where the answer is over with it:
+   * then only {@linkcode AnswerWriter.flush} is left.
+   */
+  replay(token: number): boolean {
+    this.#counted(this.#read(token, null));
+    return !this.#stopped;
+  }
+
+  #read(token: number, chance: TokenLogprob | null): AnswerShapePart[] {
     this.recent.push(token);
     if (this.recent.length > this.#lookBack) this.recent.shift();
     const preserved = this.#preserved.get(token);
     const written = preserved === undefined ? this.#detokenizer.push(token) : this.#detokenizer.flush() + preserved;
-    if (chance !== undefined) this.#chances.push(chance, written);
+    if (this.#logprobs || chance !== null) this.#chances.push(chance, written);
     const { text, stopped } = this.#stops.push(written);
     const shapes = this.#reader.push(text);
     this.#stopped = stopped || this.#reader.ended;
-    return { parts: this.#counted(shapes), stopped: this.#stopped };
+    return shapes;
   }
 
-  /** What was held back, where no more comes. */
+  /** What was held back, where no more comes. It tells no ids: they would lead to what comes before it. */
   flush(): AnswerPart[] {
+    this.#untold = null;
     const shapes: AnswerShapePart[] = [];
     if (!this.#stopped) {
       const { text, stopped } = this.#stops.push(this.#detokenizer.flush());
@@ -87,14 +120,23 @@ export class AnswerWriter {
     return this.#reader.called && reason === "stop" ? "tool_calls" : reason;
   }
 
-  /** Tokens that were held back count with the part that ends their waiting. */
+  /** Tokens that were held back count with the part that ends their waiting, the last one that their text is in. */
   #counted(shapes: readonly AnswerShapePart[]): AnswerPart[] {
     return shapes.map((shape, index) => {
-      const tokens = index === 0 ? this.count - this.#told : 0;
-      this.#told = this.count;
-      if (shape.type !== "text") return { ...shape, tokens };
+      const counted = index === shapes.length - 1 ? this.#take() : { tokens: 0 };
+      if (shape.type !== "text") return { ...shape, ...counted };
       const logprobs = this.#chances.take(shape.text);
-      return { ...shape, tokens, ...logprobs === null ? {} : { logprobs } };
+      return { ...shape, ...counted, ...logprobs === null ? {} : { logprobs } };
     });
+  }
+
+  /** Tokens since the part before. More ids than a part may have are none: then nobody can go on with the answer. */
+  #take(): { tokens: number; ids?: number[] } {
+    const tokens = this.count - this.#told;
+    this.#told = this.count;
+    const ids = this.#untold;
+    if (ids === null || ids.length === 0) return { tokens };
+    this.#untold = [];
+    return { tokens, ...ids.length <= LIMITS.partIds ? { ids } : {} };
   }
 }

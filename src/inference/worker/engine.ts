@@ -1,4 +1,11 @@
-import type { AnswerPart, FinishReason, GenerationParameters, InferenceInput, Usage } from "@ark/node/protocol";
+import type {
+  AnswerPart,
+  FinishReason,
+  GenerationParameters,
+  InferenceInput,
+  TokenIds,
+  Usage,
+} from "@ark/node/protocol";
 import type { GpuChoice } from "./messages.ts";
 
 /** A build of llama.cpp that was found to work on this machine. */
@@ -88,14 +95,26 @@ export interface EngineRequest {
   principal: string;
   /** Only the number of the prompt's tokens is wanted. */
   count_only?: true;
+  /** The sink is told the ids of the prompt's tokens, and those of the answer with its parts. */
+  ids?: true;
+  /** The answer was begun before, here or elsewhere, and is gone on with; `max_tokens` is what may still be written. */
+  resume?: EngineResume;
   /** It goes first: an engine that computes several answers at once lets those without this wait until it is done. */
   urgent?: true;
 }
 
+/** How far an answer has come that is gone on with. */
+export interface EngineResume {
+  /** The rendered prompt; absent where the input is to be rendered again, as this very engine did before. */
+  prompt?: TokenIds;
+  /** Every token written so far, whose parts were shown. */
+  written: TokenIds;
+}
+
 /** Takes the answer as it is written. */
 export interface EngineSink {
-  /** The prompt is in tokens and fits. */
-  start(promptTokens: number): void;
+  /** The prompt is in tokens and fits; its ids where they are wanted, and not too many to be gone on with elsewhere. */
+  start(promptTokens: number, promptIds?: TokenIds): void;
   /** The next part; a text is whole characters. */
   part(part: AnswerPart): void;
 }
@@ -106,7 +125,10 @@ export interface EngineResult {
   finish_reason: FinishReason;
   /** The stop text that ended it, where one did. */
   stop_text?: string;
-  /** Tokens; those of the prompt that were not computed, since an earlier request's state had them, are told. */
+  /**
+   * Tokens; those of the prompt that were not computed, since an earlier request's state had them, are told. Of an answer
+   * that was gone on with, what was written before counts neither as prompt nor as written.
+   */
   usage: Required<Usage>;
   /** Reading the prompt, until the first token, in milliseconds. */
   prompt_ms: number;

@@ -5,6 +5,8 @@ import {
   type ErrorCode,
   isErrorCode,
   isFinishReason,
+  isTokenIds,
+  type TokenIds,
 } from "@ark/node/protocol";
 import type { EngineLoad, EngineModel, EngineRequest, EngineResult } from "./engine.ts";
 
@@ -41,7 +43,7 @@ export type NodeMessage =
  * | `progress` | so much of the model is in memory |
  * | `loaded` | the model is in memory |
  * | `failed` | the model could not be loaded; the worker is of no use |
- * | `start` | the prompt is in tokens and fits |
+ * | `start` | the prompt is in tokens and fits; with their ids, where those are wanted |
  * | `part` | some of the answer; a token is never kept back except for an unfinished character, stop text or call |
  * | `end` | the answer is complete |
  * | `error` | the request ended otherwise |
@@ -51,7 +53,7 @@ export type WorkerMessage =
   | { type: "progress"; fraction: number }
   | ({ type: "loaded" } & EngineModel)
   | { type: "failed"; message: string }
-  | { type: "start"; id: number; prompt_tokens: number }
+  | { type: "start"; id: number; prompt_tokens: number; prompt_ids?: TokenIds }
   | { type: "part"; id: number; part: AnswerPart }
   | ({ type: "end"; id: number } & EngineResult)
   | { type: "error"; id: number; code: ErrorCode; message: string };
@@ -87,7 +89,9 @@ export function decodeWorkerMessage(value: unknown): WorkerMessage {
         return { type: "failed", message: sentence(message.message) };
       case "start":
         if (count(id) && count(message.prompt_tokens)) {
-          return { type: "start", id, prompt_tokens: message.prompt_tokens };
+          const { prompt_tokens, prompt_ids } = message;
+          if (prompt_ids === undefined) return { type: "start", id, prompt_tokens };
+          if (isTokenIds(prompt_ids)) return { type: "start", id, prompt_tokens, prompt_ids };
         }
         break;
       case "part": {

@@ -6,8 +6,8 @@ export class TokenChances {
   #waiting: { chance: TokenLogprob | null; text: string }[] = [];
   #used = false;
 
-  /** Takes a token, and the text that became complete with it: none in the midst of a character. */
-  push(chance: TokenLogprob, text: string): void {
+  /** Takes a token, null where it was told elsewhere, and the text that became complete with it: none in the midst of a character. */
+  push(chance: TokenLogprob | null, text: string): void {
     this.#used = true;
     this.#waiting.push({ chance, text });
   }

@@ -1,4 +1,4 @@
-import { type AnswerPart, ArkError, reasonOf, toArkError } from "@ark/node/protocol";
+import { type AnswerPart, ArkError, reasonOf, toArkError, type TokenIds } from "@ark/node/protocol";
 import { confineBeforeLoading, confineOnceLoaded } from "./confine.ts";
 import type { Engine } from "./engine.ts";
 import { engineFor } from "./engine_choice.ts";
@@ -79,7 +79,8 @@ class Worker {
     const controller = new AbortController();
     this.#running.set(id, controller);
     const sink = {
-      start: (prompt_tokens: number) => send({ type: "start", id, prompt_tokens }),
+      start: (prompt_tokens: number, prompt_ids?: TokenIds) =>
+        send({ type: "start", id, prompt_tokens, ...prompt_ids === undefined ? {} : { prompt_ids } }),
       part: (part: AnswerPart) => send({ type: "part", id, part }),
     };
     let answer: WorkerMessage;

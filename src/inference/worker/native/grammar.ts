@@ -54,9 +54,12 @@ export class Grammar {
     return this.#waiting ? null : this.#sampler;
   }
 
-  /** Takes a token of the answer; one that ends it is not to be told. */
-  accept(token: number): void {
-    if (this.#sampler === null) return;
+  /**
+   * Takes a token of the answer; one that ends it is not to be told. False where the grammar holds already, and does not
+   * allow the token.
+   */
+  accept(token: number): boolean {
+    if (this.#sampler === null) return true;
     if (!this.#waiting) return this.#take(token);
     this.#tail += bytesAsText(this.#options.vocabulary.bytes(token, { markup: true }));
     const at = Math.min(
@@ -65,9 +68,10 @@ export class Grammar {
     if (at === Infinity) {
       const longest = Math.max(0, ...this.#triggers.map(({ length }) => length - 1));
       this.#tail = longest === 0 ? "" : this.#tail.slice(-longest);
-      return;
+      return true;
     }
     this.#begin(this.#tail.slice(at));
+    return true;
   }
 
   /** Frees it. */
@@ -88,10 +92,14 @@ export class Grammar {
   }
 
   /** Goes on by a token. llama.cpp ends the process at one that is not allowed, so that is looked at before. */
-  #take(token: number): void {
-    if (this.#sampler === null) return;
-    if (token < 0 || !this.#options.candidates.allows(this.#sampler, token)) return this.free();
+  #take(token: number): boolean {
+    if (this.#sampler === null) return true;
+    if (token < 0 || !this.#options.candidates.allows(this.#sampler, token)) {
+      this.free();
+      return false;
+    }
     this.#libraries.llama.llama_sampler_accept(this.#sampler, token);
+    return true;
   }
 
   #read(): Deno.PointerValue {

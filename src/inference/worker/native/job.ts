@@ -7,8 +7,10 @@ import type { TokenSampler } from "./token_sampler.ts";
 
 /** What it takes to compute one answer. */
 export interface JobOptions {
-  /** Tokens of the prompt. */
+  /** Tokens that are read before the first one is written: those of the prompt, and those written before. */
   prompt: readonly number[];
+  /** So many of them are the prompt's. */
+  promptTokens: number;
   /** The sequence, with the tokens of the prompt that need not be computed again. */
   slot: Slot;
   /** Most tokens to write. */
@@ -58,13 +60,17 @@ export class Job {
 
   /** It is over: what was held back goes out, and the result is told. */
   finish(reason: FinishReason): void {
-    const { writer, prompt, part } = this.options;
+    const { writer, promptTokens, part } = this.options;
     for (const each of writer.flush()) part(each);
     const { stopText } = writer;
     this.#settle.resolve({
       finish_reason: writer.finishReason(reason),
       ...stopText === undefined ? {} : { stop_text: stopText },
-      usage: { prompt_tokens: prompt.length, completion_tokens: writer.count, cached_tokens: this.#cached },
+      usage: {
+        prompt_tokens: promptTokens,
+        completion_tokens: writer.count,
+        cached_tokens: Math.min(this.#cached, promptTokens),
+      },
       prompt_ms: this.#first - this.#began,
       generation_ms: this.#end - this.#first,
     });

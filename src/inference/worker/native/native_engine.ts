@@ -6,6 +6,7 @@ import { Complaints } from "../complaints.ts";
 import type { Engine, EngineGenerateOptions, EngineLoad, EngineModel, EngineRequest, EngineResult } from "../engine.ts";
 import { logError } from "../log.ts";
 import { PromptBuilder } from "../prompt.ts";
+import { beginningOf, contextExceeded, finishedBefore, nothingComputed, promptIds, replay } from "../resumption.ts";
 import { threadsFor } from "../threads.ts";
 import { Candidates } from "./candidates.ts";
 import { DecodeLoop } from "./decode_loop.ts";
@@ -142,46 +143,51 @@ export class NativeEngine implements Engine {
 
 async function generate(
   loaded: Loaded,
-  { input, parameters, principal, count_only, ...request }: EngineRequest,
+  request: EngineRequest,
   { sink, signal }: EngineGenerateOptions,
 ): Promise<EngineResult> {
-  const urgent = request.urgent === true;
+  const { parameters, principal, count_only, urgent = false } = request;
   const { context, vocabulary, prompts, cache, loop } = loaded;
   // State from another principal goes first of all, before anything can fail.
   if (!count_only) cache.reserve(principal, { urgent });
-  if (input.kind !== "chat" && input.kind !== "completion") {
-    throw new ArkError("bad_request", "The model was loaded to write; it can neither embed nor put documents in order");
-  }
-  const prepared = prompts.prepare(input, parameters);
+  const { prepared, written, tokens } = beginningOf(request, { prompts, vocabularySize: vocabulary.size });
   const prompt = prepared.tokens;
   checkTokens(prompt, vocabulary.size);
   const { contextSize } = context.layout;
-  const room = contextSize - prompt.length;
-  if (room < 1) {
-    throw new ArkError(
-      "context_exceeded",
-      `The prompt has ${prompt.length} tokens and the context ${contextSize}; shorten the prompt`,
-    );
-  }
+  const room = contextSize - tokens.length;
+  if (room < 1) throw contextExceeded({ tokens: tokens.length, written: written.length, contextSize });
+  const begin = () => sink.start(prompt.length, promptIds(request, prompt));
   if (count_only) {
-    sink.start(prompt.length);
-    const usage = { prompt_tokens: prompt.length, completion_tokens: 0, cached_tokens: 0 };
-    return { finish_reason: "stop", usage, prompt_ms: 0, generation_ms: 0 };
+    begin();
+    return nothingComputed({ finish_reason: "stop", promptTokens: prompt.length });
   }
   if (signal.aborted) throw new ArkError("cancelled", "The request was cancelled");
   const loras = loaded.loras.set(parameters.lora);
-  const writer = new AnswerWriter({ detokenize: vocabulary.detokenize, prepared, parameters });
-  const sampler = samplerOf(loaded, { grammar: prepared.grammar, parameters, prompt });
-  const exact = parameters.seed !== undefined;
-  const slot: Slot | undefined = cache.take({ principal, variant: loras.variant, prompt, exact, urgent });
-  if (slot === undefined) {
-    sampler.free();
-    throw new ArkError("busy", "The engine has no free slot");
+  const writer = new AnswerWriter({
+    detokenize: vocabulary.detokenize,
+    prepared,
+    parameters,
+    ids: request.ids === true,
+  });
+  const sampler = samplerOf(loaded, { grammar: prepared.grammar, parameters, tokens, written: written.length });
+  let slot: Slot | undefined;
+  try {
+    const isEnd = (token: number) => vocabulary.isEnd(token);
+    if (!await replay(written, { writer, accept: (token) => sampler.accept(token), isEnd, signal })) {
+      begin();
+      return finishedBefore(writer, { sink, promptTokens: prompt.length });
+    }
+    const exact = parameters.seed !== undefined;
+    slot = cache.take({ principal, variant: loras.variant, prompt: tokens, exact, urgent });
+    if (slot === undefined) throw new ArkError("busy", "The engine has no free slot");
+  } finally {
+    if (slot === undefined) sampler.free();
   }
   const most = Math.min(room, parameters.max_tokens ?? room);
   const part = (each: Parameters<typeof sink.part>[0]) => sink.part(each);
   const job = new Job({
-    prompt,
+    prompt: tokens,
+    promptTokens: prompt.length,
     slot,
     most,
     logprobs: parameters.logprobs,
@@ -192,7 +198,7 @@ async function generate(
     signal,
     urgent,
   });
-  sink.start(prompt.length);
+  begin();
   loop.add(job);
   return await job.done;
 }
@@ -204,13 +210,14 @@ function settingsFor(vramReserve: number | null): LlamaSettings {
 
 function samplerOf(
   { libraries, context, vocabulary, candidates }: Loaded,
-  { grammar, parameters, prompt }: Pick<EngineRequest, "parameters"> & {
+  { grammar, parameters, tokens, written }: Pick<EngineRequest, "parameters"> & {
     grammar: ConstructorParameters<typeof Grammar>[1]["grammar"] | null;
-    prompt: readonly number[];
+    tokens: readonly number[];
+    written: number;
   },
 ): TokenSampler {
   const rules = grammar === null ? null : new Grammar(libraries, { grammar, vocabulary, candidates });
-  const chain = samplerChain(libraries, { parameters, prompt, vocabularySize: vocabulary.size });
+  const chain = samplerChain(libraries, { parameters, tokens, written, vocabularySize: vocabulary.size });
   const isEnd = (token: number) => vocabulary.isEnd(token);
   return new TokenSampler(libraries, { chain, grammar: rules, candidates, context: context.pointer, isEnd });
 }

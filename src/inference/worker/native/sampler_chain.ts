@@ -8,8 +8,10 @@ import type { Libraries } from "./libraries.ts";
 export interface ChainOptions {
   /** How the request wants its answer. */
   parameters: GenerationParameters;
-  /** Tokens of its prompt, of which penalties see the last. */
-  prompt: readonly number[];
+  /** Tokens of its prompt and of what was written before, of which penalties see the last. */
+  tokens: readonly number[];
+  /** How many were written before. */
+  written: number;
   /** Tokens of the vocabulary. */
   vocabularySize: number;
 }
@@ -38,11 +40,11 @@ export function samplerChain({ llama }: Libraries, options: ChainOptions): Deno.
   if (top_p < 1) add(llama.llama_sampler_init_top_p(top_p, least));
   if (min_p > 0) add(llama.llama_sampler_init_min_p(min_p, least));
   add(llama.llama_sampler_init_temp(temperature));
-  add(llama.llama_sampler_init_dist(seedOf(parameters.seed)));
+  add(llama.llama_sampler_init_dist(seedOf(parameters.seed, options.written)));
   return chain;
 }
 
-function penaltySampler(llama: Libraries["llama"], { parameters, prompt, vocabularySize }: ChainOptions) {
+function penaltySampler(llama: Libraries["llama"], { parameters, tokens, vocabularySize }: ChainOptions) {
   const { repeat_last_n = PENALTY_TOKENS, repeat_penalty = 1 } = parameters;
   const { frequency_penalty = 0, presence_penalty = 0 } = parameters;
   const none = repeat_penalty === 1 && frequency_penalty === 0 && presence_penalty === 0;
@@ -54,7 +56,7 @@ function penaltySampler(llama: Libraries["llama"], { parameters, prompt, vocabul
     frequency_penalty,
     presence_penalty,
   );
-  for (const token of prompt.slice(-repeat_last_n)) llama.llama_sampler_accept(sampler, token);
+  for (const token of tokens.slice(-repeat_last_n)) llama.llama_sampler_accept(sampler, token);
   return sampler;
 }
 

@@ -39,6 +39,11 @@ export class TokenSampler {
     return token;
   }
 
+  /** Takes a token that was chosen before; false where the answer may not have it. */
+  accept(token: number): boolean {
+    return this.#options.grammar?.accept(token) ?? true;
+  }
+
   /** Frees all it was made of. */
   free(): void {
     this.#options.grammar?.free();
