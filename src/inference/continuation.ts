@@ -58,6 +58,11 @@ export class Continuation {
     return this.#before.tokens > 0;
   }
 
+  /** Whether some of it was written before the part that runs, here or elsewhere. */
+  get continued(): boolean {
+    return this.resumed || this.#request.resume !== undefined;
+  }
+
   /** How long the engine was at it before the part that runs, in milliseconds. */
   get ranMs(): number {
     return this.#before.ms;

@@ -9,6 +9,7 @@ import { cannotGoOn, mustWait, noRoom, ownersTurn, queueFull } from "./refusals.
 import type { Resident } from "./resident.ts";
 import { Residents } from "./residents.ts";
 import { nextStep, peerSlots, type Step, type WaitingRequest } from "./schedule.ts";
+import { ModelSpeeds } from "./model_speeds.ts";
 import { ServiceTimes } from "./service_times.ts";
 import { WaitingLine } from "./waiting_line.ts";
 import { TASKS } from "./worker/engine.ts";
@@ -33,6 +34,8 @@ export class Dispatcher {
   readonly residents: Residents;
   /** Models that failed. */
   readonly failures = new Failures();
+  /** How fast models are. */
+  readonly speeds = new ModelSpeeds();
   readonly #needs: DispatcherOptions;
   readonly #line: WaitingLine<Job>;
   readonly #times = new ServiceTimes();
@@ -49,6 +52,7 @@ export class Dispatcher {
       options,
       starter,
       failures: this.failures,
+      loaded: ({ id }, ms) => this.speeds.loaded(id, ms),
       changed: () => this.schedule(),
       failed: (resident, error) => this.#failed(resident, error),
     });
@@ -194,6 +198,7 @@ export class Dispatcher {
         ended: (result) => {
           this.failures.clear(key);
           this.#times.add(key, job.ranMs);
+          if (job.task === "generate") this.speeds.finished(job.model.id, result, { resumed: progress.continued });
           job.end(result);
           this.schedule();
         },

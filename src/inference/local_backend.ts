@@ -5,10 +5,12 @@ import type { Backend, InferOptions } from "./backend.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { EventStream } from "./event_stream.ts";
 import { AnswerJob, cancelled, type Job, keyOf, LoadJob, mainTask, modelNotFound } from "./job.ts";
-import type { LoadedModel, LoadingModel, LoadOptions, LocalBackendOptions } from "./local_options.ts";
+import type { LoadedModel, LoadingModel, LoadOptions, LocalBackendOptions, LocalQueue } from "./local_options.ts";
 import { MemoryGuard } from "./memory_guard.ts";
 import { readMemory } from "./memory_reader.ts";
+import type { ModelSpeed } from "./model_speeds.ts";
 import { mustWait } from "./refusals.ts";
+import { peerSlots } from "./schedule.ts";
 import { TASKS } from "./worker/engine.ts";
 import { WorkerStarter } from "./worker_starter.ts";
 
@@ -108,6 +110,29 @@ export class LocalBackend implements Backend, AsyncDisposable {
   /** Requests that wait now. */
   get queued(): number {
     return this.#dispatcher.waiting().length;
+  }
+
+  /** How much it has to do, and could take on. */
+  queue(): LocalQueue {
+    const states = this.#dispatcher.residents.list().map(({ state }) => state).filter(({ phase }) => phase === "ready");
+    const free = states.map(({ slots, owners, peers, yielding }) =>
+      Math.max(0, Math.min(slots - owners - peers - yielding, peerSlots(slots) - peers - yielding))
+    );
+    const sum = (numbers: readonly number[]) => numbers.reduce((all, each) => all + each, 0);
+    return {
+      running: this.busy,
+      waiting: this.queued,
+      slots: states.length === 0 ? 1 : sum(states.map(({ slots }) => slots)),
+      freeForPeers: !this.ready ? 0 : states.length === 0 ? 1 : sum(free),
+    };
+  }
+
+  /**
+   * How fast the models of this node are, by their names: what loading took, and tokens in a second, as moving averages of
+   * what was measured. Models that were never used are not there.
+   */
+  speeds(): ReadonlyMap<string, ModelSpeed> {
+    return this.#dispatcher.speeds.list();
   }
 
   /** The models in memory. */

@@ -95,6 +95,18 @@ export interface LoadingModel {
   fraction: number;
 }
 
+/** How much a backend has to do, now. */
+export interface LocalQueue {
+  /** Answers that are written. */
+  running: number;
+  /** Requests that wait. */
+  waiting: number;
+  /** Answers that can be written at once by the models in memory; 1 where there is none. */
+  slots: number;
+  /** How many answers for peers could begin at once with these models, without making anybody wait. */
+  freeForPeers: number;
+}
+
 /** How a model is loaded by {@linkcode LocalBackend.load}. */
 export interface LoadOptions {
   /** How long it stays when nobody uses it, in milliseconds; null is for ever. The default leaves it as it is. */

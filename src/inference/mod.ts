@@ -60,6 +60,7 @@ export { type ProbedEngine, probeEngine, type ProbeOptions } from "./engine_prob
 export type { WorkerProgram } from "./worker_program.ts";
 export { runProbe } from "./worker/probe.ts";
 export * from "./local_options.ts";
+export type { ModelSpeed } from "./model_speeds.ts";
 export type { MemoryReading } from "./memory_reader.ts";
 export type { WorkerTimes } from "./worker_times.ts";
 export * from "./worker/engine.ts";

@@ -17,6 +17,8 @@ export interface ResidentsOptions {
   starter: WorkerStarter;
   /** Models that failed. */
   failures: Failures;
+  /** Called when a model is in memory, with how long that took. */
+  loaded(model: LocalModel, ms: number): void;
   /** Called when a model came, went, or has a free slot more. */
   changed(): void;
   /** Called when a model could not be loaded, or its worker failed: with all who wait for it where it never loaded. */
@@ -124,7 +126,7 @@ export class Residents {
   /** The life of one worker, from its start to its end. */
   async #live(resident: Resident): Promise<void> {
     const { worker, stop, model, key } = resident;
-    const { failures, changed, failed } = this.#needs;
+    const { failures, loaded, changed, failed } = this.#needs;
     const running = worker.run(stop.signal);
     try {
       const engine = await Promise.race([worker.ready, running.then(() => undefined)]);
@@ -135,6 +137,7 @@ export class Residents {
         const fields = { model: model.id, pid: worker.pid, ms: loadedAt - loadBegan, version: engine.engine };
         this.#options.logger?.info("Loaded a model", { ...fields, count: engine.threads });
         this.#options.loadProgress?.(model.id, 1);
+        loaded(model, loadedAt - loadBegan);
         changed();
       }
       await running;
