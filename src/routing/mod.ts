@@ -28,6 +28,7 @@
  * @module
  */
 export type { BreakerState } from "./breakers.ts";
+export * from "./candidate_pool.ts";
 export type { LocalEngine, OwnSpeed, RoutedUpstream } from "./choices.ts";
 export type { HedgeSetting } from "./hedging.ts";
 export * from "./observations.ts";

@@ -10,6 +10,7 @@ import { engineBench } from "./engine_bench.ts";
 import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
 import { ownerBench } from "./owner_bench.ts";
+import { pickBench } from "./pick_bench.ts";
 import { relayBench } from "./relay_bench.ts";
 import { revocationBench } from "./revocation_bench.ts";
 import { signatureBench } from "./signature_bench.ts";
@@ -26,6 +27,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   signature: signatureBench,
   relay: relayBench,
   engine: engineBench,
+  pick: pickBench,
 };
 
 await yardstick();
