@@ -30,11 +30,13 @@
 export type { BreakerState } from "./breakers.ts";
 export * from "./candidate_pool.ts";
 export type { LocalEngine, OwnSpeed, RoutedUpstream } from "./choices.ts";
+export * from "./claims.ts";
 export type { HedgeSetting } from "./hedging.ts";
 export * from "./observations.ts";
 export * from "./peer_table.ts";
 export * from "./rank.ts";
 export * from "./remote_backend.ts";
+export * from "./reputation.ts";
 export * from "./rotation_announcer.ts";
 export * from "./route.ts";
 export type { RoutedModel } from "./routed_models.ts";

@@ -1,4 +1,5 @@
 import type { ErrorCode } from "@ark/node/protocol";
+import type { Claim } from "./claims.ts";
 import { Decayed } from "./decayed.ts";
 import { PeakEwma } from "./peak_ewma.ts";
 import { RecentTimes } from "./recent_times.ts";
@@ -33,6 +34,10 @@ export interface Asked {
   readonly roundTripMs?: number;
   /** Whether it had to wait or to load first: then the time to the first token says nothing about reading. */
   readonly waits?: boolean;
+  /** Within how many milliseconds the first token is expected. */
+  readonly expectedMs?: number;
+  /** What it claims of its speed. */
+  readonly claim?: Claim;
 }
 
 /** One answer that is observed. All methods may be called at any time; what comes after `end` is ignored. */
@@ -63,6 +68,10 @@ export interface Ended {
   readonly promptRate: number | null;
   /** Tokens written in a second, or null where this answer does not tell. */
   readonly generationRate: number | null;
+  /** Whether the first token came later than in twice the time that was expected; null where nothing was. */
+  readonly late: boolean | null;
+  /** What it had claimed, or null. */
+  readonly claim: Claim | null;
 }
 
 /** Options of {@linkcode Observations}. */
@@ -185,6 +194,8 @@ export class Observations {
           firstTokenMs: firstAt === null ? null : firstAt - began,
           promptRate: perSecond(uncached, reading),
           generationRate: perSecond(written - 1, writing),
+          late: asked.expectedMs === undefined || firstAt === null ? null : firstAt - began > 2 * asked.expectedMs,
+          claim: asked.claim ?? null,
         });
       },
     };
