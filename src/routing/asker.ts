@@ -113,7 +113,7 @@ export class Asker {
     choice: Choice,
     { request, how, written = 0 }: { request: InferenceRequest; how: HowAsked; written?: number },
   ): Attempt {
-    const { key, name, model, loaded, queued, roundTripMs } = choice;
+    const { key, name, model, loaded, queued, roundTripMs, claim } = choice;
     const { priority, principal, keepAliveMs } = this.#options;
     const number = this.#attempts.size;
     this.#state.breakers.asked(key, model);
@@ -126,6 +126,8 @@ export class Asker {
       asking: { priority, principal, ...keepAliveMs === undefined ? {} : { keepAliveMs } },
       observation: this.#state.observations.begin(key, model, {
         promptTokens,
+        expectedMs: estimateMs(choice, { ...this.demand, promptTokens, answerTokens: 0 }),
+        claim,
         waits: !loaded || queued > 0,
         ...roundTripMs < Infinity ? { roundTripMs } : {},
       }),

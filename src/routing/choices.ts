@@ -1,10 +1,11 @@
 import type { Backend } from "@ark/node/inference";
 import type { NodeId } from "@ark/node/identity";
 import type { LocalModel } from "@ark/node/models";
-import type { ModelRef } from "@ark/node/protocol";
+import type { ModelRef, Offer, OfferedModel } from "@ark/node/protocol";
+import { type Claim, expectedRates, loadSince } from "./claims.ts";
 import type { Observations } from "./observations.ts";
+import type { Reputation } from "./reputation.ts";
 import type { PeerTable, PeerView } from "./peer_table.ts";
-import type { OfferedModel } from "@ark/node/protocol";
 import type { Candidate } from "./rank.ts";
 import type { UpstreamModel } from "./upstream/upstream_models.ts";
 
@@ -66,6 +67,8 @@ export interface Choice extends Candidate {
   readonly model: string;
   /** SHA-256 of the weights there in hex, or null where that is not known. */
   readonly digest: string | null;
+  /** What it claims of its speed. */
+  readonly claim: Claim;
 }
 
 /** Where {@linkcode Choices} looks. */
@@ -82,7 +85,15 @@ export interface ChoicesOptions {
   remote(id: NodeId): Backend | null;
   /** What was seen of them. */
   observations: Pick<Observations, "of">;
+  /** How far they can be relied on. */
+  reputation: Pick<Reputation, "of">;
 }
+
+/** What a node may say of its speed and load beside what it offers. */
+type Claimed =
+  & Pick<OfferedModel, "id" | "digest" | "loaded">
+  & { load_ms?: number; prompt_rate?: number; generation_rate?: number; free_slots?: number; queued?: number };
+type ClaimedHead = Pick<Offer, "max_concurrent_requests"> & { yours?: number; free_slots?: number; queued?: number };
 
 /** Such a server has a queue of its own, and does not say how long it is. */
 const UPSTREAM_SLOTS = 64;
@@ -131,7 +142,6 @@ export class Choices {
   #own({ backend, catalogue }: LocalEngine, ref: ModelRef): Choice {
     const found = catalogue.find(ref);
     const model = found?.id ?? ref;
-    const seen = this.#options.observations.of("local", model);
     const speed = backend.speeds?.().get(model);
     const queue = backend.queue?.() ?? { running: 0, waiting: 0, slots: 1 };
     return {
@@ -143,10 +153,8 @@ export class Choices {
       slots: queue.slots,
       queued: queue.waiting,
       roundTripMs: 0,
-      promptRate: seen.promptRate ?? speed?.promptRate ?? null,
-      generationRate: seen.generationRate ?? speed?.generationRate ?? null,
+      ...this.#seen("local", { model, claim: speed ?? {} }),
       loadMs: speed?.loadMs ?? null,
-      successRate: seen.successRate,
       backend,
       peer: null,
       upstream: false,
@@ -158,7 +166,6 @@ export class Choices {
   #server(backend: RoutedUpstream, { id }: UpstreamModel): Choice {
     const { name, local, inFlight, roundTripMs } = backend;
     const key = `upstream:${name}`;
-    const { promptRate, generationRate, successRate } = this.#options.observations.of(key, id);
     return {
       key,
       name,
@@ -168,10 +175,8 @@ export class Choices {
       slots: UPSTREAM_SLOTS,
       queued: 0,
       roundTripMs,
-      promptRate,
-      generationRate,
+      ...this.#seen(key, { model: id, claim: {} }),
       loadMs: null,
-      successRate,
       backend,
       peer: null,
       upstream: true,
@@ -180,28 +185,49 @@ export class Choices {
     };
   }
 
-  #peer({ peer: { name, node_id: peer }, inFlight, offer, roundTripMs }: PeerView, model: OfferedModel): Choice | null {
+  #peer(
+    { peer: { name, node_id: peer }, inFlight, offer, roundTripMs }: PeerView,
+    offered: OfferedModel,
+  ): Choice | null {
     const backend = this.#options.remote(peer);
     if (backend === null) return null;
-    const seen = this.#options.observations.of(peer, model.id);
+    const model: Claimed = offered;
+    const head: ClaimedHead = offer ?? { max_concurrent_requests: 1 };
+    const free = model.free_slots ?? head.free_slots;
+    const queued = model.queued ?? head.queued ?? 0;
+    // What was sent to it since it said so is not in what it said.
+    const sent = Math.max(0, inFlight - (head.yours ?? inFlight));
+    const load = free === undefined ? { queued } : loadSince({ free, queued }, sent);
     return {
       key: peer,
       name,
       local: false,
       loaded: model.loaded,
       inFlight,
-      slots: offer?.max_concurrent_requests ?? 1,
-      queued: 0,
+      slots: head.max_concurrent_requests,
+      ...load,
       roundTripMs: roundTripMs ?? Infinity,
-      promptRate: seen.promptRate,
-      generationRate: seen.generationRate,
-      loadMs: null,
-      successRate: seen.successRate,
+      ...this.#seen(peer, {
+        model: model.id,
+        claim: { promptRate: model.prompt_rate ?? null, generationRate: model.generation_rate ?? null },
+      }),
+      loadMs: model.load_ms ?? null,
       backend,
       peer,
       upstream: false,
       model: model.id,
       digest: model.digest,
     };
+  }
+
+  /** How fast one is and how far it can be relied on, by what was seen of it and by what it claims. */
+  #seen(
+    key: string,
+    { model, claim }: { model: string; claim: Claim },
+  ): Pick<Choice, "promptRate" | "generationRate" | "successRate" | "claim"> {
+    const observed = this.#options.observations.of(key, model);
+    const { honesty, reliability } = this.#options.reputation.of(key);
+    const successRate = Math.min(observed.successRate, reliability);
+    return { ...expectedRates(observed, claim, honesty), successRate, claim };
   }
 }

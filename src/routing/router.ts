@@ -12,6 +12,7 @@ import { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
 import { PlainPeers } from "./plain_peers.ts";
 import { type Candidate, type Demand, rank } from "./rank.ts";
+import { Reputation } from "./reputation.ts";
 import type { RankedCandidate, RouteOptions } from "./route.ts";
 import { type RoutedModel, routedModels } from "./routed_models.ts";
 import type { StallSetting } from "./stall_rule.ts";
@@ -30,8 +31,10 @@ export interface RouterOptions {
   table: Pick<PeerTable, "list" | "offering"> & Partial<Pick<PeerTable, "ask">>;
   /** Says when an attempt failed. */
   logger: Pick<Logger, "warn">;
-  /** What was seen of those who answered; absent: an own one. */
+  /** What was seen of those who answered; absent: an own one, which tells the reputation. */
   observations?: Observations;
+  /** How far those who answer can be relied on; absent: an own one. */
+  reputation?: Reputation;
   /** Whether a second node is asked beside one that is slow to begin. @default {"p95"} */
   hedge?: HedgeSetting;
   /** Which silence of a running answer is a stall. @default {"auto"} */
@@ -59,15 +62,19 @@ export class Router implements Backend {
   readonly name = "router";
   /** What was seen of those who answered. */
   readonly observations: Observations;
+  /** How far those who answer can be relied on. */
+  readonly reputation: Reputation;
   readonly #options: RouterOptions;
   readonly #state: RoutingState;
 
   /** Makes a router over this node's engine and the table of peers. */
   constructor(options: RouterOptions) {
-    const { observations = new Observations(), hedge = "p95", stall = "auto", table, logger } = options;
+    const { reputation = new Reputation(), hedge = "p95", stall = "auto", table, logger } = options;
+    const { observations = new Observations({ ended: (ended) => reputation.note(ended) }) } = options;
     this.#options = options;
     this.observations = observations;
-    const choices = new Choices({ ...options, observations });
+    this.reputation = reputation;
+    const choices = new Choices({ ...options, observations, reputation });
     const breakers = new Breakers();
     this.#state = {
       choices,
