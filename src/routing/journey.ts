@@ -174,10 +174,11 @@ export class Journey {
     this.#asker.failed(dead, { error: failure, shown: this.#transcript.tokens });
     const shown = this.#asker.shown(dead, failure);
     if (!TRY_NEXT.has(failure.code)) throw shown;
-    if (this.#transcript.left === 0) return null;
+    // What has all the tokens that it may have needs nobody else.
+    if (this.#transcript.left === 0 && this.#transcript.resumable) return null;
     const prepared = this.#prepared;
     this.#prepared = null;
-    const lead = await this.#successors.goOn(dead, prepared);
+    const lead = await this.#successors.goOn(dead, { code: failure.code, prepared });
     if (lead === null) throw shown;
     this.#watch(lead.attempt);
     return lead;
@@ -197,7 +198,7 @@ export class Journey {
     attempt.watch = new StallWatch(rule, {
       half: () => this.#prepare(attempt),
       stalled: () => {
-        const complete = this.#transcript.left === 0;
+        const complete = this.#transcript.left === 0 && this.#transcript.resumable;
         if (!complete && this.#prepared === null && !this.#successors.exist(attempt)) return false;
         attempt.stop(this.#asker.stalled(choice));
         return true;

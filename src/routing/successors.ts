@@ -72,7 +72,7 @@ export class Successors {
   }
 
   /** The one who goes on instead of one who failed, or null where nobody can. */
-  async goOn(dead: Attempt, prepared: Begun | null): Promise<Lead | null> {
+  async goOn(dead: Attempt, { code, prepared }: { code: ErrorCode; prepared: Begun | null }): Promise<Lead | null> {
     const { signal } = this.#options;
     const since = this.#transcript.lastAt;
     const tokens = this.#transcript.tokens;
@@ -80,8 +80,12 @@ export class Successors {
     if (!this.#transcript.resumable || this.#continuations >= MOST_CONTINUATIONS) return null;
     this.#continuations++;
     let begun = prepared;
+    // The one who failed may be well, and only the connection to it have been lost. An engine that failed is left alone.
+    const again = code === "unavailable" || code === "busy";
     for (let round = 0; round < ROUNDS && !this.#asker.poisonous; round++) {
-      const line = this.#line().filter(({ key }) => this.#mayTry(key, { dead: dead.choice.key, round }));
+      const line = this.#line().filter(({ key }) =>
+        this.#mayTry(key, round) && (key !== dead.choice.key || (again && round > 0))
+      );
       const left = begun === null ? line : line.filter(({ key }) => key !== begun?.attempt.choice.key);
       if (left.length > 0 || begun !== null) {
         const lead = await this.#first(left, begun);
@@ -95,8 +99,7 @@ export class Successors {
       const busy = [...this.#failures.values()].some(({ code }) => code === "busy");
       if (round > 0 && !busy) return null;
       if (busy) await pause(BUSY_PAUSE_MS * 2 ** round, undefined, { signal }).catch(() => {});
-      // The one who failed may be well, and only the connection to it have been lost.
-      await this.#askAgain([dead.choice.peer, ...this.#peers()]);
+      await this.#askAgain([...again ? [dead.choice.peer] : [], ...this.#peers()]);
     }
     return null;
   }
@@ -181,10 +184,9 @@ export class Successors {
     return this.#state.breakers.state(key, model) !== "open";
   }
 
-  #mayTry(key: string, { dead, round }: { dead: string; round: number }): boolean {
+  #mayTry(key: string, round: number): boolean {
     const failed = this.#failures.get(key);
-    if (round === 0) return key !== dead;
     if (failed === undefined) return true;
-    return failed.code === "busy" || (failed.code === "unavailable" && failed.count < 2);
+    return round > 0 && (failed.code === "busy" || (failed.code === "unavailable" && failed.count < 2));
   }
 }

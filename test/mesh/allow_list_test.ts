@@ -9,7 +9,7 @@ import { FIXTURES, MODEL, TestNode } from "./test_node.ts";
 const LONG = Deno.env.get("ARK_LONG") === "1";
 
 /** What the worker is told of a request, and nothing else: in the order of the protocol's own fields. */
-const MESSAGE_FIELDS = ["type", "id", "input", "parameters", "principal"];
+const MESSAGE_FIELDS = ["type", "id", "input", "parameters", "principal", "ids", "resume"];
 const RANGES: Record<string, readonly [number, number]> = {
   max_tokens: [1, LIMITS.peerMaxTokens],
   temperature: [0, 2],
