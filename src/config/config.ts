@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { EngineChoice, GpuChoice, LoraFile } from "@ark/node/inference";
 import type { Alias } from "@ark/node/models";
 import { label, reasonOf } from "@ark/node/protocol";
+import type { HedgeSetting, StallSetting } from "@ark/node/routing";
 import type { LogLevel } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { parsePeerAddress } from "@ark/node/discovery";
@@ -11,6 +12,7 @@ import { ConfigError } from "./config_error.ts";
 import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
 import { aliasOf, type ModelStores, modelStores } from "./model_stores.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
+import { hedgeSetting, stallSetting } from "./routing_flags.ts";
 import { type UpstreamConfig, upstreams } from "./upstreams.ts";
 
 export { ConfigError } from "./config_error.ts";
@@ -83,6 +85,10 @@ export interface Config {
   readonly engine: EngineChoice;
   /** Additions to models that the owner's requests may name. */
   readonly loras: readonly LoraFile[];
+  /** Whether a second node is asked beside one that is slow to begin. */
+  readonly hedge: HedgeSetting;
+  /** Which silence of a running answer is a stall, so that another node goes on with it. */
+  readonly stall: StallSetting;
   /** Least severe log lines that are printed. */
   readonly logLevel: LogLevel;
   /** How log lines look. */
@@ -163,6 +169,14 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     multiple: true,
     help: "addition to a model that your requests may name; may be repeated",
   },
+  hedge: {
+    value: "WHEN",
+    help: "ask a second node where one is slow to begin: off, p95 or race:N (default: p95)",
+  },
+  "stall-ms": {
+    value: "MS",
+    help: "silence after which another node goes on: auto, off or a time (default: auto)",
+  },
   "log-level": { value: "LEVEL", help: "debug, info, warn or error (default: info)" },
   "log-format": { value: "FORMAT", help: "text or json (default: text)" },
   drain: { value: "SECONDS", help: "how long running answers may go on after SIGTERM (default: 30)" },
@@ -230,6 +244,8 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     pinned: list("pin"),
     engine: choice("engine", text("engine") ?? "auto", ["auto", "native", "addon"]),
     loras: list("lora").map(lora),
+    hedge: hedgeSetting(text("hedge") ?? "p95"),
+    stall: stallSetting(text("stall-ms") ?? "auto"),
     logLevel: choice("log-level", text("log-level") ?? "info", ["debug", "info", "warn", "error"]),
     logFormat: choice("log-format", text("log-format") ?? "text", ["text", "json"]),
     drainMs: natural("drain", text("drain") ?? "30", { least: 0, most: 3600 }) * 1000,

@@ -137,6 +137,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       const peer = book.get(id);
       return peer === undefined ? null : new RemoteBackend({ peer, table, client, audit, logger });
     },
+    hedge: config.hedge,
+    stall: config.stall,
     logger,
   });
 

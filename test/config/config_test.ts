@@ -93,6 +93,8 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
   },
   "log-level": { of: ({ logLevel }) => logLevel, flag: ["debug", "debug"], env: ["warn", "warn"] },
   "log-format": { of: ({ logFormat }) => logFormat, flag: ["json", "json"], env: ["text", "text"] },
+  hedge: { of: ({ hedge }) => hedge, flag: ["off", "off"], env: ["race:3", { race: 3 }] },
+  "stall-ms": { of: ({ stall }) => stall, flag: ["50", 50], env: ["off", "off"] },
   drain: { of: ({ drainMs }) => drainMs, flag: ["0", 0], env: ["5", 5_000] },
 };
 
@@ -155,6 +157,8 @@ Deno.test("loadConfig() has these defaults", async () => {
     logLevel: "info",
     logFormat: "text",
     drainMs: 30_000,
+    hedge: "p95",
+    stall: "auto",
   });
 });
 
@@ -244,6 +248,12 @@ for (
     "--log-level=loud",
     "--log-format=xml",
     "--drain=3601",
+    "--hedge=always",
+    "--hedge=race:1",
+    "--hedge=race:6",
+    "--hedge=race:",
+    "--stall-ms=9",
+    "--stall-ms=1s",
     "--ollama-models=/nowhere",
     "--ollama-models=src",
     "--ollama-models=",
