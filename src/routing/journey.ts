@@ -196,19 +196,35 @@ export class Journey {
       ...choice.key === "local" ? { leastMs: OWN_STALL_MS } : {},
     });
     attempt.watch = new StallWatch(rule, {
-      half: () => this.#prepare(attempt),
-      stalled: () => {
-        const complete = this.#transcript.left === 0 && this.#transcript.resumable;
-        if (!complete && this.#prepared === null && !this.#successors.exist(attempt)) return false;
-        attempt.stop(this.#asker.stalled(choice));
-        return true;
-      },
+      half: () => this.#prepare(attempt, "worth it"),
+      stalled: () => this.#stalled(attempt),
     });
   }
 
+  /**
+   * It is a stall: whoever comes first goes on, the one who is silent or the one who has read what was written until then.
+   * So a hiccup that is over sooner than that costs the reader nothing, and changes nothing.
+   */
+  #stalled(attempt: Attempt): boolean {
+    if (this.#transcript.left === 0 && this.#transcript.resumable) {
+      attempt.stop(this.#asker.stalled(attempt.choice));
+      return true;
+    }
+    if (this.#prepared !== null && this.#successors.late(this.#prepared)) this.#dropPrepared();
+    this.#prepare(attempt, "needed");
+    const begun = this.#prepared;
+    begun?.beginning.then(
+      () => {
+        if (this.#prepared === begun) attempt.stop(this.#asker.stalled(attempt.choice));
+      },
+      () => {},
+    );
+    return false;
+  }
+
   /** Lets another one read what was written, in case that it has to go on. */
-  #prepare(attempt: Attempt): void {
-    const begun = this.#prepared === null ? this.#successors.prepare(attempt) : null;
+  #prepare(attempt: Attempt, why: "worth it" | "needed"): void {
+    const begun = this.#prepared === null ? this.#successors.prepare(attempt, why) : null;
     if (begun === null) return;
     this.#prepared = begun;
     begun.beginning.catch((error) => {

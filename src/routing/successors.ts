@@ -30,8 +30,11 @@ export class Successors {
   readonly #options: RouteOptions;
   /** What each one failed with last. */
   readonly #failures = new Map<string, { code: ErrorCode; count: number; peer: NodeId | null }>();
+  /** Those who took too long to read what was written. */
+  readonly #late = new Set<string>();
   #continuations = 0;
   #prepared = 0;
+  #preparedAt = 0;
 
   /** Looks at nobody yet. */
   constructor(
@@ -50,25 +53,33 @@ export class Successors {
     this.#failures.set(key, { code, count, peer });
   }
 
-  /** Whether anybody but the one who answers could go on now. */
-  exist({ choice: { key } }: Attempt): boolean {
-    return this.#line().some((one) => one.key !== key && this.#sound(one));
-  }
-
   /**
-   * Lets another one read what was written so far, in case that the one who answers stays silent; null where that is not
-   * worth it. It counts as a prompt that is read twice.
+   * Lets another one read what was written so far, because the one who answers is silent; null where there is nobody, or
+   * where it is not `needed` yet and not worth it: then it counts as a prompt that is read twice.
    */
-  prepare({ choice: { key } }: Attempt): Begun | null {
-    if (this.#state.hedge === "off" || this.#prepared >= MOST_PREPARED || this.#transcript.left === 0) return null;
+  prepare({ choice: { key } }: Attempt, why: "worth it" | "needed"): Begun | null {
+    if (this.#transcript.left === 0) return null;
     const line = this.#line();
-    const next = line.find((one) => one.key !== key && one.loaded && this.#sound(one));
-    if (next === undefined || !this.#state.budget.take(line)) return null;
-    this.#prepared++;
+    const next = line.find((one) => one.key !== key && !this.#late.has(one.key) && this.#sound(one));
+    if (next === undefined) return null;
+    if (why === "worth it") {
+      const { hedge, budget } = this.#state;
+      if (hedge === "off" || this.#prepared >= MOST_PREPARED || !next.loaded || !budget.take(line)) return null;
+      this.#prepared++;
+    }
     const attempt = this.#ask(next, "beside");
     const beginning = attempt.first(() => {});
     beginning.catch(() => {});
+    this.#preparedAt = performance.now();
     return { attempt, beginning };
+  }
+
+  /** Whether one who was prepared takes so long that another one is to be tried: it is not asked again then. */
+  late({ attempt: { choice } }: Begun): boolean {
+    const reading = { ...this.#demand(), answerTokens: 0 };
+    if (performance.now() - this.#preparedAt < patienceMs(choice, { reading, started: false })) return false;
+    this.#late.add(choice.key);
+    return true;
   }
 
   /** The one who goes on instead of one who failed, or null where nobody can. */

@@ -81,6 +81,8 @@ export interface ChainOptions {
   everyMs?: number;
   /** Time until its start, in milliseconds. */
   startMs?: number;
+  /** The same where it goes on with an answer. */
+  resumeMs?: number;
 }
 
 /** A backend that has the chain. */
@@ -125,7 +127,8 @@ export class ChainBackend implements Backend {
     request: InferenceRequest,
     { fate, signal }: { fate: Fate | undefined; signal: AbortSignal },
   ): AsyncGenerator<InferenceEvent> {
-    const { everyMs, startMs } = this.options;
+    const { everyMs } = this.options;
+    const startMs = request.resume === undefined ? this.options.startMs : this.options.resumeMs ?? this.options.startMs;
     let count = 0;
     if (startMs !== undefined) await within(startMs, signal);
     for (const event of this.#events(request)) {
@@ -247,7 +250,8 @@ export function chainScene(
       reason: null,
       since: null,
       address: null,
-      roundTripMs: 1 + index,
+      // Far enough from each other that the first one is asked first.
+      roundTripMs: 1 + 400 * index,
       offer: { name: peer.name, ready: true, max_concurrent_requests: 4, models },
       inFlight: 0,
     };

@@ -90,3 +90,26 @@ Deno.test("Router.infer() shows a beginning of the answer and a typed error wher
 function outcomeOf(steps: readonly { type: string }[]): unknown {
   return (steps.at(-1) as { outcome?: unknown }).outcome;
 }
+
+Deno.test(`Of ${LONG ? "10,000" : "1,000"} kills in the middle of an answer none loses or doubles a token`, async () => {
+  const wanted = LONG ? 10_000 : 1_000;
+  let kills = 0;
+  let [doubled, missing] = [0, 0];
+  for (let round = 0; kills < wanted; round++) {
+    // A different point each time, from the first token to the last, twice in an answer where there is room.
+    const most = 1 + round % 24;
+    const fates = [{ after: 2 + round * 7 % most, how: HOWS[round % HOWS.length] ?? "unavailable" }];
+    const grammar = [plainText, inGroups, withCalls][round % 3] ?? plainText;
+    const peers = [0, 1].map((index) => new ChainBackend(`p${index}`, { fates, grammar }));
+    const { infer, steps } = chainScene({ peers: [...peers, new ChainBackend("sound", { grammar })], stall: 10 });
+    const { ids, error } = await readChain(infer({ parameters: { max_tokens: most } }));
+    assert.equal(error, null);
+    kills += steps.filter(({ type }) => type === "failed").length;
+    doubled += ids.length - new Set(ids).size;
+    missing += chain(most).filter((id) => !ids.includes(id)).length;
+    assert.deepEqual(ids, chain(most));
+  }
+  assert.deepEqual({ doubled, missing }, { doubled: 0, missing: 0 });
+});
+
+const HOWS: readonly Fate["how"][] = ["unavailable", "cut", "internal", "engine_failed", "silent"];
