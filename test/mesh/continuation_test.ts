@@ -164,6 +164,4 @@ Deno.test("With the real engine an answer goes on from the tokens that were show
   const common = [...text].findIndex((character, at) => character !== undisturbed.text[at]);
   assert.ok(common < 0 || common > 4, `It differs from character ${common} on`);
   assert.ok(completion_tokens > 0 && completion_tokens <= 200);
-  if (text === undisturbed.text) return;
-  console.log("The rest was written otherwise, which it may be");
 });

@@ -57,20 +57,24 @@ function seen(ms: number): Observations {
   return observations;
 }
 
+/** The same events; `atSecond` is called with the second text. */
+async function* tapped(events: AsyncIterable<InferenceEvent>, atSecond: () => void): AsyncGenerator<InferenceEvent> {
+  let texts = 0;
+  for await (const event of events) {
+    if (event.type === "text" && ++texts === 2) atSecond();
+    yield event;
+  }
+}
+
 Deno.test("Router.infer() asks a second one when the first token is later than the p95; the first token leads, and the other stops at once", async () => {
   for (const after of [0, 1]) {
     const fates = [{ after, how: "silent" as const }];
     const [slow, fast] = [new ChainBackend("a", { fates }), new ChainBackend("b", { everyMs: 5 })];
     const { infer, steps } = chainScene({ peers: [slow, fast], observations: seen(100) });
     const routes: string[] = [];
-    async function* watched(): AsyncGenerator<InferenceEvent> {
-      let texts = 0;
-      for await (const event of infer({}, { chosen: ({ name, attempt }) => void routes.push(`${name} ${attempt}`) })) {
-        if (event.type === "text" && ++texts === 2) assert.equal(slow.running, 0, "It stopped before the second token");
-        yield event;
-      }
-    }
-    const { ids, error } = await readChain(watched());
+    const answer = infer({}, { chosen: ({ name, attempt }) => void routes.push(`${name} ${attempt}`) });
+    const atSecond = () => assert.equal(slow.running, 0, "It stopped before the second token");
+    const { ids, error } = await readChain(tapped(answer, atSecond));
     assert.deepEqual([ids, error], [chain(12), null]);
     const kinds = steps.map((step) => step.type + ("hedge" in step ? " beside" : ""));
     assert.deepEqual(kinds, ["ranked", "asked", "asked beside", "began", "ended"]);
