@@ -68,6 +68,8 @@ export interface FirstTokenOptions {
   accept?(start: AnswerStart): void;
   /** How long one may take to its first part, in milliseconds, as long as there are others. */
   patienceMs(choice: Choice, started: boolean): number;
+  /** Whether one in the line is worth giving up another one for that is late; absent: each is. */
+  sound?(choice: Choice): boolean;
   /** When somebody is asked beside the first one, in milliseconds; absent: never. */
   hedgeMs?(choice: Choice): number;
   /** Who that is, or undefined. */
@@ -197,7 +199,7 @@ export class FirstToken {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
     let at = this.#line.length === 0 ? Infinity : this.#hedgeAt;
-    if (this.#line.length > 0) { for (const { until } of this.#running) at = Math.min(at, until); }
+    if (this.#others) { for (const { until } of this.#running) at = Math.min(at, until); }
     const timer = at === Infinity ? undefined : setTimeout(resolve, Math.max(1, at - performance.now()));
     await promise;
     clearTimeout(timer);
@@ -214,11 +216,17 @@ export class FirstToken {
         this.#ask(beside, "beside");
       }
     }
-    if (this.#line.length === 0) return;
+    if (!this.#others) return;
     for (const { until, attempt, choice } of this.#running) {
       if (now < until) continue;
       attempt.stop(new ArkError("unavailable", `${choice.name} took too long to begin its answer`));
     }
+  }
+
+  /** Whether there is one who could be asked instead of one who is late. */
+  get #others(): boolean {
+    const { sound = () => true } = this.#options;
+    return this.#line.some((choice) => sound(choice));
   }
 
   #stopAll(): void {

@@ -146,6 +146,7 @@ export class Journey {
         return asker.failed(attempt, { error, shown: 0 });
       },
       patienceMs: (choice, started) => patienceMs(choice, { reading, started }),
+      sound: ({ key, model }) => breakers.state(key, model) !== "open",
       ...hedge === "p95"
         ? {
           hedgeMs: (choice: Choice) =>

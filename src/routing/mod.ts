@@ -8,8 +8,19 @@
  *   not chosen again before it has answered.
  * - {@linkcode Upstream} is a server that the owner named, which speaks OpenAI's API (llama.cpp, vLLM, Ollama, a hosted one),
  *   as a `Backend`: its models are merged with the others, and its stream is passed on as it comes.
- * - {@linkcode rank} decides, as a pure function; {@linkcode Router} is the `Backend` made of all the others. It tries the
- *   next candidate as long as no text has been shown, and holds `start` back until then.
+ * - {@linkcode rank} decides, as a pure function; {@linkcode Router} is the `Backend` made of all the others.
+ *
+ * What happens to a request when whoever answers it fails or is slow:
+ *
+ * | when | one fails | one is slow |
+ * |---|---|---|
+ * | until the first part | the next candidate is asked, and who can be reached gets a second chance | a second one is asked beside it, see {@linkcode HedgeSetting}; the first part leads, and `start` is held back until then |
+ * | after it | another node with the same weights goes on from the tokens that were shown | that node begins to read at half of a stall, see {@linkcode StallSetting}, and goes on where it is faster than the silence |
+ *
+ * The reader sees one answer, each token once. Where nobody has the same weights, or the answer does not tell its tokens
+ * (vectors, upstream servers, peers of an earlier version, more than {@linkcode LIMITS.resumedTokens}), it ends with the
+ * error of the one who failed, never silently. Not promised: that the rest is what the first one would have written. Tokens
+ * are prompt and answer, and are told to approved peers that offer the model and to nobody else.
  *
  * The mesh listener is never given a `Router`: a request takes one hop.
  *

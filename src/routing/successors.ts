@@ -165,6 +165,7 @@ export class Successors {
       },
       accept: (start) => transcript.goOn(start),
       patienceMs: (choice, started) => patienceMs(choice, { reading, started }),
+      sound: (choice) => this.#sound(choice),
     }).lead();
   }
 

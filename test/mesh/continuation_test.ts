@@ -152,6 +152,25 @@ Deno.test("The answer of this node's own engine goes on at a peer when its worke
   assert.equal(writers.size, 1);
 });
 
+Deno.test("An answer goes on at another peer when the process that writes it hangs, and that is no end of that process", async () => {
+  await using grid = await Grid.start(["B", "C"]);
+  const stopped: number[] = [];
+  try {
+    const { text, done, error } = await disturbed(grid, {
+      after: 6,
+      what: (node) => {
+        for (const { pid } of node.daemon.engine?.backend.loaded() ?? []) {
+          Deno.kill(pid, "SIGSTOP");
+          stopped.push(pid);
+        }
+      },
+    });
+    assert.deepEqual({ text, done, error }, { text: WHOLE, done: true, error: null });
+  } finally {
+    for (const pid of stopped) Deno.kill(pid, "SIGCONT");
+  }
+});
+
 Deno.test("With the real engine an answer goes on from the tokens that were shown, in the same number of them", async () => {
   await using grid = await Grid.start(["B", "C"], { worker: "worker_main" });
   const body = { messages: [{ role: "user", content: "Tell me of the sea" }], temperature: 0, max_tokens: 200 };

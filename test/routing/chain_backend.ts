@@ -68,7 +68,7 @@ export function withCalls(from: number, to: number): AnswerPart[] {
 /** Options of {@linkcode ChainBackend}. */
 export interface ChainOptions {
   /** What happens to its requests, one after the other; later ones go well. */
-  fates?: Fate[];
+  fates?: (Fate | undefined)[];
   /** Its weights. */
   digest?: string | null;
   /** Whether it refuses what it does not know, like a node of an earlier version. */

@@ -112,4 +112,28 @@ Deno.test(`Of ${LONG ? "10,000" : "1,000"} kills in the middle of an answer none
   assert.deepEqual({ doubled, missing }, { doubled: 0, missing: 0 });
 });
 
+Deno.test("R14: With three peers that each fail 1 of 10 times, at any point, all of 2,000 requests complete", async () => {
+  let state = 14;
+  const random = () => (state = (state * 48_271) % 0x7fffffff) / 0x7fffffff;
+  const most = 8;
+  const fates = () =>
+    Array.from(
+      { length: 4_000 },
+      (): Fate | undefined =>
+        random() < 0.1
+          ? { after: Math.floor(random() * (most + 2)), how: HOWS[Math.floor(random() * 3)] ?? "unavailable" }
+          : undefined,
+    );
+  const peers = [0, 1, 2].map((index) => new ChainBackend(`p${index}`, { fates: fates() }));
+  const { infer, steps } = chainScene({ peers });
+  let complete = 0;
+  for (let request = 0; request < 2_000; request++) {
+    const { ids, error } = await readChain(infer({ parameters: { max_tokens: most } }));
+    assert.deepEqual(ids, chain(ids.length));
+    if (error === null) complete++;
+  }
+  assert.ok(complete >= 1_998, `${complete} of 2,000 were complete`);
+  assert.ok(steps.filter(({ type }) => type === "failed").length > 100);
+});
+
 const HOWS: readonly Fate["how"][] = ["unavailable", "cut", "internal", "engine_failed", "silent"];

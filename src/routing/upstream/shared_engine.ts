@@ -41,6 +41,10 @@ export function withUpstreams(own: SharedEngine | null, upstreams: readonly Rout
       handles: (ref) => own?.backend.handles(ref) === true || servers(ref).length > 0,
       infer(request, options) {
         if (own?.backend.handles(request.model)) return own.backend.infer(request, options);
+        if (request.resume !== undefined) {
+          // A server would begin anew, and the reader would get the same words twice.
+          throw new ArkError("bad_request", "This node cannot go on with an answer that was begun elsewhere");
+        }
         const [server] = servers(request.model).sort((a, b) => a.inFlight - b.inFlight);
         if (server !== undefined) return server.infer(request, options);
         throw new ArkError("model_not_found", `This node has no model ${request.model}`);
