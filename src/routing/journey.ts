@@ -156,7 +156,9 @@ export class Journey {
               loadMs: choice.loaded ? 0 : choice.loadMs ?? UNKNOWN_LOAD_MS,
             }),
           hedge: (rest: readonly Choice[]) => {
-            const found = rest.find((one) => one.loaded && breakers.state(one.key, one.model) === "closed");
+            const found = rest.find((one) =>
+              one.loaded && one.inFlight < one.slots && breakers.state(one.key, one.model) === "closed"
+            );
             return found !== undefined && budget.take(all) ? found : undefined;
           },
         }

@@ -64,7 +64,8 @@ export class Successors {
     if (next === undefined) return null;
     if (why === "worth it") {
       const { hedge, budget } = this.#state;
-      if (hedge === "off" || this.#prepared >= MOST_PREPARED || !next.loaded || !budget.take(line)) return null;
+      const able = next.loaded && next.inFlight < next.slots;
+      if (hedge === "off" || this.#prepared >= MOST_PREPARED || !able || !budget.take(line)) return null;
       this.#prepared++;
     }
     const attempt = this.#ask(next, "beside");

@@ -168,9 +168,9 @@ Deno.test("A stall is waited out where nobody else has the weights", async () =>
 });
 
 Deno.test("At half of a stall a second node reads what was written, and is stopped when the first goes on", async () => {
-  const fates = [{ after: 4, how: { lateMs: 150 } }];
+  const fates = [{ after: 4, how: { lateMs: 400 } }];
   const peers = [new ChainBackend("a", { fates }), new ChainBackend("b")];
-  const { infer, steps } = chainScene({ peers, stall: 200 });
+  const { infer, steps } = chainScene({ peers, stall: 600 });
   const { ids, error } = await readChain(infer());
   assert.deepEqual([ids, error], [chain(12), null]);
   const kinds = steps.map((step) => step.type + ("hedge" in step ? " beside" : ""));
