@@ -24,14 +24,31 @@ export interface LoopOptions {
   loras: Loras;
   /** The sequences. */
   cache: SequenceCache;
+  /** Whether a step can be broken off: where state can be cut, what was half computed goes away again. */
+  breakable: boolean;
 }
+
+/** How long steps of one kind take, in milliseconds: a moving average. */
+interface StepTime {
+  ms: number;
+}
+
+/**
+ * After so many steps in a row that were broken off, one is not: who goes first again and again does not keep all others
+ * from ever going on, and notices it once in so many times at most.
+ */
+const MOST_BROKEN_OFF = 24;
+/** Shorter steps are not worth another thread, in milliseconds: to get there and back takes a twentieth of that. */
+const BLOCKING_MS = 2;
 
 /**
  * Computes all answers, step by step. A step is one token of every answer that is being written, in one batch, and then
  * one chunk of one prompt, in turn: so a long prompt holds the others up for a chunk at most. A chunk is a batch of its
  * own and begins at a multiple of its size, so a prompt is always computed in the same way, whoever else is there.
  *
- * While an answer is there that goes first, the others wait, with all that their sequences hold.
+ * While an answer is there that goes first, the others wait, with all that their sequences hold. A step of theirs that is
+ * longer than a moment is computed in another thread, so that it can be broken off when such a one comes: nothing is
+ * lost but the time that it took until then. Steps of those that go first are computed in this thread, which is faster.
  *
  * Between steps the event loop has its turn: a cancel is heard after one.
  */
@@ -40,6 +57,14 @@ export class DecodeLoop {
   readonly #reading: Job[] = [];
   #writing: Job[] = [];
   #running = false;
+  /** Those that go first, and are on their way. */
+  readonly #coming = new Set<symbol>();
+  /** What is computed in another thread now. */
+  #beside: Promise<unknown> | null = null;
+  /** Steps in a row that were broken off. */
+  #brokenOff = 0;
+  /** How long a step for those takes that do not go first, before it is known: long enough to be broken off. */
+  readonly #times = { step: { ms: BLOCKING_MS }, chunk: { ms: BLOCKING_MS } };
 
   /** Makes a loop that has nothing to do. */
   constructor(options: LoopOptions) {
@@ -54,28 +79,44 @@ export class DecodeLoop {
     void this.#run();
   }
 
+  /**
+   * One comes that goes first: what is computed for others is broken off, and nothing of theirs begins until the returned
+   * function is called.
+   */
+  hurry(): () => void {
+    const one = Symbol();
+    this.#coming.add(one);
+    if (this.#beside !== null) this.#options.context.breakOff();
+    return () => void this.#coming.delete(one);
+  }
+
+  /** Fulfilled when nothing is computed in another thread: what the context holds may be changed then, at once. */
+  async still(): Promise<void> {
+    while (this.#beside !== null) await this.#beside;
+  }
+
   async #run(): Promise<void> {
     while (this.#reading.length + this.#writing.length > 0) {
       for (const job of [...this.#writing, ...this.#reading]) {
         if (job.options.signal.aborted) this.#fail(job, cancelled());
       }
-      const first = this.#first();
-      for (const jobs of byLoras(this.#writing.filter(first))) this.#write(jobs);
-      const next = this.#reading.findIndex(first);
-      for (const job of next < 0 ? [] : this.#reading.splice(next, 1)) this.#read(job);
+      for (const jobs of byLoras(this.#writing.filter((job) => this.#mayGo(job)))) {
+        if (jobs.every((job) => this.#mayGo(job))) await this.#write(jobs);
+      }
+      const next = this.#reading.find((job) => this.#mayGo(job));
+      if (next !== undefined) await this.#read(next);
       await turn();
     }
     this.#running = false;
   }
 
-  /** Which answers have this step: where one goes first, those alone that do. */
-  #first(): (job: Job) => boolean {
-    const urgent = [...this.#writing, ...this.#reading].some(({ options }) => options.urgent);
-    return ({ options }) => options.urgent || !urgent;
+  /** Whether an answer has this step: where one goes first, or comes that will, those alone that do. */
+  #mayGo({ options }: Job): boolean {
+    return options.urgent || this.#coming.size === 0 && ![...this.#writing, ...this.#reading].some(isUrgent);
   }
 
   /** One token for each of some answers with the same additions to the model. */
-  #write(jobs: readonly Job[]): void {
+  async #write(jobs: readonly Job[]): Promise<void> {
     const { context } = this.#options;
     const { batch } = context;
     batch.clear();
@@ -84,7 +125,7 @@ export class DecodeLoop {
         batch.add(last, { sequence: slot.sequence, position: slot.tokens.length, output: true });
       }
     }
-    if (!this.#decode(jobs)) return;
+    if (!await this.#decode(jobs, this.#times.step)) return;
     for (const [index, job] of jobs.entries()) {
       if (job.last !== null) job.options.slot.tokens.push(job.last);
       this.#choose(job, index);
@@ -92,33 +133,47 @@ export class DecodeLoop {
   }
 
   /** The next chunk of a prompt; with its last one, the first token of the answer. */
-  #read(job: Job): void {
+  async #read(job: Job): Promise<void> {
     const { context } = this.#options;
     const { batch, layout: { chunkTokens } } = context;
     const { prompt, slot } = job.options;
     const begin = slot.tokens.length;
-    const end = Math.min(prompt.length, (Math.floor(begin / chunkTokens) + 1) * chunkTokens);
+    const whole = (Math.floor(begin / chunkTokens) + 1) * chunkTokens;
+    const end = Math.min(prompt.length, whole, begin + job.pace);
     batch.clear();
     const chunk = prompt.slice(begin, end);
     for (const [index, token] of chunk.entries()) {
       const position = begin + index;
       batch.add(token, { sequence: slot.sequence, position, output: position === prompt.length - 1 });
     }
-    if (!this.#decode([job])) return;
+    if (!await this.#decode([job], this.#times.chunk)) return job.slower(chunk.length);
+    job.faster();
     slot.tokens.push(...chunk);
     if (chunk.length === chunkTokens && slot.regular === begin) slot.regular = end;
+    this.#reading.splice(this.#reading.indexOf(job), 1);
     if (end < prompt.length) return void this.#reading.push(job);
     this.#writing.push(job);
     this.#choose(job, chunk.length - 1);
   }
 
-  /** Computes the batch of some answers; they fail where that fails, and what their sequences hold is erased. */
-  #decode(jobs: readonly Job[]): boolean {
+  /**
+   * Computes the batch of some answers; false where it was broken off, or failed. Then they fail, too, and what their
+   * sequences hold is erased.
+   */
+  async #decode(jobs: readonly Job[], time: StepTime): Promise<boolean> {
     const { context, loras, cache } = this.#options;
     const [first] = jobs;
     try {
       if (first !== undefined) loras.apply(context.pointer, first.options.loras);
-      context.decode();
+      const began = performance.now();
+      if (jobs.some(isUrgent)) context.decode();
+      else if (this.#options.breakable && time.ms >= BLOCKING_MS && this.#brokenOff < MOST_BROKEN_OFF) {
+        if (!await this.#decodeBeside(jobs)) return false;
+      } else {
+        context.decode();
+        this.#brokenOff = 0;
+      }
+      time.ms += (performance.now() - began - time.ms) / 4;
       return true;
     } catch (error) {
       logError(error);
@@ -127,6 +182,25 @@ export class DecodeLoop {
         this.#fail(job, new ArkError("engine_failed", "The engine failed while it computed; its log has the details"));
       }
       return false;
+    }
+  }
+
+  /** Computes it in another thread; broken off where one comes that goes first, or nobody wants it any more. */
+  async #decodeBeside(jobs: readonly Job[]): Promise<boolean> {
+    const { context } = this.#options;
+    const leave = () => {
+      if (jobs.every(({ options }) => options.signal.aborted)) context.breakOff();
+    };
+    for (const { options: { signal } } of jobs) signal.addEventListener("abort", leave);
+    const beside = context.decodeBeside();
+    this.#beside = beside.catch(() => {});
+    try {
+      const done = await beside;
+      this.#brokenOff = done ? 0 : this.#brokenOff + 1;
+      return done;
+    } finally {
+      this.#beside = null;
+      for (const { options: { signal } } of jobs) signal.removeEventListener("abort", leave);
     }
   }
 
@@ -191,6 +265,10 @@ async function turn(): Promise<void> {
 /** Answers with the same additions to the model, together; a batch has one set. */
 function byLoras(jobs: readonly Job[]): Job[][] {
   return [...Map.groupBy(jobs, ({ options }) => options.loras.variant).values()];
+}
+
+function isUrgent({ options }: Job): boolean {
+  return options.urgent;
 }
 
 function cancelled(): ArkError {

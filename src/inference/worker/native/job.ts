@@ -29,7 +29,12 @@ export interface JobOptions {
   signal: AbortSignal;
   /** Whether those that do not go first wait for it. */
   urgent: boolean;
+  /** Whether its prompt must be computed in whole chunks, so that the result is the same to the last bit. */
+  exact: boolean;
 }
+
+/** Fewer tokens of a prompt are hardly quicker computed. */
+const LEAST_PACE = 16;
 
 /** One answer that is being computed. */
 export class Job {
@@ -37,6 +42,8 @@ export class Job {
   readonly options: JobOptions;
   /** The token that was written last and is not computed yet; null while the prompt is read. */
   last: number | null = null;
+  /** Tokens of the prompt that are computed at once, at most. */
+  pace = Infinity;
   /** Fulfilled when it is over, rejected when it fails. */
   readonly done: Promise<EngineResult>;
   readonly #settle: PromiseWithResolvers<EngineResult> = Promise.withResolvers();
@@ -50,6 +57,19 @@ export class Job {
     this.options = options;
     this.#cached = options.slot.tokens.length;
     this.done = this.#settle.promise;
+  }
+
+  /**
+   * So many tokens of the prompt were broken off: the next ones are fewer, or one who goes first all the time would
+   * never let a long chunk come to its end.
+   */
+  slower(tokens: number): void {
+    if (!this.options.exact) this.pace = Math.max(LEAST_PACE, Math.floor(tokens / 2));
+  }
+
+  /** Some of the prompt's tokens came to their end: the next ones may be more. */
+  faster(): void {
+    this.pace *= 2;
   }
 
   /** Notes when a token was chosen. */

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { readdirSync } from "node:fs";
-import { ADDRESSES, COPIES, GGML_BASE, GGML_CPU, GGML_CPU_SCORE, LLAMA } from "./symbols.ts";
+import { ADDRESSES, BESIDE, COPIES, GGML_BASE, GGML_CPU, GGML_CPU_SCORE, LLAMA, PREDICATES } from "./symbols.ts";
 
 /** Names of the libraries beside the addon: `libllama.v0.4.0.so`, `libllama.cuda.v0.4.0.so`, `libggml-base.dylib`. */
 const LLAMA_FILE = /^(lib)?llama(\.\w+)?(\.v[\d.]+)?\.(so|dylib|dll)$/;
@@ -15,6 +15,10 @@ export class Libraries {
   readonly base: Deno.DynamicLibrary<typeof GGML_BASE>["symbols"];
   /** The functions of the library for this processor, or null where it is not known which that is. */
   readonly cpu: Deno.DynamicLibrary<typeof GGML_CPU>["symbols"] | null;
+  /** Those that compute in another thread. */
+  readonly beside: Deno.DynamicLibrary<typeof BESIDE>["symbols"];
+  /** C's own function that says whether a byte is set: true of a text of one character, false of an empty one. */
+  readonly isSet: Deno.PointerValue;
   readonly #copies: Deno.DynamicLibrary<typeof COPIES>["symbols"];
   readonly #addresses: Deno.DynamicLibrary<typeof ADDRESSES>["symbols"];
   readonly #open: { close(): void }[] = [];
@@ -36,7 +40,10 @@ export class Libraries {
     this.base = this.#opened(Deno.dlopen(base, GGML_BASE)).symbols;
     this.#copies = this.#opened(Deno.dlopen(base, COPIES)).symbols;
     this.#addresses = this.#opened(Deno.dlopen(base, ADDRESSES)).symbols;
-    this.llama = this.#opened(Deno.dlopen(file(LLAMA_FILE), LLAMA)).symbols;
+    this.isSet = this.#opened(Deno.dlopen(base, PREDICATES)).symbols.strlen;
+    const llama = file(LLAMA_FILE);
+    this.llama = this.#opened(Deno.dlopen(llama, LLAMA)).symbols;
+    this.beside = this.#opened(Deno.dlopen(llama, BESIDE)).symbols;
     const cpu = bestFor(names.filter((name) => CPU_FILE.test(name)).map((name) => join(folder, name)));
     this.cpu = cpu === null ? null : this.#opened(Deno.dlopen(cpu, GGML_CPU)).symbols;
   }

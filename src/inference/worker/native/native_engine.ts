@@ -116,7 +116,15 @@ export class NativeEngine implements Engine {
     const rules = { chunkTokens, cuttable: model.cuttable };
     const cache = new SequenceCache(fitted.slots, rules, (sequence, from) => context.forget(sequence, from));
     const prompts = new PromptBuilder(vocabulary.promptModel());
-    const loop = new DecodeLoop({ libraries, context, vocabulary, candidates, loras, cache });
+    const loop = new DecodeLoop({
+      libraries,
+      context,
+      vocabulary,
+      candidates,
+      loras,
+      cache,
+      breakable: model.cuttable,
+    });
     warmUp(context);
     this.#loaded = { libraries, context, vocabulary, candidates, prompts, loras, cache, loop };
     return {
@@ -131,12 +139,15 @@ export class NativeEngine implements Engine {
   /** Answers one request. */
   async generate(request: EngineRequest, options: EngineGenerateOptions): Promise<EngineResult> {
     if (this.#loaded === undefined) throw new ArkError("engine_failed", "The engine has no model loaded");
+    const relax = request.urgent && !request.count_only ? this.#loaded.loop.hurry() : null;
     try {
       return await generate(this.#loaded, request, options);
     } catch (error) {
       if (error instanceof ArkError) throw error;
       logError(error);
       throw new ArkError("engine_failed", "The engine failed while it computed; its log has the details");
+    } finally {
+      relax?.();
     }
   }
 }
@@ -149,7 +160,10 @@ async function generate(
   const { parameters, principal, count_only, urgent = false } = request;
   const { context, vocabulary, prompts, cache, loop } = loaded;
   // State from another principal goes first of all, before anything can fail.
-  if (!count_only) cache.reserve(principal, { urgent });
+  if (!count_only) {
+    await loop.still();
+    cache.reserve(principal, { urgent });
+  }
   const { prepared, written, tokens } = beginningOf(request, { prompts, vocabularySize: vocabulary.size });
   const prompt = prepared.tokens;
   checkTokens(prompt, vocabulary.size);
@@ -170,6 +184,7 @@ async function generate(
     ids: request.ids === true,
   });
   const sampler = samplerOf(loaded, { grammar: prepared.grammar, parameters, tokens, written: written.length });
+  const exact = parameters.seed !== undefined;
   let slot: Slot | undefined;
   try {
     const isEnd = (token: number) => vocabulary.isEnd(token);
@@ -177,7 +192,7 @@ async function generate(
       begin();
       return finishedBefore(writer, { sink, promptTokens: prompt.length });
     }
-    const exact = parameters.seed !== undefined;
+    await loop.still();
     slot = cache.take({ principal, variant: loras.variant, prompt: tokens, exact, urgent });
     if (slot === undefined) throw new ArkError("busy", "The engine has no free slot");
   } finally {
@@ -197,6 +212,7 @@ async function generate(
     part,
     signal,
     urgent,
+    exact,
   });
   begin();
   loop.add(job);

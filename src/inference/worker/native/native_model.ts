@@ -27,6 +27,9 @@ const MOST_METADATA = 4 << 20;
 /** llama.cpp rounds the context of a sequence up to a multiple of this. */
 const CONTEXT_STEP = 256;
 
+/** What `llama_decode()` returns where its callback wanted it to end. */
+const BROKEN_OFF = 2;
+
 /** A model in memory. */
 export class NativeModel {
   readonly #libraries: Libraries;
@@ -105,6 +108,8 @@ export class NativeContext {
   /** What it came to. */
   readonly layout: ContextLayout;
   readonly #batch: Batch;
+  /** A text for C: one character where what is computed is to be broken off, and its end. */
+  readonly #stop = new Uint8Array(new ArrayBuffer(2));
 
   /**
    * Makes a context. Each sequence has memory of its own: what one holds neither takes room from another nor has a part
@@ -133,6 +138,7 @@ export class NativeContext {
     this.#batch = new Batch(libraries, Math.max(chunkTokens, slots));
     this.#threads = threadpool(libraries, threads);
     if (this.#threads !== null) llama.llama_attach_threadpool(this.pointer, this.#threads, this.#threads);
+    llama.llama_set_abort_callback(this.pointer, libraries.isSet, this.#stop);
   }
 
   /** The tokens that are to be computed next. */
@@ -146,8 +152,27 @@ export class NativeContext {
    * @throws {Error} where that fails; the state of its sequences is not known then.
    */
   decode(): void {
-    const result = this.#libraries.llama.llama_decode(this.pointer, this.#batch.struct);
-    if (result !== 0) throw new Error(`llama_decode() returned ${result}`);
+    this.#stop[0] = 0;
+    checkDecoded(this.#libraries.llama.llama_decode(this.pointer, this.#batch.struct));
+  }
+
+  /**
+   * The same in another thread, so that it can be broken off meanwhile; nothing else may be done with the context until
+   * it is over. False where it was broken off: then its sequences hold what they held before.
+   *
+   * @throws {Error} as {@linkcode NativeContext.decode} does.
+   */
+  async decodeBeside(): Promise<boolean> {
+    this.#stop[0] = 0;
+    const result = await this.#libraries.beside.llama_decode(this.pointer, this.#batch.struct);
+    if (result === BROKEN_OFF) return false;
+    checkDecoded(result);
+    return true;
+  }
+
+  /** Breaks off what is computed beside. The CPU heeds it within one operation of the model; a GPU ends what it began. */
+  breakOff(): void {
+    this.#stop[0] = 1;
   }
 
   /** Forgets what a sequence holds from a position on. */
@@ -166,6 +191,10 @@ export class NativeContext {
     this.#libraries.llama.llama_free(this.pointer);
     if (this.#threads !== null) this.#libraries.cpu?.ggml_threadpool_free(this.#threads);
   }
+}
+
+function checkDecoded(result: number): void {
+  if (result !== 0) throw new Error(`llama_decode() returned ${result}`);
 }
 
 /** Tokens that are computed together: arrays that C reads where they lie. */

@@ -19,6 +19,7 @@ export const LLAMA = {
   llama_memory_clear: { parameters: ["pointer", "bool"], result: "void" },
   llama_memory_seq_rm: { parameters: ["pointer", "i32", "i32", "i32"], result: "bool" },
   llama_decode: { parameters: ["pointer", BATCH], result: "i32" },
+  llama_set_abort_callback: { parameters: ["pointer", "pointer", "buffer"], result: "void" },
   llama_synchronize: { parameters: ["pointer"], result: "void" },
   llama_get_logits_ith: { parameters: ["pointer", "i32"], result: "pointer" },
   llama_model_get_vocab: { parameters: ["pointer"], result: "pointer" },
@@ -69,6 +70,16 @@ export const GGML_BASE = {
 /** {@linkcode GGML_BASE}'s copy once more, for what is named by a pointer, and for what has an address in this process. */
 export const COPIES = {
   memcpy: { parameters: ["buffer", "pointer", "usize"], result: "usize" },
+} as const;
+
+/** The same `llama_decode` in another thread, while JavaScript goes on. */
+export const BESIDE = {
+  llama_decode: { parameters: ["pointer", BATCH], result: "i32", nonblocking: true },
+} as const;
+
+/** Where a function of the C library lies, for C to call: it says false of an empty text, and true of a short one. */
+export const PREDICATES = {
+  strlen: { type: "pointer" },
 } as const;
 
 /** The same, from one buffer to another. */
