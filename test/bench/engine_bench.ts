@@ -14,9 +14,9 @@ import { heading, result, Samples } from "./samples.ts";
 const MODEL = Deno.env.get("ENGINE_MODEL") ?? "test/fixtures/arkling-9m-q4_0.gguf";
 const LARGE = "large";
 const THREADS = Number(Deno.env.get("ENGINE_THREADS") ?? "1");
-const ROUNDS = Number(Deno.env.get("ENGINE_ROUNDS") ?? "7");
+const ROUNDS = Number(Deno.env.get("ENGINE_ROUNDS") ?? "21");
 const STREAMS = 8;
-const TOKENS = Number(Deno.env.get("ENGINE_TOKENS") ?? "96");
+const TOKENS = Number(Deno.env.get("ENGINE_TOKENS") ?? "32");
 /** Tokens of the prefix that is there already; a model with less context has as many as fit. */
 const PREFIX = 2_000;
 
@@ -80,16 +80,18 @@ async function measure(path: string): Promise<void> {
       return written / (performance.now() - began) * 1_000;
     });
   }
-  const words = Math.min(PREFIX, context_size - 120);
+  const sentences = await sentencesFor(worker, Math.min(PREFIX, context_size - 120));
   let turn = 0;
+  const quarter = Math.ceil(sentences / 4);
   await compare("prompt tokens per second", both, async (one) => {
-    const { prompt, firstMs } = await one.ask({ prompt: longPrompt(words, turn++), tokens: 1, cached: false });
+    const { prompt, firstMs } = await one.ask({ prompt: longPrompt(quarter, turn++), tokens: 1, cached: false });
     return prompt / firstMs * 1_000;
   });
-  const prefix = longPrompt(words, -1);
-  for (const one of both) await one.ask({ prompt: prefix, tokens: 1, cached: true });
+  const prefix = longPrompt(sentences, -1);
+  let tokens = 0;
+  for (const one of both) tokens = (await one.ask({ prompt: prefix, tokens: 1, cached: true })).prompt;
   const times = await compare(
-    "ms to the first token, cached prefix",
+    `ms to the first token, ${tokens} tokens cached`,
     both,
     async (one) => (await one.ask({ prompt: `${prefix} and then number ${turn++}`, tokens: 1, cached: true })).firstMs,
     "smaller",
@@ -101,30 +103,46 @@ async function measure(path: string): Promise<void> {
   );
 }
 
-/** Measures in turn, and prints medians and the ratio. */
+/**
+ * Measures in turn, and prints medians, and the median of the ratios of two that followed each other: many short pairs, now
+ * the one first and now the other, so that what else the machine does slows both.
+ */
 async function compare(
   name: string,
-  both: readonly Contender[],
+  both: readonly [Contender, Contender],
   measure: (one: Contender) => Promise<number>,
   better: "larger" | "smaller" = "larger",
 ): Promise<Samples[]> {
   const samples = both.map(() => new Samples());
+  const ratios = new Samples();
   for (let round = -1; round < ROUNDS; round++) {
-    for (const [index, one] of both.entries()) {
-      const value = await measure(one);
-      if (round >= 0) samples[index]?.add(value);
+    const values = [NaN, NaN];
+    for (const index of round % 2 === 0 ? [0, 1] : [1, 0]) {
+      const one = both[index];
+      if (one !== undefined) values[index] = await measure(one);
     }
+    if (round < 0) continue;
+    for (const [index, value] of values.entries()) samples[index]?.add(value);
+    ratios.add((values[0] ?? NaN) / (values[1] ?? NaN));
   }
   for (const [index, { name: who }] of both.entries()) {
     console.log(`  ${`${name}: ${who}`.padEnd(72)} ${(samples[index]?.median ?? NaN).toFixed(1)}`);
   }
-  const [own = NaN, other = NaN] = samples.map(({ median }) => median);
-  if (better === "larger") result("  of it", (own / other).toFixed(3), "at least 0.95");
+  const spread = `${ratios.at(0.25).toFixed(2)} to ${ratios.at(0.75).toFixed(2)}`;
+  if (better === "larger") {
+    result("  of it", `${ratios.median.toFixed(3)} (half of ${ROUNDS} pairs: ${spread})`, "at least 0.95");
+  }
   return samples;
 }
 
-/** A prompt of about so many tokens of the fixture's vocabulary, another one for each number. */
-function longPrompt(tokens: number, number: number): string {
-  const sentence = ` Server ${number} is ready and the client waits for an answer of the node.`;
-  return sentence.repeat(Math.ceil(tokens / 24));
+/** How many sentences have about so many tokens. */
+async function sentencesFor(worker: EngineWorker, tokens: number): Promise<number> {
+  const many = 20;
+  const { usage } = await worker.ask({ prompt: longPrompt(many, 0), count_only: true });
+  return Math.floor(tokens / usage.prompt_tokens * many);
+}
+
+/** A prompt of so many sentences, another one for each number. */
+function longPrompt(sentences: number, number: number): string {
+  return ` Server ${number} is ready and the client waits for an answer of the node.`.repeat(sentences);
 }

@@ -5,6 +5,7 @@
  * 300 MB with random weights, whose peers ask with prompts of a thousand tokens; `OWNER_MODEL` names another one,
  * and with `OWNER_REAL` there is only that.
  */
+import { until } from "../inference/local_fixture.ts";
 import { StreamingNode } from "../support/streaming_node.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { question } from "../mesh/mesh_peer.ts";
@@ -59,7 +60,7 @@ async function withRealEngine(): Promise<void> {
   try {
     const file = Deno.env.get("OWNER_MODEL");
     if (file === undefined) await writeLargeModel(`${models}/large.gguf`);
-    else await Deno.symlink(await Deno.realPath(file), `${models}/large.gguf`);
+    else await Deno.copyFile(file, `${models}/large.gguf`);
     for (const slots of [1, 4]) {
       await using node = await NodeProcess.start({
         name: "B",
@@ -75,7 +76,11 @@ async function withRealEngine(): Promise<void> {
           headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
           ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
         });
-      const { models: [{ id = "" } = {}] } = await (await call("/models")).json();
+      let id = "";
+      await until(async () => {
+        ({ models: [{ id } = { id: "" }] } = await (await call("/models")).json());
+        return id !== "";
+      });
       await using peers = await GreedyPeers.start(node, call);
       let turn = 0;
       const ask = askerOf(node, { model: id }, () => [{ role: "user", content: `${turn++} ${LONG.slice(0, 280)}` }]);

@@ -191,9 +191,10 @@ export class DecodeLoop {
     const leave = () => {
       if (jobs.every(({ options }) => options.signal.aborted)) context.breakOff();
     };
-    for (const { options: { signal } } of jobs) signal.addEventListener("abort", leave);
     const beside = context.decodeBeside();
     this.#beside = beside.catch(() => {});
+    for (const { options: { signal } } of jobs) signal.addEventListener("abort", leave);
+    leave();
     try {
       const done = await beside;
       this.#brokenOff = done ? 0 : this.#brokenOff + 1;
