@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console
 /**
- * The native engine, in its worker process, against llama.cpp's own server where `LLAMA_SERVER` names one, else against
+ * The native engine, in its worker process and asked as the owner asks, against llama.cpp's own server where `LLAMA_SERVER` names one, else against
  * node-llama-cpp called directly. Same model, same threads, in turn.
  *
  * `ENGINE_MODEL` names a GGUF file, or is `large` for one of 300 MB with random weights, and `ENGINE_THREADS` is a number;
@@ -16,7 +16,7 @@ const LARGE = "large";
 const THREADS = Number(Deno.env.get("ENGINE_THREADS") ?? "1");
 const ROUNDS = Number(Deno.env.get("ENGINE_ROUNDS") ?? "21");
 const STREAMS = 8;
-const TOKENS = Number(Deno.env.get("ENGINE_TOKENS") ?? "32");
+const TOKENS = Number(Deno.env.get("ENGINE_TOKENS") ?? "64");
 /** Tokens of the prefix that is there already; a model with less context has as many as fit. */
 const PREFIX = 2_000;
 
@@ -48,7 +48,7 @@ async function measure(path: string): Promise<void> {
       const began = performance.now();
       let first = 0;
       const parameters = { max_tokens: tokens, temperature: 0, ...cached ? {} : { seed: 1 } };
-      const answer = await worker.ask({ prompt, parameters, principal }, {
+      const answer = await worker.ask({ prompt, parameters, principal, urgent: true }, {
         seen: ({ type }) => {
           if (type === "part") first ||= performance.now();
         },

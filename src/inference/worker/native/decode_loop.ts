@@ -38,8 +38,8 @@ interface StepTime {
  * from ever going on, and notices it once in so many times at most.
  */
 const MOST_BROKEN_OFF = 24;
-/** Shorter steps are not worth another thread, in milliseconds: to get there and back takes a twentieth of that. */
-const BLOCKING_MS = 2;
+/** Shorter steps are not worth another thread, in milliseconds: to get there and back takes about a tenth of that. */
+const BLOCKING_MS = 3;
 
 /**
  * Computes all answers, step by step. A step is one token of every answer that is being written, in one batch, and then
