@@ -46,7 +46,7 @@ const EXPORT_BATCH = 256;
  * | open | commits the record together with those that came in the same turn of the event loop |
  * | the disk is full | spends its reserve on ends and the owner's acts; rejects what begins, as `start` and `deny` |
  * | the disk fails | rejects with `audit_unavailable`; each call tries anew, so the log recovers by itself |
- * | the database fails | goes on until the database is 10,000 entries behind, then rejects; recovers by itself |
+ * | the database fails | goes on until the database is 50,000 entries behind, then rejects; recovers by itself |
  * | file and database contradict each other | rejects until the owner has decided and the node is restarted |
  * | disposed | rejects |
  */

@@ -20,12 +20,13 @@ export function place(
   head: Head,
   { bytes, at }: { bytes: Uint8Array; at: number },
 ): { entry: AuditEntry; end: number } {
-  const unhashed = { seq: head.seq + 1, ...unplaced, prev: head.hash };
+  const seq = head.seq + 1;
+  const prev = head.hash;
   // Hashed as the bytes that are written, so that the text becomes bytes once.
-  const body = at + encoder.encodeInto(bodyOf(unhashed), bytes.subarray(at)).written;
+  const body = at + encoder.encodeInto(checkedBodyOf(unplaced, { seq, prev }), bytes.subarray(at)).written;
   const hash = bodyHash(bytes.subarray(at, body));
   const end = body - 1 + encoder.encodeInto(`,"hash":"${hash}"}\n`, bytes.subarray(body - 1)).written;
-  return { entry: { ...unhashed, hash }, end };
+  return { entry: entryAt(unplaced, { seq, prev, hash }), end };
 }
 
 /** Whether the hash is the entry's own. */
@@ -65,6 +66,29 @@ export function entryFrom(fields: object): AuditEntry {
   const entry: Record<string, unknown> = {};
   for (const name of FIELDS) entry[name] = given[name] ?? null;
   return entry as unknown as AuditEntry;
+}
+
+/** Written out: spreading an object of that many fields costs several times as much. */
+function entryAt(unplaced: UnplacedEntry, { seq, prev, hash }: Pick<AuditEntry, "seq" | "prev" | "hash">): AuditEntry {
+  return {
+    seq,
+    at: unplaced.at,
+    kind: unplaced.kind,
+    direction: unplaced.direction,
+    peer: unplaced.peer,
+    model: unplaced.model,
+    prompt_tokens: unplaced.prompt_tokens,
+    completion_tokens: unplaced.completion_tokens,
+    ms: unplaced.ms,
+    outcome: unplaced.outcome,
+    digest: unplaced.digest,
+    request: unplaced.request,
+    receipt: unplaced.receipt,
+    count: unplaced.count,
+    monotonic_ms: unplaced.monotonic_ms,
+    prev,
+    hash,
+  };
 }
 
 /** Names of the fields, in the order of a line. */
@@ -109,6 +133,26 @@ function bodyOf(entry: Omit<AuditEntry, "hash">): string {
     monotonic_ms: entry.monotonic_ms,
     prev: entry.prev,
   });
+}
+
+/**
+ * The same as {@linkcode bodyOf} for a third of its time. Only for an entry whose fields were checked: beside the model they
+ * are then numbers, and texts that JSON writes as they are.
+ */
+function checkedBodyOf(entry: UnplacedEntry, { seq, prev }: { seq: number; prev: string }): string {
+  let text = `{"seq":${seq},"at":"${entry.at}","kind":"${entry.kind}"`;
+  if (entry.direction !== null) text += `,"direction":"${entry.direction}"`;
+  if (entry.peer !== null) text += `,"peer":"${entry.peer}"`;
+  if (entry.model !== null) text += `,"model":${JSON.stringify(entry.model)}`;
+  if (entry.prompt_tokens !== null) text += `,"prompt_tokens":${entry.prompt_tokens}`;
+  if (entry.completion_tokens !== null) text += `,"completion_tokens":${entry.completion_tokens}`;
+  if (entry.ms !== null) text += `,"ms":${entry.ms}`;
+  if (entry.outcome !== null) text += `,"outcome":"${entry.outcome}"`;
+  if (entry.digest !== null) text += `,"digest":"${entry.digest}"`;
+  if (entry.request !== null) text += `,"request":"${entry.request}"`;
+  if (entry.receipt !== null) text += `,"receipt":"${entry.receipt}"`;
+  if (entry.count !== null) text += `,"count":${entry.count}`;
+  return `${text},"monotonic_ms":${entry.monotonic_ms},"prev":"${prev}"}`;
 }
 
 function lineWith(body: string, hash: string): string {

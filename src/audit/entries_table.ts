@@ -60,9 +60,9 @@ export class EntriesTable implements AsyncDisposable {
     try {
       const edge = this.tree.edge();
       const { bytes } = lines;
-      const thread = this.#thread?.ready === true && lines.count >= THREAD_FROM ? this.#thread : null;
+      const thread = this.hasThread && lines.count >= THREAD_FROM ? this.#thread : undefined;
       this.tree.commit(
-        thread === null
+        thread === undefined
           ? await this.#store.batch((statements) => (insertLines(statements, bytes, edge), edge), { durable: false })
           : await this.#store.alone(() => thread.insert(bytes, edge)),
       );
@@ -77,6 +77,16 @@ export class EntriesTable implements AsyncDisposable {
   /** Starts a thread that inserts what comes in larger numbers from now on, once. */
   startThread(): void {
     if (this.path !== null) this.#thread ??= new InsertThread(this.path);
+  }
+
+  /** Resolves when the thread has started, or could not be; undefined where none is starting. */
+  get starting(): Promise<void> | undefined {
+    return this.#thread?.starting === true ? this.#thread.started : undefined;
+  }
+
+  /** Whether what comes in larger numbers is inserted in a thread. */
+  get hasThread(): boolean {
+    return this.#thread?.ready === true;
   }
 
   /** Ends the thread. */
@@ -131,9 +141,10 @@ export class EntriesTable implements AsyncDisposable {
   }
 }
 
-function joined(groups: readonly Lines[]): Lines | null {
+/** A copy of them as one, which can go to a thread while the groups stay here. */
+function joined(groups: readonly Lines[]): Lines & { bytes: Uint8Array<ArrayBuffer> } | null {
   const [first] = groups;
-  if (first === undefined || groups.length === 1) return first ?? null;
+  if (first === undefined) return null;
   let [count, length] = [0, 0];
   for (const group of groups) {
     count += group.count;

@@ -8,14 +8,15 @@ import type { Lines } from "./insert_lines.ts";
 const DELAY_MS = 200;
 const RETRY_MS = 1_000;
 
-/** Entries of one transaction: one to two milliseconds of the event loop, or of a thread. */
+/** Entries of one transaction: one to two milliseconds of the event loop; and those of one in a thread. */
 const BATCH = 128;
+const THREAD_BATCH = 1_024;
 
 /** From so many entries behind on, a thread is worth starting. */
 const THREAD_FROM = 2 * BATCH;
 
 /** Most entries that the database may be behind: while it cannot be written, and while the disk is faster than it is. */
-const BEHIND_LIMIT = 10_000;
+const BEHIND_LIMIT = 50_000;
 
 /** Takes the database along behind the file: entries that are durable already go into it in batches. */
 export class Follower implements AsyncDisposable {
@@ -96,6 +97,8 @@ export class Follower implements AsyncDisposable {
       while (this.#done < goal) {
         // First whoever waits for the entries that were just committed, and between the batches everybody else.
         await new Promise((resolve) => setImmediate(resolve));
+        // So many would hold up the event loop for longer than the thread takes to start.
+        if (this.#left >= THREAD_BATCH) await this.#table.starting;
         const groups = this.#batch();
         await this.#table.insert(groups);
         this.#behind.splice(0, groups.length);
@@ -115,8 +118,9 @@ export class Follower implements AsyncDisposable {
   }
 
   #batch(): Lines[] {
+    const most = this.#table.hasThread ? THREAD_BATCH : BATCH;
     let count = 0;
-    const end = this.#behind.findIndex((lines) => (count += lines.count) >= BATCH);
+    const end = this.#behind.findIndex((lines) => (count += lines.count) >= most);
     return this.#behind.slice(0, end < 0 ? undefined : end + 1);
   }
 

@@ -20,6 +20,8 @@ export class InsertThread implements AsyncDisposable {
   readonly #worker: Worker;
   #answer: PromiseWithResolvers<InsertAnswer> | null = null;
   #state: "starting" | "ready" | "ended" = "starting";
+  /** Resolves when it has started or ended. */
+  readonly started: Promise<void>;
 
   /** Begins to start a thread for a database's file. It never throws: what cannot start has ended. */
   constructor(path: string) {
@@ -29,7 +31,7 @@ export class InsertThread implements AsyncDisposable {
       event.preventDefault();
       this.end();
     };
-    this.#ask(path).then(() => this.#state = "ready").catch(() => this.end());
+    this.started = this.#ask(path).then(() => void (this.#state = "ready")).catch(() => this.end());
   }
 
   /** Whether it does not answer yet. */
@@ -43,13 +45,13 @@ export class InsertThread implements AsyncDisposable {
   }
 
   /**
-   * Inserts lines, and gives the edge that has grown. One call at a time, and nobody else may write meanwhile.
+   * Inserts lines, whose bytes it takes, and gives the edge that has grown. One call at a time, and nobody else may write meanwhile.
    *
    * @throws {ThreadEnded} Where the thread ended.
    * @throws {Error} Where the database cannot be written: nothing was inserted.
    */
-  async insert(bytes: Uint8Array, edge: TreeEdge | null): Promise<TreeEdge | null> {
-    const answer = await this.#ask({ bytes, edge: edge?.state() ?? null });
+  async insert(bytes: Uint8Array<ArrayBuffer>, edge: TreeEdge | null): Promise<TreeEdge | null> {
+    const answer = await this.#ask({ bytes, edge: edge?.state() ?? null }, [bytes.buffer]);
     return answer.edge === null ? null : TreeEdge.from(answer.edge);
   }
 
@@ -67,10 +69,10 @@ export class InsertThread implements AsyncDisposable {
     this.end();
   }
 
-  async #ask(question: InsertQuestion): Promise<{ edge: EdgeState | null }> {
+  async #ask(question: InsertQuestion, moved: ArrayBuffer[] = []): Promise<{ edge: EdgeState | null }> {
     if (this.#state === "ended") throw new ThreadEnded("The thread of the audit log's database ended");
     this.#answer = Promise.withResolvers<InsertAnswer>();
-    this.#worker.postMessage(question);
+    this.#worker.postMessage(question, moved);
     try {
       const answer = await this.#answer.promise;
       if ("error" in answer) throw new Error(answer.error);

@@ -9,7 +9,10 @@ import { journalLines } from "./journal_lines.ts";
  * Most bytes of one group that is committed together. What a loss of power can leave behind is a part of the group that
  * nobody was told of, so a bad end of at most this size is set aside, and a larger one is damage.
  */
-export const GROUP_BYTES = 64 << 10;
+export const GROUP_BYTES = 256 << 10;
+
+/** Bytes from the end of the file in which an entry is looked for that the database has, too; then eight times as many. */
+const WINDOW_BYTES = 64 << 10;
 
 /** Entries that go into the database, or come from it, at a time. */
 const BATCH = 256;
@@ -80,7 +83,7 @@ async function replay(table: EntriesTable, lines: readonly string[], head: Head)
 /** Finds the last line of the file that the database has too, reading from the end. */
 async function lastCommon(path: string, table: EntriesTable, storedSeq: number): Promise<{ head: Head; end: number }> {
   const size = storedSeq === table.base.seq ? 0 : (await Deno.stat(path)).size;
-  for (let window = GROUP_BYTES; size > 0; window *= 8) {
+  for (let window = WINDOW_BYTES; size > 0; window *= 8) {
     const candidates: { seq: number; text: string; end: number }[] = [];
     // From the middle of a line the first piece is no entry, which does no harm.
     for await (const { text, end, whole } of journalLines(path, Math.max(0, size - window))) {

@@ -69,7 +69,7 @@ Deno.test("AuditLog.append() commits a flood in groups of bounded size and keeps
       const commits = await commitsOf(() =>
         Promise.all(Array.from({ length: 2_000 }, () => log.append(fullRecord(1))))
       );
-      assert.ok(commits > 10 && commits < 100, `${commits} commits`);
+      assert.ok(commits > 5 && commits < 100, `${commits} commits`);
       assert.equal(await soundEntries(log), 2_000);
     })
   ));

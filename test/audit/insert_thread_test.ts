@@ -97,7 +97,7 @@ Deno.test("InsertThread puts lines into the database, and gives the tree that ha
     await using thread = new InsertThread(path);
     await until(() => thread.ready);
     const bytes = new TextEncoder().encode((await lines()).map((line) => line + "\n").join(""));
-    const edge = await thread.insert(bytes, new TreeEdge());
+    const edge = await thread.insert(bytes.slice(), new TreeEdge());
     assert.equal(edge?.root().toHex(), wanted.root);
     assert.deepEqual(await store.selectFrom("audit_entries").selectAll().orderBy("seq").execute(), wanted.rows);
     assert.deepEqual(await store.selectFrom("audit_tiles").selectAll().orderBy("number").execute(), wanted.tiles);
@@ -124,7 +124,7 @@ Deno.test("AuditLog.append() of very many entries fills the database in a thread
         assert.equal((await log.tail(1))[0]?.seq, MANY);
         const own = await log.append(fullRecord(MANY));
         assert.deepEqual(await log.tail(1), [own]);
-        assert.ok((threads[0]?.sent ?? 0) > 5);
+        assert.ok((threads[0]?.sent ?? 0) > 2);
         assert.equal(threads.length, 1);
         assert.equal(await rowsOf(store), MANY + 1);
         assert.equal(await soundEntries(log), MANY + 1);
@@ -189,16 +189,16 @@ Deno.test("Follower.room waits for a slow database, and not for one that fails",
   const table = { insert: () => result.promise, startThread: () => {} } as unknown as EntriesTable;
   const follower = new Follower(table, { logger: undefined, inserted: () => {} });
   assert.equal(follower.room, undefined);
-  follower.push({ first: 1, count: 9_999, bytes: new Uint8Array() });
+  follower.push({ first: 1, count: 49_999, bytes: new Uint8Array() });
   assert.equal(follower.room, undefined);
-  follower.push({ first: 10_000, count: 200, bytes: new Uint8Array() });
+  follower.push({ first: 50_000, count: 200, bytes: new Uint8Array() });
   const { room } = follower;
   assert.ok(room !== undefined);
   result.resolve();
   await room;
   await follower.flush();
   result = Promise.withResolvers();
-  follower.push({ first: 10_200, count: 20_000, bytes: new Uint8Array() });
+  follower.push({ first: 50_200, count: 60_000, bytes: new Uint8Array() });
   const other = follower.room;
   assert.equal(follower.fault, null);
   result.promise.catch(() => {});
