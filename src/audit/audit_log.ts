@@ -3,12 +3,12 @@ import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
 import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
-import { type Head, lineOf, place } from "./chain.ts";
+import { type Head, lineOf } from "./chain.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { EntriesTable } from "./entries_table.ts";
 import { Follower } from "./follower.ts";
+import { Group } from "./group.ts";
 import { isDiskFull, Journal } from "./journal.ts";
-import { LINE_BYTES } from "./journal_lines.ts";
 import { dropPruned, pruneEnd, type PruneRange } from "./prune.ts";
 import { GROUP_BYTES, recover } from "./recover.ts";
 import { Reserve } from "./reserve.ts";
@@ -19,13 +19,6 @@ interface Waiting {
   unplaced: UnplacedEntry;
   resolve: (entry: AuditEntry) => void;
   reject: (error: unknown) => void;
-}
-
-/** Records that are committed together. */
-interface Group {
-  waiting: Waiting[];
-  entries: AuditEntry[];
-  bytes: Uint8Array;
 }
 
 /** Most records that wait for the disk. */
@@ -59,11 +52,16 @@ export class AuditLog implements AsyncDisposable {
   readonly #reserve: Reserve;
   readonly #logger: Logger | undefined;
   readonly #events: Events | undefined;
-  readonly #buffer = new Uint8Array(GROUP_BYTES);
+  /** Of the group that is committed, and of the next one, in turn. */
+  #buffers = [new Uint8Array(GROUP_BYTES), new Uint8Array(GROUP_BYTES)] as const;
   #waiting: Waiting[] = [];
+  /** The first of those that wait, behind a group that is not durable yet, or behind the last entry. */
+  #ahead: Group | undefined;
   #committing: Promise<void> | undefined;
   /** The last durable entry, or undefined until file and database were brought to the same end. */
   #head: Head | undefined;
+  /** Number of the last entry that is on its way to the disk, or 0. */
+  #writing = 0;
   #refusal: string | null = null;
   #commitFault: string | null = null;
   #closed = false;
@@ -114,6 +112,8 @@ export class AuditLog implements AsyncDisposable {
       if (fault !== null) throw new ArkError("audit_unavailable", fault);
       const { promise, resolve, reject } = Promise.withResolvers<AuditEntry>();
       this.#waiting.push({ unplaced: entry, resolve, reject });
+      // Now rather than when its turn comes: meanwhile the disk is at work.
+      if (this.#ahead?.entries.length === this.#waiting.length - 1) this.#ahead.add(entry);
       this.#committing ??= nextTurn().then(() => this.#commitAll());
       return promise;
     } catch (error) {
@@ -164,7 +164,8 @@ export class AuditLog implements AsyncDisposable {
     return await this.#inTurn(async () => {
       const checkpoints = await this.checkpoints.list();
       const lastSeq = () => this.#sureHead()?.seq ?? Infinity;
-      return await verify({ path: this.#journal.path, table: this.#table, checkpoints, lastSeq });
+      const lastWritten = () => Math.max(lastSeq(), this.#writing);
+      return await verify({ path: this.#journal.path, table: this.#table, checkpoints, lastSeq, lastWritten });
     });
   }
 
@@ -294,40 +295,45 @@ export class AuditLog implements AsyncDisposable {
     while (this.#waiting.length > 0) {
       const { room } = this.#follower;
       if (room !== undefined) await room;
-      await this.#commitGroup(this.#nextGroup(this.#head ?? this.#table.base));
+      await this.#commitNext(this.#head ?? this.#table.base);
       // Lets others at the event loop, and more records into the next group.
       if (this.#waiting.length > 0) await nextTurn();
     }
     this.#committing = undefined;
   }
 
-  #nextGroup(head: Head): Group {
-    const entries: AuditEntry[] = [];
-    let used = 0;
-    for (const { unplaced } of this.#waiting) {
-      if (used + LINE_BYTES > GROUP_BYTES) break;
-      const next = place(unplaced, head, { bytes: this.#buffer, at: used });
-      used = next.end;
-      head = next.entry;
-      entries.push(next.entry);
+  async #commitNext(head: Head): Promise<void> {
+    const [buffer, other] = this.#buffers;
+    const group = this.#ahead ?? new Group(buffer, head);
+    while (group.entries.length < this.#waiting.length) {
+      const next = this.#waiting[group.entries.length];
+      if (next === undefined || !group.add(next.unplaced)) break;
     }
-    return { waiting: this.#waiting.splice(0, entries.length), entries, bytes: this.#buffer.subarray(0, used) };
+    const waiting = this.#waiting.splice(0, group.entries.length);
+    this.#buffers = [other, buffer];
+    this.#ahead = new Group(other, group.head);
+    await this.#commitGroup(group, waiting);
   }
 
-  async #commitGroup({ waiting, entries, bytes }: Group): Promise<void> {
+  async #commitGroup(group: Group, waiting: readonly Waiting[]): Promise<void> {
+    const { entries, bytes } = group;
     try {
+      this.#writing = group.head.seq;
       const later = this.#journal.commit(bytes);
       if (later !== undefined) await later;
     } catch (error) {
-      if (isDiskFull(error) && this.#reserve.release()) return await this.#commitGroup({ waiting, entries, bytes });
+      if (isDiskFull(error) && this.#reserve.release()) return await this.#commitGroup(group, waiting);
+      // What was to follow hangs on what is not there: it gets its place anew.
+      this.#ahead = undefined;
+      this.#writing = 0;
       this.#commitFailed(error);
       for (const { reject } of waiting) reject(error);
       return;
     }
-    // Only now: an entry that is not durable must not be what the next one hangs on.
+    // Only now: an entry that is not durable must not be what is said to be the last.
     this.#head = entries.at(-1);
     this.#commitWorked();
-    entries.forEach((entry, index) => waiting[index]?.resolve(entry));
+    for (const [index, { resolve }] of waiting.entries()) resolve(entries[index] as AuditEntry);
     const [{ seq: first = 0 } = {}] = entries;
     this.#follower.push({ first, count: entries.length, bytes: bytes.slice() });
   }
@@ -348,6 +354,7 @@ export class AuditLog implements AsyncDisposable {
   }
 
   #rejectAll(error: unknown): void {
+    this.#ahead = undefined;
     for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 

@@ -7,6 +7,9 @@ import { ArkError, reasonOf } from "@ark/node/protocol";
  */
 const SLOW_MS = 1;
 
+/** After one that took longer than so many times that, even handing the bytes to the system is left to a thread. */
+const STUCK = 20;
+
 /** Options of {@linkcode Journal.open}. */
 export interface JournalOptions {
   /** Above how many milliseconds of the last commit the next one leaves the event loop free; 0 is always. */
@@ -70,11 +73,13 @@ export class Journal implements Disposable {
    */
   commit(bytes: Uint8Array): Promise<void> | undefined {
     const began = performance.now();
-    if (this.#lastMs > this.#slowMs || this.#slowMs === 0) return this.#commitLater(bytes, began);
+    const slow = this.#lastMs > this.#slowMs || this.#slowMs === 0;
+    if (slow && this.#lastMs > STUCK * this.#slowMs) return this.#commitLater(bytes, began);
     try {
       this.#mend();
       this.#torn = true;
       for (let written = 0; written < bytes.length;) written += this.#file.writeSync(bytes.subarray(written));
+      if (slow) return this.#syncLater(bytes.length, began);
       this.#file.syncDataSync();
     } catch (error) {
       throw this.#failed(error);
@@ -131,11 +136,19 @@ export class Journal implements Disposable {
       this.#mend();
       this.#torn = true;
       for (let written = 0; written < bytes.length;) written += await this.#file.write(bytes.subarray(written));
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    await this.#syncLater(bytes.length, began);
+  }
+
+  async #syncLater(length: number, began: number): Promise<void> {
+    try {
       await this.#file.syncData();
     } catch (error) {
       throw this.#failed(error);
     }
-    this.#committed(bytes.length, began);
+    this.#committed(length, began);
   }
 
   #committed(length: number, began: number): void {

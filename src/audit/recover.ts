@@ -9,7 +9,7 @@ import { journalLines } from "./journal_lines.ts";
  * Most bytes of one group that is committed together. What a loss of power can leave behind is a part of the group that
  * nobody was told of, so a bad end of at most this size is set aside, and a larger one is damage.
  */
-export const GROUP_BYTES = 256 << 10;
+export const GROUP_BYTES = 512 << 10;
 
 /** Bytes from the end of the file in which an entry is looked for that the database has, too; then eight times as many. */
 const WINDOW_BYTES = 64 << 10;

@@ -61,6 +61,8 @@ export interface Verified {
   checkpoints: readonly KeptCheckpoint[];
   /** The last entry's number as of now, `Infinity` where it is not known. */
   lastSeq(): number;
+  /** The last one of which the line may be in the file, on its way to the disk; at least as much as that. */
+  lastWritten(): number;
 }
 
 /** Walks both copies side by side, and compares their tree with tiles and checkpoints. */
@@ -151,7 +153,7 @@ async function sameRows(table: EntriesTable, bytes: Uint8Array, checked: Checked
 
 /** Goes over both copies entry by entry and says what is wrong. */
 async function walk(
-  { path, table, lastSeq }: Verified,
+  { path, table, lastSeq, lastWritten }: Verified,
   { from, tree, last }: Task & { from: Place },
 ): Promise<Found | { head: Head }> {
   const rows = tableRows(table, from.head.seq === table.base.seq ? Number.MIN_SAFE_INTEGER : from.head.seq);
@@ -163,7 +165,9 @@ async function walk(
       const row: Row = (await rows.next()).value;
       const line: JournalLine | undefined = (await lines.next()).value ?? undefined;
       if (row === undefined && line === undefined && (last === Infinity || head.seq === last)) return { head };
-      const fault = head.seq < last ? faultAt(head, row, line) : faultBeyond(head, { row, line, last: lastSeq() });
+      const fault = head.seq < last
+        ? faultAt(head, row, line)
+        : faultBeyond(head, { row, line, last: lastSeq(), written: lastWritten() });
       if (fault !== null) return { entries: head.seq, seq: head.seq + 1, ...fault };
       if (head.seq === last) return { head };
       const inTree = await tree.take(leafHash(encoder.encode(line?.text)));
@@ -270,7 +274,7 @@ function changedFields(row: Row, line: JournalLine | undefined): string | null {
 /** Entries behind the last one are right only where the log itself has appended them meanwhile. Pure. */
 function faultBeyond(
   head: Head,
-  { row, line, last }: { row: Row; line: JournalLine | undefined; last: number },
+  { row, line, last, written }: { row: Row; line: JournalLine | undefined; last: number; written: number },
 ): Fault | null {
   if (row instanceof Error) {
     return { where: "database", reason: `Behind entry ${head.seq} the database cannot be read` };
@@ -279,7 +283,7 @@ function faultBeyond(
     return { where: "database", reason: `In the database an entry numbered ${row.seq} was added behind the last one` };
   }
   // What is not whole is being written, or is overwritten by the next entry.
-  if (line?.whole === true && (last === head.seq || lineFault(head, line) !== null)) {
+  if (line?.whole === true && (written <= head.seq || lineFault(head, line) !== null)) {
     return { where: "file", reason: `In audit.log a line was added behind the last entry, ${head.seq}` };
   }
   return null;

@@ -1,6 +1,6 @@
 /**
- * Child process of the crash tests: `appender.ts DIRECTORY COUNT [SLOW_MS]`. Appends COUNT entries (for ever, where it is 0) a few
- * at a time and says each on standard output as soon as it is acknowledged: `SEQ HASH`, or `refused CODE`, after which
+ * Child process of the crash tests: `appender.ts DIRECTORY COUNT [SLOW_MS [CALLERS]]`. Appends COUNT entries (for ever, where it is 0),
+ * CALLERS at a time, and says each on standard output as soon as it is acknowledged: `SEQ HASH`, or `refused CODE`, after which
  * it tries again. Before all that it says `opening`.
  */
 import { AuditLog } from "@ark/node/audit";
@@ -14,13 +14,13 @@ function say(line: string): void {
   Deno.stdout.writeSync(encoder.encode(line + "\n"));
 }
 
-async function main([directory = ".", count = "0", slowMs = "1"]: string[]): Promise<void> {
+async function main([directory = ".", count = "0", slowMs = "1", callers = "4"]: string[]): Promise<void> {
   say("opening");
   await using store = await openStore(`${directory}/ark.db`);
   await using log = await AuditLog.open({ store, mirror: `${directory}/audit.log`, slowMs: Number(slowMs) });
   const most = Number(count) || Infinity;
   let started = 0;
-  await Promise.all(Array.from({ length: 4 }, async () => {
+  await Promise.all(Array.from({ length: Number(callers) }, async () => {
     while (started < most) {
       started += 1;
       for (let acknowledged = false; !acknowledged;) {

@@ -4,8 +4,9 @@ import { skipped, soundEntries, withFixture } from "./log_fixture.ts";
 const APPENDER = new URL("appender.ts", import.meta.url).pathname;
 const LONG = Deno.env.get("ARK_LONG") === "1";
 
-function appender(directory: string, count: number, slowMs = 1): string[] {
-  return [Deno.execPath(), "run", "--no-check", "-A", APPENDER, directory, String(count), String(slowMs)];
+function appender(directory: string, count: number, { slowMs = 1, callers = 4 } = {}): string[] {
+  const args = [directory, count, slowMs, callers].map(String);
+  return [Deno.execPath(), "run", "--no-check", "-A", APPENDER, ...args];
 }
 
 /** Reads a child's lines until it ends, and hands each over. */
@@ -24,7 +25,11 @@ Deno.test(`T31 R09: AuditLog has every acknowledged entry after ${KILLS} kills a
   withFixture(async ({ directory, opened }) => {
     const acknowledged = new Map<number, string>();
     for (let kill = 1; kill <= KILLS; kill++) {
-      const [command = "", ...args] = appender(directory, 0);
+      // In turn a few and very many at a time, synced at once and in a thread.
+      const [command = "", ...args] = appender(directory, 0, {
+        callers: kill % 2 === 0 ? 4 : 400,
+        slowMs: kill % 4 < 2 ? 1 : 0,
+      });
       const child = new Deno.Command(command, { args, stdin: "null", stdout: "piped", stderr: "inherit" }).spawn();
       // Every fifth kill hits the start, when the log is being healed from the kill before.
       const most = kill % 5 === 0 ? 0 : Math.floor(Math.random() * 300);
@@ -62,7 +67,7 @@ Deno.test("T30: AuditLog fails closed where fdatasync fails, goes on when it wor
     // strace counts the calls of each thread by itself: all are made in the first one.
     try {
       output = await new Deno.Command("strace", {
-        args: [...inject, ...appender(directory, 300, 60_000)],
+        args: [...inject, ...appender(directory, 300, { slowMs: 60_000 })],
         stderr: "piped",
       })
         .output();

@@ -168,7 +168,7 @@ Deno.test("AuditLog.open() refuses entries where more of the file is bad than a 
     await reopened(fixture, {
       count: 30,
       change: async () => {
-        await appendText(fixture.file, "nonsense\n".repeat(40_000));
+        await appendText(fixture.file, "nonsense\n".repeat(70_000));
         before = await Deno.readTextFile(fixture.file);
       },
       check: (log) => isRefused(fixture, log, before),
