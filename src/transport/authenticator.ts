@@ -53,6 +53,9 @@ export interface IntroductionRules {
 
 type Refused = Extract<Verdict, { outcome: "refused" }>;
 
+/** The same few peers ask all day. */
+const MOST_KEYS = 1_024;
+
 const EMPTY_DIGEST = contentDigest(new Uint8Array(0));
 
 /**
@@ -65,6 +68,8 @@ const EMPTY_DIGEST = contentDigest(new Uint8Array(0));
  */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
+  /** Keys by their ids: only of those that have signed, so that nobody can push out others by naming ids. */
+  readonly #keys = new Map<NodeId, Uint8Array<ArrayBuffer>>();
 
   /** Makes an authenticator of one node. */
   constructor(options: AuthenticatorOptions) {
@@ -76,10 +81,16 @@ export class Authenticator {
     const { identity, standing, introductions } = this.#options;
     const head = parseSignedHead(raw);
     if (head === null || head.to !== identity.id) return UNAUTHENTICATED;
-    const key = keyOf(head.keyId);
+    const signed = this.#keys.get(head.keyId);
+    const key = signed ?? keyOf(head.keyId);
     // An id without a key is verified against our own, which takes as long and always fails.
     const valid = verify(key ?? identity.publicKey, baseBytes(head.base), head.signature);
-    if (!valid || key === null) return UNAUTHENTICATED;
+    if (!valid || key === null) {
+      // So that nobody can tell from the time whether an id has signed here before.
+      if (signed !== undefined) keyOf(head.keyId);
+      return UNAUTHENTICATED;
+    }
+    if (signed === undefined) this.#remember(head.keyId, key);
     const proven: ProvenHead = { ...head, key, hash: signatureHash(head.signature) };
     const known = standing(head.keyId);
     const refuse = (code: RefusalCode): Refused => ({ outcome: "refused", code, head: proven, standing: known });
@@ -93,6 +104,12 @@ export class Authenticator {
     const stamp = replays.judge(head.keyId, head);
     if (stamp === "fresh") return { outcome: "accepted", head: proven, introduction: introduction !== null };
     return stamp === "clock" ? { ...refuse(stamp), nonce: replays.issue(head.keyId) } : refuse(stamp);
+  }
+
+  #remember(id: NodeId, key: Uint8Array<ArrayBuffer>): void {
+    this.#keys.set(id, key);
+    const oldest = this.#keys.keys().next().value;
+    if (this.#keys.size > MOST_KEYS && oldest !== undefined) this.#keys.delete(oldest);
   }
 }
 
