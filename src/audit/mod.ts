@@ -59,8 +59,11 @@
  * **Not promised.** Without a witness, whoever has the key and the disk can write another history. Witnesses compare what
  * they are shown, not each other.
  *
- * **Why the tree has a SHA-256 of its own.** The way into the runtime and back costs as much as hashing a whole line, and
- * a node of the tree is 65 bytes. Lines are hashed by the runtime, and in a verification in threads.
+ * **Why it has a SHA-256 of its own.** The way into the runtime and back costs as much as hashing a whole line, and several
+ * times as much as hashing a node of the tree, which is 65 bytes. So a hash is made by WebAssembly, in place.
+ *
+ * **Very many entries at once.** Those that come while a commit is on its way are hashed and put behind each other
+ * meanwhile, and go to the disk together as soon as it is done; where it fails, they get their places anew.
  *
  * **Why the file first.** Medians of one durable write of an entry's size on a 4-core virtual machine with ext4
  * (`test/bench/audit_bench.ts`), one after the other, and every 3 ms, when disk and processor have dozed off:
