@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { AUDIT_DOMAIN } from "@ark/node/audit";
+import { AUDIT_DOMAIN, AUDIT_KINDS } from "@ark/node/audit";
 import { entryOf, GENESIS, isSound, isSoundAs, lineOf } from "../../src/audit/chain.ts";
 import { placed } from "./log_fixture.ts";
 import { unplaced } from "../../src/audit/audit_record.ts";
@@ -52,6 +52,31 @@ Deno.test("placed() and entryOf() agree on any model's name and any numbers", ()
   fc.assert(fc.property(fc.string({ unit: "binary" }), numbers, fc.maxSafeNat(), (model, ms, prompt_tokens) => {
     const record = { kind: "end", direction: null, peer: null, model, ms, prompt_tokens } as const;
     const { entry, line } = placed(unplaced(record), GENESIS);
+    assert.deepEqual(entryOf(line), entry);
+  }));
+});
+
+Deno.test("placed() writes what lineOf() says, whichever fields a record has", () => {
+  const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: null });
+  const hash = some(fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => bytes.toHex()));
+  const number = some(fc.maxSafeNat());
+  const records = fc.record({
+    kind: fc.constantFrom(...AUDIT_KINDS),
+    direction: fc.constantFrom("in" as const, "out" as const, null),
+    peer: some(fc.string({ unit: fc.constantFrom(..."abcz27"), minLength: 56, maxLength: 56 })),
+    model: some(fc.string({ unit: "binary", maxLength: 300 })),
+    digest: hash,
+    prompt_tokens: number,
+    completion_tokens: number,
+    ms: some(fc.double({ min: 0, max: 1e300, noNaN: true })),
+    outcome: fc.constantFrom("ok" as const, "busy" as const, null),
+    request: hash,
+    receipt: hash,
+    count: number,
+  });
+  fc.assert(fc.property(records, (record) => {
+    const { entry, line } = placed(unplaced(record), GENESIS);
+    assert.equal(line, lineOf(entry));
     assert.deepEqual(entryOf(line), entry);
   }));
 });
