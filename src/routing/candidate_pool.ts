@@ -19,7 +19,7 @@ export interface CandidatePoolOptions {
   random?: () => number;
   /** What a request usually is, for how long the requests of others keep a candidate. @default {512 and 256 tokens} */
   typical?: Work;
-  /** How many of the best are looked at for a pick. @default {12} */
+  /** How many of the best are looked at for a pick. @default {8} */
   sample?: number;
 }
 
@@ -35,8 +35,10 @@ export interface PickOptions {
 const SHELVES: readonly Work[] = [128, 1_024, 8_192].flatMap((promptTokens) =>
   [64, 512].map((answerTokens) => ({ promptTokens, answerTokens }))
 );
+/** They are chosen out of the best part of all: whoever else picks now has not seen yet what we pick. */
+const SHARE = 0.12;
 const TYPICAL: Work = { promptTokens: 512, answerTokens: 256 };
-const SAMPLE = 12;
+const SAMPLE = 8;
 /** How many more are looked at where some are not wanted. */
 const PATIENCE = 4;
 /** Numbers of a candidate, side by side: one line of the processor's cache. */
@@ -140,7 +142,7 @@ export class CandidatePool<T extends Candidate> {
     const mean = demand.meanLoad ?? this.#load / Math.max(1, this.size);
     const most = permits === undefined ? this.#sample : PATIENCE * this.#sample;
     const found: Estimated<T>[] = [];
-    for (const place of this.#shelfFor(demand).best(most, random)) {
+    for (const place of this.#shelfFor(demand).best(most, { among: Math.max(most, SHARE * this.size), random })) {
       const candidate = this.#candidates[place];
       if (candidate === undefined || permits?.(candidate) === false) continue;
       if (found.push(this.#estimated(place, candidate, { demand, mean })) === this.#sample) break;

@@ -68,6 +68,11 @@ const NEAR_MS = 5;
 /** A candidate with more to do than so many times the mean, and two requests, is too busy for its cache to matter. */
 const BUSY_FACTOR = 1.5;
 const BUSY_MORE = 2;
+/**
+ * Whoever comes upon a taken slot waits longer than a usual answer takes: it is more likely a long one, since lengths are
+ * heavy-tailed; and those who come later wait for us. In `deno task sim` twice is better than once, and than three times.
+ */
+const WAIT = 2;
 /** So few are put in order by hand. */
 const FEW = 32;
 
@@ -114,7 +119,7 @@ export function estimateOf(
   cached: number,
 ): number {
   const { promptTokens, answerTokens, typical = demand } = demand;
-  const wait = turns * (typical.promptTokens * readMs + typical.answerTokens * writeMs);
+  const wait = WAIT * turns * (typical.promptTokens * readMs + typical.answerTokens * writeMs);
   // The last token of a prompt is always read: without it there is nothing to go on from.
   const read = Math.max(1, promptTokens - cached) * readMs;
   return (wait + read + answerTokens * writeMs + fixedMs) * retries;

@@ -48,23 +48,44 @@ export class Shelf {
     this.#add(to, bucket);
   }
 
-  /** So many places out of the best buckets; of the last of these, by chance. */
-  best(most: number, random: () => number): number[] {
+  /**
+   * Different places, at most so many, chosen by chance out of the best `among` and those that are in one bucket with the
+   * last of these.
+   */
+  best(most: number, { among, random }: { among: number; random: () => number }): number[] {
+    let size = 0;
+    for (let bucket = this.#next(0); bucket < BUCKETS && size < among; bucket = this.#next(bucket + 1)) {
+      size += this.#buckets[bucket]?.length ?? 0;
+    }
     const found: number[] = [];
-    for (let word = 0; word < WORDS; word++) {
-      // The lowest bit first.
-      for (let bits = this.#filled[word] ?? 0; bits !== 0; bits &= bits - 1) {
-        const inside = this.#buckets[word * 32 + 31 - Math.clz32(bits & -bits)] ?? [];
-        const wanted = Math.min(most - found.length, inside.length);
-        const first = wanted === inside.length ? 0 : Math.floor(random() * inside.length);
-        for (let index = 0; index < wanted; index++) {
-          const place = inside[(first + index) % inside.length];
-          if (place !== undefined) found.push(place);
-        }
-        if (found.length >= most) return found;
+    const wanted = Math.min(most, size);
+    // One out of each of as many parts: different ones without a look at those that were chosen before.
+    const part = size / Math.max(1, wanted);
+    let bucket = this.#next(0);
+    let before = 0;
+    for (let index = 0; index < wanted; index++) {
+      const lowest = Math.floor(index * part);
+      const rank = lowest + Math.floor(random() * (Math.floor((index + 1) * part) - lowest));
+      let inside = this.#buckets[bucket] ?? [];
+      while (rank - before >= inside.length && bucket < BUCKETS) {
+        before += inside.length;
+        bucket = this.#next(bucket + 1);
+        inside = this.#buckets[bucket] ?? [];
       }
+      const place = inside[rank - before];
+      if (place !== undefined) found.push(place);
     }
     return found;
+  }
+
+  #next(bucket: number): number {
+    let word = bucket >> 5;
+    let bits = word < WORDS ? (this.#filled[word] ?? 0) & (-1 << (bucket & 31)) : 0;
+    while (bits === 0) {
+      if (++word >= WORDS) return BUCKETS;
+      bits = this.#filled[word] ?? 0;
+    }
+    return word * 32 + 31 - Math.clz32(bits & -bits);
   }
 
   #add(place: number, bucket: number): void {

@@ -59,10 +59,11 @@ Deno.test("CandidatePool.pick() finds the best of all, whatever was put in, chan
   );
 });
 
-Deno.test("CandidatePool.pick() looks at few, and what it finds is within a twentieth of the best of 20,000", () => {
+Deno.test("CandidatePool.pick() chooses eight out of the best eighth of 20,000, and puts them in order", () => {
   let state = 1;
   const random = () => (state = state * 48_271 % 2_147_483_647) / 2_147_483_647;
-  const pool = new CandidatePool<Candidate>({ random });
+  const typical = { promptTokens: 512, answerTokens: 256 };
+  const pool = new CandidatePool<Candidate>({ random, typical });
   const all = Array.from({ length: 20_000 }, (_, index) =>
     candidate(`${index}`, {
       generationRate: 5 * 10 ** random(),
@@ -71,16 +72,21 @@ Deno.test("CandidatePool.pick() looks at few, and what it finds is within a twen
       successRate: 0.5 + random() / 2,
     }));
   for (const one of all) pool.set(one);
-  // What is asked here is what a shelf is kept for: only the buckets' width is between the best and what is found.
+  const first = new Set<string>();
   for (const promptTokens of [128, 1_024, 8_192]) {
-    const demand = { promptTokens, answerTokens: 512, typical: { promptTokens: 512, answerTokens: 256 } };
-    const best = Math.min(...all.map((one) => estimateMs(one, demand)));
-    const picked = pool.pick(demand);
-    assert.equal(picked.length, 12);
-    const [first = candidate("")] = picked;
-    assert.ok(estimateMs(first, demand) <= 1.2 * best, `${estimateMs(first, demand)} ms, best ${best} ms`);
-    assert.ok(Math.min(...picked.map((one) => estimateMs(one, demand))) <= 1.05 * best);
+    const demand = { promptTokens, answerTokens: 512, typical };
+    const times = all.map((one) => estimateMs(one, demand)).sort((a, b) => a - b);
+    for (let round = 0; round < 40; round++) {
+      const picked = pool.pick(demand);
+      assert.equal(new Set(picked).size, 8);
+      // A bucket is 4 % wide, and the last one is taken whole.
+      for (const one of picked) assert.ok(estimateMs(one, demand) <= 1.05 * (times[2_400] ?? 0));
+      const [best = Infinity, ...others] = picked.map((one) => estimateMs(one, demand));
+      assert.ok(others.every((ms) => best <= 1.101 * ms));
+      first.add(picked[0]?.key ?? "");
+    }
   }
+  assert.ok(first.size > 80, `${first.size}`);
 });
 
 Deno.test("CandidatePool.pick() always looks at whom it is told, and never at whom it may not", () => {
@@ -90,7 +96,7 @@ Deno.test("CandidatePool.pick() always looks at whom it is told, and never at wh
   assert.ok(!pool.pick(DEMAND).some(({ key }) => key === "local"));
   const also = pool.pick(DEMAND, { also: ["local", "unknown"] });
   assert.equal(also.at(-1)?.key, "local");
-  assert.equal(also.length, 13);
+  assert.equal(also.length, 9);
   const warm = { ...DEMAND, promptTokens: 8_000, cachedTokens: (key: string) => key === "300" ? 7_936 : 0 };
   const among = pool.pick(warm, { also: ["300"], permits: ({ key }) => Number(key) < 980 });
   assert.ok(among.every(({ key }) => Number(key) < 980));

@@ -1,0 +1,48 @@
+// deno-lint-ignore-file no-console
+/**
+ * The simulator: `deno task sim [NODES…]`. The product's own code chooses among simulated nodes, in virtual time; the same
+ * seed gives the same numbers on every machine. What is simulated is told in `simulate.ts`.
+ */
+import { PICKERS } from "./pickers.ts";
+import { type Outcome, quantile, simulate } from "./simulate.ts";
+
+/** Nodes, load, virtual seconds. */
+const RUNS: readonly (readonly [number, number, number])[] = [
+  [1_000, 0.6, 60],
+  [1_000, 0.7, 60],
+  [1_000, 0.8, 60],
+  [10_000, 0.7, 20],
+];
+
+const asked = Deno.args.map(Number);
+console.log(
+  "Time until the whole answer is there, in seconds. 8 gateways; 20 % of the nodes go each minute, half of them without",
+);
+console.log("a word; speeds spread over 10 times; prompts and answers with heavy tails; 2 % of the nodes boast.");
+for (const [nodes, load, seconds] of RUNS) {
+  if (asked.length > 0 && !asked.includes(nodes)) continue;
+  console.log(`\n${nodes.toLocaleString("en")} nodes at ${100 * load} % of what they can do:`);
+  console.log("  picker                 p50      p95      p99   answers  failed  refused  gone on elsewhere");
+  const p95 = new Map<string, number>();
+  for (const picker of Object.keys(PICKERS)) {
+    const outcome = simulate({ picker, nodes, load, seed: 1, seconds });
+    p95.set(picker, quantile(outcome.times, 0.95));
+    console.log(row(picker, outcome));
+  }
+  const than = (other: string) => (p95.get("ark-node") ?? NaN) / (p95.get(other) ?? NaN) - 1;
+  const percent = (part: number) => `${part < 0 ? "" : "+"}${(100 * part).toFixed(0)} %`;
+  for (
+    const [other, goal] of [["least connections", "-40 %"], ["least conn., told", "-40 %"], ["oracle", "+15 %"], [
+      "oracle + length",
+      "",
+    ]] as const
+  ) {
+    console.log(`  p95 against ${other.padEnd(20)} ${percent(than(other))}${goal === "" ? "" : `   (goal: ${goal})`}`);
+  }
+}
+
+function row(name: string, { times, failed, refused, broken }: Outcome): string {
+  const parts = [0.5, 0.95, 0.99].map((part) => (quantile(times, part) / 1_000).toFixed(2).padStart(9));
+  const counts = [times.length, failed, refused, broken].map((count) => String(count).padStart(8));
+  return `  ${name.padEnd(18)}${parts.join("")}${counts.join("")}`;
+}
