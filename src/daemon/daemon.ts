@@ -133,6 +133,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     local: engine,
     upstreams,
     table,
+    reputation: neighbours.reputation,
     remote: (id) => {
       const peer = book.get(id);
       return peer === undefined ? null : new RemoteBackend({ peer, table, client, audit, logger });

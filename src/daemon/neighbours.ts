@@ -12,7 +12,7 @@ import {
   type Rotations,
   Usage,
 } from "@ark/node/peers";
-import { PeerTable, RotationAnnouncer } from "@ark/node/routing";
+import { KeptReputation, PeerTable, RotationAnnouncer } from "@ark/node/routing";
 import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
 import { formatAddress, MeshClient, type MeshListener, type PeerAddress, presentedKey } from "@ark/node/transport";
@@ -61,6 +61,8 @@ export interface Neighbours extends AsyncDisposable {
   readonly rotations: Rotations;
   /** This node as a witness of others' logs. */
   readonly witness: WitnessBook;
+  /** How far peers can be relied on. */
+  readonly reputation: KeptReputation;
   /** Others as witnesses of this node's log. */
   readonly witnesses: Witnesses;
   /** Tells through which listener peers come: it is what a revocation cuts, and its port is told to others. */
@@ -118,6 +120,19 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
     ownPort,
     logger,
   });
+  const reputation = opened.use(
+    await attempt("read how far peers can be relied on", () =>
+      KeptReputation.open({
+        store,
+        approved: (id) => approved(id),
+        peers: () =>
+          table.list().filter(({ state }) => state !== "paused").map(({ peer, state }) => ({
+            id: peer.node_id,
+            there: state === "ready" || state === "draining",
+          })),
+        logger,
+      })),
+  );
   const announcer = new RotationAnnouncer({ self: identity.id, chain, table, client, ownPort, logger });
   const { name } = config;
   const pairings = opened.use(
@@ -141,6 +156,7 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
     pairings,
     invitations: new Invitations(store),
     rotations,
+    reputation,
     witness,
     witnesses,
     listening: (listener) => void (mesh = listener),
@@ -150,6 +166,7 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
       { name: "pairings", run: (signal) => pairings.run(signal) },
       { name: "offers", run: (signal) => table.run(signal) },
       { name: "rotation", run: (signal) => announcer.run(signal) },
+      { name: "reputation", run: (signal) => reputation.run(signal) },
       { name: "witnesses", run: (signal) => witnesses.run(signal) },
       {
         name: "discovery",

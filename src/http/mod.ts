@@ -26,6 +26,7 @@ export * from "./admin/admin_token.ts";
 export type { DoctorRouteOptions, Finding, FindingLevel } from "./admin/doctor_route.ts";
 export type { Circumstances, Explanation, ReasonHere, ReasonThere, Verdict } from "./admin/explain.ts";
 export type { DiscoveredPeer, PeerStatus } from "./admin/owner_view.ts";
+export type { PeerReputation, ReputationRoutesOptions } from "./admin/reputation_routes.ts";
 export type { InviteRoutesOptions } from "./admin/invite_routes.ts";
 export type { ModelRoutesOptions, OwnModelView, PullLine } from "./admin/model_routes.ts";
 export type { PairRoutesOptions } from "./admin/pair_routes.ts";

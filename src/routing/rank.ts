@@ -137,6 +137,7 @@ function rate(known: number | null, unknown: number): number {
 
 /** A candidate with all that its place among others depends on. */
 export interface Estimated<T> {
+  /** Who. */
   readonly candidate: T;
   /** The estimate. */
   readonly ms: number;
@@ -144,6 +145,7 @@ export interface Estimated<T> {
   readonly cached: number;
   /** What runs and waits there for each of its slots: what runs side by side slows each other. */
   readonly crowd: number;
+  /** Whether it is this node itself. */
   readonly local: boolean;
   /** Whether it is this node itself, free, and was not measured yet. */
   readonly untried: boolean;

@@ -24,20 +24,25 @@ export interface Standing {
 
 /** The sums that a standing is made of. */
 export interface ReputationRecord {
-  /** Answers, and how many of them ended well. */
+  /** Answers. */
   readonly answers: number;
+  /** Answers that ended well. */
   readonly good: number;
-  /** Answers that began, and how many of them ended well. */
+  /** Answers that began. */
   readonly begun: number;
+  /** Answers that began and ended well. */
   readonly complete: number;
-  /** First tokens whose time was foretold, and how many were in time. */
+  /** First tokens whose time was foretold. */
   readonly foretold: number;
+  /** First tokens that came in time. */
   readonly inTime: number;
-  /** Milliseconds that it was watched, and of them was there. */
+  /** Milliseconds that it was watched. */
   readonly watchedMs: number;
+  /** Milliseconds of them that it was there. */
   readonly thereMs: number;
-  /** Claims that were put to the test, and the sum of the logarithms by which they were too high. */
+  /** Claims that were put to the test. */
   readonly claims: number;
+  /** Sum of the logarithms by which they were too high. */
   readonly boasts: number;
 }
 

@@ -28,6 +28,8 @@ export interface Database {
   invitations: InvitationsTable;
   /** Where approved peers answered. */
   last_addresses: LastAddressesTable;
+  /** How far approved peers can be relied on. */
+  reputations: ReputationsTable;
 }
 
 /** One act of the node; what the fields mean is told by the audit module. */
@@ -234,4 +236,14 @@ export interface LastAddressesTable {
   node_id: string;
   /** JSON: up to four pairs of IP address and port, the latest first. */
   addresses: string;
+}
+
+/** How far a peer can be relied on, by what this node saw itself; see the module `routing`. */
+export interface ReputationsTable {
+  /** Node id. */
+  node_id: string;
+  /** When it was written, in milliseconds since 1970 by the wall clock. */
+  saved_at: number;
+  /** JSON: the sums of `ReputationRecord`. */
+  record: string;
 }

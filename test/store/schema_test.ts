@@ -13,6 +13,7 @@ import {
   type ModelDigestsTable,
   openStore,
   type PeerUsageTable,
+  type ReputationsTable,
   type RevokedPeersTable,
   type RotationsTable,
   type WitnessedLogsTable,
@@ -94,6 +95,7 @@ const SCHEMA = {
     used_by: "text?",
   } satisfies Columns<InvitationsTable>,
   last_addresses: { node_id: "text", addresses: "text" } satisfies Columns<LastAddressesTable>,
+  reputations: { node_id: "text", saved_at: "integer", record: "text" } satisfies Columns<ReputationsTable>,
 } satisfies Record<keyof Database, Record<string, Column>>;
 
 type Columns<Table> = {
@@ -114,6 +116,7 @@ const RELEASED: Record<string, string> = {
   "0005_rotations": "f52499a1c031835c07e1d24dc325bb4f3d72cac9a06c84bbc8f8b8d4a4a2e106",
   "0006_usage": "3a471c1a430f446a547be22d1e13818cd4ad45815cdd4d183b3f63fe5528b740",
   "0007_last_addresses": "91e37fb0544fcd06e1546b7dff627d96b22093ab068c0e1c225b3d74705e232c",
+  "0008_reputations": "d22b11444603b31c15a6a3a4f3b309d95e4ecddcafb00a30b3081774fdcb3070",
 };
 
 Deno.test("The migrations add up to schema.ts", async () => {

@@ -18,6 +18,7 @@ import { PEERS_DISCOVERED, PEERS_LIST } from "./peers_list.ts";
 import { PEERS_PAUSE, PEERS_RESUME } from "./peers_pause.ts";
 import { PEERS_PAIR } from "./peers_pair.ts";
 import { PEERS_DISMISS, PEERS_IGNORE, PEERS_PENDING, PEERS_UNIGNORE } from "./peers_pending.ts";
+import { PEERS_REPUTATION } from "./peers_reputation.ts";
 import { PEERS_REVOKE } from "./peers_revoke.ts";
 import { PEERS_WHY } from "./peers_why.ts";
 import { SERVE } from "./serve.ts";
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   PEERS_REVOKE,
   PEERS_ACCEPT_ROTATION,
   PEERS_WHY,
+  PEERS_REPUTATION,
   PEERS_IGNORE,
   PEERS_DISMISS,
   PEERS_UNIGNORE,

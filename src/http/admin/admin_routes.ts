@@ -18,6 +18,7 @@ import { pauseRoutes } from "./pause_routes.ts";
 import { inviteRoutes, type InviteRoutesOptions } from "./invite_routes.ts";
 import { pairRoutes } from "./pair_routes.ts";
 import { peerRoutes, type PeerRoutesOptions } from "./peer_routes.ts";
+import { reputationRoutes, type ReputationRoutesOptions } from "./reputation_routes.ts";
 import { rotationRoutes, type RotationRoutesOptions } from "./rotation_routes.ts";
 import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 
@@ -52,7 +53,7 @@ export interface AdminOptions
   /** Servers that the owner named, or none. */
   upstreams?: readonly Pick<Upstream, "status">[];
   /** Everything within reach. */
-  router: Pick<Router, "models">;
+  router: Pick<Router, "models"> & ReputationRoutesOptions["router"];
   /** This node's own models, or null. */
   engine: {
     /** Runs them. */
@@ -76,6 +77,7 @@ const STARTED = performance.now();
  * | `GET /keys`, `POST /keys`, `POST /keys/revoke` | see {@linkcode keyRoutes} |
  * | `GET /doctor` | what is exposed or wrong, see {@linkcode doctorRoute} |
  * | `POST /peers/pause`, `POST /peers/resume`, `GET /peers/why?peer=…&model=…` | see {@linkcode pauseRoutes}, {@linkcode whyRoutes} |
+ * | `GET /peers/reputation`, `POST /peers/reputation/reset` | see {@linkcode reputationRoutes} |
  * | `GET /peers/rotations`, `POST /peers/rotations/accept`, `POST /identity/rotate` | see {@linkcode rotationRoutes} |
  * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
  * | `/invites…` | see {@linkcode inviteRoutes} |
@@ -94,6 +96,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   app.route("/peers", peerRoutes(options));
   app.route("/peers", pauseRoutes(options));
   app.route("/peers", whyRoutes(options));
+  app.route("/peers", reputationRoutes(options));
   app.route("/", rotationRoutes(options));
   app.route("/peers", pairRoutes(options));
   app.route("/invites", inviteRoutes(options));
