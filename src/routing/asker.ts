@@ -9,6 +9,7 @@ import type { HedgeBudget, HedgeSetting } from "./hedging.ts";
 import type { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
 import type { PlainPeers } from "./plain_peers.ts";
+import { type PrefixAffinity, type PrefixChain, prefixOfRequest } from "./prefix_affinity.ts";
 import { type Demand, estimateMs } from "./rank.ts";
 import type { RouteOptions, RouteStep } from "./route.ts";
 import { routeReason } from "./route_reason.ts";
@@ -28,6 +29,8 @@ export interface RoutingState {
   readonly demands: Demands;
   /** Who does not know how to tell tokens. */
   readonly plain: PlainPeers;
+  /** Who has the beginning of which prompt in its cache. */
+  readonly prefixes: PrefixAffinity;
   /** Whether a second one is asked beside one that is slow. */
   readonly hedge: HedgeSetting;
   /** Which silence is a stall. */
@@ -69,6 +72,7 @@ export class Asker {
   readonly #state: RoutingState;
   readonly #request: InferenceRequest;
   readonly #options: RouteOptions;
+  readonly #chain: PrefixChain;
   readonly #came = performance.now();
   /** All attempts, with how many there were before each. */
   readonly #attempts = new Map<Attempt, number>();
@@ -81,7 +85,14 @@ export class Asker {
     this.#state = state;
     this.#request = request;
     this.#options = options;
-    this.demand = { ...state.demands.expect(request), random: Math.random };
+    this.#chain = prefixOfRequest(request, { principal: options.principal, model: request.model });
+    const cached = state.prefixes.cached(this.#chain);
+    const work = state.demands.expect(request);
+    this.demand = {
+      ...work,
+      random: Math.random,
+      ...cached.size === 0 ? {} : { cachedTokens: (key) => Math.min(work.promptTokens, cached.get(key) ?? 0) },
+    };
   }
 
   /** Whether so many engines failed at it that the request itself may be the reason. */
@@ -126,6 +137,7 @@ export class Asker {
       asking: { priority, principal, ...keepAliveMs === undefined ? {} : { keepAliveMs } },
       observation: this.#state.observations.begin(key, model, {
         promptTokens,
+        cachedTokens: this.demand.cachedTokens?.(key) ?? 0,
         expectedMs: estimateMs(choice, { ...this.demand, promptTokens, answerTokens: 0 }),
         claim,
         waits: !loaded || queued > 0,
@@ -140,6 +152,7 @@ export class Asker {
   began(attempt: Attempt, { among }: { among: readonly Choice[] }): void {
     const { key, name, model } = attempt.choice;
     this.#state.breakers.began(key, model);
+    this.#state.prefixes.note(key, this.#chain);
     this.tell(attempt, { among });
     this.step({ type: "began", key, name });
   }
@@ -174,8 +187,10 @@ export class Asker {
     if (this.#options.signal.aborted) return false;
     if (peer !== null && request.ids === true && request.resume === undefined && plain.learn(key, error)) return true;
     const { code } = error;
-    if (BREAKS.has(code)) breakers.failed(key, model);
-    else breakers.left(key, model);
+    if (BREAKS.has(code)) {
+      breakers.failed(key, model);
+      this.#state.prefixes.forget(key);
+    } else breakers.left(key, model);
     if (code === "engine_failed") this.#engineFailures++;
     this.step({ type: "failed", key, name, code, tokens: shown });
     if (!TRY_NEXT.has(code)) return false;

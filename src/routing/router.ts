@@ -11,6 +11,7 @@ import { Journey } from "./journey.ts";
 import { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
 import { PlainPeers } from "./plain_peers.ts";
+import { PrefixAffinity } from "./prefix_affinity.ts";
 import { type Candidate, type Demand, rank } from "./rank.ts";
 import { Reputation } from "./reputation.ts";
 import type { RankedCandidate, RouteOptions } from "./route.ts";
@@ -83,6 +84,7 @@ export class Router implements Backend {
       budget: new HedgeBudget(),
       demands: new Demands(),
       plain: new PlainPeers(),
+      prefixes: new PrefixAffinity(),
       hedge,
       stall,
       table,

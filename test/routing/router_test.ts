@@ -154,6 +154,23 @@ Deno.test("Router.infer() asks a peer for what is not here, and a node without a
   }
 });
 
+Deno.test("Router.infer() goes on with a conversation where its beginning was read, and only for the same principal", async () => {
+  const { router, routes } = await open({ there: [["tiny:1b"], ["tiny:1b"], ["tiny:1b"], ["tiny:1b"]] });
+  const long = "The quick brown fox jumps over the lazy dog. ".repeat(40);
+  const ask = async (text: string, principal: string) => {
+    const options = { ...asking({ principal }), chosen: (route: Route) => void routes.push(route) };
+    assert.equal((await read(router.infer(question("tiny:1b", text), options))).error, null);
+    return routes.at(-1);
+  };
+  const first = await ask(`${long} And then?`, "owner");
+  for (let turn = 0; turn < 8; turn++) {
+    const next = await ask(`${long} And then? ${"More. ".repeat(turn)}`, "owner");
+    assert.equal(next?.name, first?.name);
+    assert.match(next?.reason ?? "", /[1-9]\d* tokens cached$|[1-9]\d* tokens cached, next/);
+  }
+  assert.doesNotMatch((await ask(`${long} And then?`, "key 1"))?.reason ?? "", /cached/);
+});
+
 Deno.test("Router.infer() tries the next candidate when one fails before its first event", async () => {
   const { infer, backends, routes, peers, log } = await open({ here: ["tiny:1b"], there: [["tiny:1b"]] });
   for (const backend of backends.slice(0, 1)) {
