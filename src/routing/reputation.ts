@@ -2,7 +2,7 @@ import type { Claim } from "./claims.ts";
 import { Decayed } from "./decayed.ts";
 import { type Ended, isTelling } from "./observations.ts";
 
-/** What one's answers and presence say of it. Everything is forgotten by and by: half of it in a quarter of an hour. */
+/** What one's answers and presence say of it. Everything is forgotten by and by: half of it in ten minutes. */
 export interface Standing {
   /** Who. */
   readonly key: string;
@@ -52,7 +52,7 @@ export interface ReputationOptions {
   clock?: () => number;
   /** Most who are remembered; who was heard of least recently is forgotten. @default {4096} */
   most?: number;
-  /** Half of what is known is forgotten after so long, in milliseconds. @default {900000} */
+  /** Half of what is known is forgotten after so long, in milliseconds. @default {600000} */
   halfLifeMs?: number;
 }
 
@@ -72,8 +72,8 @@ const NAMES = [
 ] as const satisfies readonly (keyof ReputationRecord)[];
 /** As if so many answers had ended well before the first. */
 const PRIOR = 3;
-/** As if so many claims had been true before the first: one wrong measurement is no lie. */
-const CLAIM_PRIOR = 0.5;
+/** As if so many claims had been true before the first: one slow answer is no lie. */
+const CLAIM_PRIOR = 2;
 /** A claim that is less too high than this is true: speeds vary. */
 const TOLERANCE = 1.25;
 /** No more than this is made of one claim. */
@@ -89,7 +89,7 @@ export class Reputation {
   readonly #known = new Map<string, Sums>();
 
   /** Makes one that knows nobody. */
-  constructor({ clock = () => performance.now(), most = 4_096, halfLifeMs = 900_000 }: ReputationOptions = {}) {
+  constructor({ clock = () => performance.now(), most = 4_096, halfLifeMs = 600_000 }: ReputationOptions = {}) {
     this.#clock = clock;
     this.#most = most;
     this.#halfLifeMs = halfLifeMs;

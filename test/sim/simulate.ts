@@ -17,7 +17,7 @@ export interface Scenario {
   readonly gateways?: number;
   /** Virtual seconds that are measured, after a quarter of that. */
   readonly seconds?: number;
-  /** Part of the nodes that goes in a minute. */
+  /** Part of the nodes that goes in a minute; with none, no machine becomes slower either. */
   readonly churn?: number;
   /** Makes the nodes other than `SimNode` does, for scenes of a few. */
   readonly shape?: (node: SimNode) => void;
@@ -83,7 +83,8 @@ export function simulate(scenario: Scenario): Outcome {
   const pushing = new Set<number>();
   for (const node of nodes) {
     for (const gateway of gateways) gateway.hear(node.index, offerOf(node));
-    if (churn > 0) scheduleEnd(node);
+    if (churn === 0) continue;
+    scheduleEnd(node);
     scheduleSlowness(node);
   }
   const capacity = nodes.reduce((sum, node) => sum + node.slots / node.workMs(PROMPT.mean, ANSWER.mean), 0);

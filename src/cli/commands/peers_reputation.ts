@@ -10,7 +10,7 @@ export const PEERS_REPUTATION: Command = {
   usage: "[ID|NAME]",
   flags: { reset: { help: "forget what was seen of this peer" } },
   details: `
-What this node saw itself of each peer, and tells nobody. All of it fades: half in a quarter of an hour. A
+What this node saw itself of each peer, and tells nobody. All of it fades: half in ten minutes. A
 slow or failing peer is asked less, and again when it fades or the peer does better.`,
   async run(context) {
     const { out, words, flags, json } = context;
