@@ -8,6 +8,7 @@ import { type HowAsked, TRY_NEXT } from "./first_token.ts";
 import type { HedgeBudget, HedgeSetting } from "./hedging.ts";
 import type { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
+import type { PooledChoices } from "./pooled_choices.ts";
 import type { PlainPeers } from "./plain_peers.ts";
 import { type PrefixAffinity, type PrefixChain, prefixOfRequest } from "./prefix_affinity.ts";
 import { type Demand, estimateMs } from "./rank.ts";
@@ -19,6 +20,8 @@ import type { StallSetting } from "./stall_rule.ts";
 export interface RoutingState {
   /** Who could answer. */
   readonly choices: Choices;
+  /** Those who are worth a look, where very many could. */
+  readonly pooled: PooledChoices;
   /** Who is not to be asked for a while. */
   readonly breakers: Breakers;
   /** How many prompts may be read twice. */
@@ -91,7 +94,9 @@ export class Asker {
     this.demand = {
       ...work,
       random: Math.random,
-      ...cached.size === 0 ? {} : { cachedTokens: (key) => Math.min(work.promptTokens, cached.get(key) ?? 0) },
+      ...cached.size === 0
+        ? {}
+        : { cachedBy: [...cached.keys()], cachedTokens: (key) => Math.min(work.promptTokens, cached.get(key) ?? 0) },
     };
   }
 
@@ -128,6 +133,7 @@ export class Asker {
     const { priority, principal, keepAliveMs } = this.#options;
     const number = this.#attempts.size;
     this.#state.breakers.asked(key, model);
+    this.#state.pooled.asked(choice);
     this.step({ type: "asked", key, name, attempt: number, ...how === "beside" ? { hedge: true } : {} });
     const promptTokens = this.demand.promptTokens + written;
     const attempt = new Attempt({

@@ -24,11 +24,11 @@ export interface CandidatePoolOptions {
 }
 
 /** What else a pick has to heed. */
-export interface PickOptions {
+export interface PickOptions<T> {
   /** These are looked at in any case: this node itself, and who has the prompt in its cache. */
   also?: Iterable<string>;
   /** Only such candidates are wanted. What is refused is replaced by the next best, within four times the sample. */
-  permits?(candidate: Candidate): boolean;
+  permits?(candidate: T): boolean;
 }
 
 /** The work for which candidates are kept in order: a demand is near to one of them. */
@@ -137,7 +137,7 @@ export class CandidatePool<T extends Candidate> {
   }
 
   /** The best for a demand, best first: at most as many as are looked at, and those of `also`. */
-  pick(demand: Demand, { also, permits }: PickOptions = {}): T[] {
+  pick(demand: Demand, { also, permits }: PickOptions<T> = {}): T[] {
     const random = demand.random ?? this.#random;
     const mean = demand.meanLoad ?? this.#load / Math.max(1, this.size);
     const most = permits === undefined ? this.#sample : PATIENCE * this.#sample;

@@ -54,7 +54,7 @@ export class KeptReputation extends Reputation implements AsyncDisposable {
     for (let look = 1; !signal.aborted; look++) {
       await pause(everyMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
-      for (const { id, there } of peers()) this.watched(id, everyMs, there);
+      for (const { id, there } of peers()) this.watched(id, { ms: everyMs, there });
       if (look % LOOKS === 0) await this.flush();
     }
   }

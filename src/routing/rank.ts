@@ -40,6 +40,8 @@ export interface Work {
 export interface Demand extends Work {
   /** What the requests of others usually are, for how long they keep a candidate; absent: like this one. */
   readonly typical?: Work;
+  /** Who has any of this very prompt still in memory. */
+  readonly cachedBy?: Iterable<string>;
   /** Tokens of this very prompt that a candidate has still in memory; absent: none. */
   cachedTokens?(key: string): number;
   /** Requests that a candidate has to do on average, where those that are ranked are not all; absent: theirs. */

@@ -119,7 +119,7 @@ export class Reputation {
   }
 
   /** Takes for how long one was watched, and whether it was there. */
-  watched(key: string, ms: number, there: boolean): void {
+  watched(key: string, { ms, there }: { ms: number; there: boolean }): void {
     const now = this.#clock();
     const sums = this.#sums(key);
     sums.watchedMs.add(ms, now);

@@ -11,6 +11,7 @@ import { Journey } from "./journey.ts";
 import { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
 import { PlainPeers } from "./plain_peers.ts";
+import { PooledChoices } from "./pooled_choices.ts";
 import { PrefixAffinity } from "./prefix_affinity.ts";
 import { type Candidate, type Demand, rank } from "./rank.ts";
 import { Reputation } from "./reputation.ts";
@@ -77,8 +78,11 @@ export class Router implements Backend {
     this.reputation = reputation;
     const choices = new Choices({ ...options, observations, reputation });
     const breakers = new Breakers();
+    const { remote } = options;
+    const mayAsk = ({ peer }: Choice) => peer === null || remote(peer) !== null;
     this.#state = {
       choices,
+      pooled: new PooledChoices({ choices, mayAsk }),
       breakers,
       observations,
       budget: new HedgeBudget(),
@@ -89,7 +93,7 @@ export class Router implements Backend {
       stall,
       table,
       logger,
-      candidates: (model, { options, demand }) => this.#order(this.#permitted(model, options), demand),
+      candidates: (model, { options, demand }) => this.#order(this.#permitted(model, { ...options, demand }), demand),
       order: (found, demand) => this.#order(found, demand),
       nobody: (model, options) => this.#notFound(model, options),
     };
@@ -158,8 +162,11 @@ export class Router implements Backend {
   }
 
   /** Those who may answer. No backend of a peer is touched for a request that must stay here. */
-  #permitted(model: ModelRef, { localOnly = false, permits }: RouteOptions): Choice[] {
-    const here = this.#state.choices.of(model, { localOnly });
+  #permitted(
+    model: ModelRef,
+    { localOnly = false, permits, demand }: Pick<RouteOptions, "localOnly" | "permits"> & { demand: Demand },
+  ): Choice[] {
+    const here = this.#state.pooled.of(model, { localOnly, demand });
     if (localOnly && here.length === 0) {
       throw new ArkError(
         "unavailable",

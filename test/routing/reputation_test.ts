@@ -120,13 +120,13 @@ Deno.test("Reputation tells success, completeness, punctuality and uptime, and n
   reputation.note(ended({ outcome: "unavailable" }));
   reputation.note(ended({ outcome: "engine_failed", began: false, firstTokenMs: null, late: null }));
   reputation.note(ended({ outcome: "cancelled", late: null }));
-  reputation.watched("a", 3_000, true);
-  reputation.watched("a", 1_000, false);
+  reputation.watched("a", { ms: 3_000, there: true });
+  reputation.watched("a", { ms: 1_000, there: false });
   const { success, completeness, punctuality, uptime, answers, reliability } = reputation.of("a");
   assert.deepEqual([success, completeness, punctuality, uptime, answers], [0.5, 2 / 3, 2 / 3, 0.75, 4]);
   assert.ok(reliability < 0.75 && reliability > 0.5, `${reliability}`);
-  assert.equal(reputation.reset("a"), true);
-  assert.equal(reputation.reset("a"), false);
+  assert.ok(reputation.reset("a"));
+  assert.ok(!reputation.reset("a"));
   assert.deepEqual(reputation.of("a"), nobody);
 });
 
@@ -176,5 +176,5 @@ Deno.test("KeptReputation says once that it cannot be kept, and goes on", async 
   await kept.flush();
   assert.equal(lines.length, 1);
   assert.match(lines[0] ?? "", /Reputations could not be kept/);
-  assert.equal(kept.of("a").answers > 0.9, true);
+  assert.ok(kept.of("a").answers > 0.9);
 });

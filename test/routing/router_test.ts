@@ -154,6 +154,38 @@ Deno.test("Router.infer() asks a peer for what is not here, and a node without a
   }
 });
 
+Deno.test("Router.infer() asks one of the fastest where very many have the model", async () => {
+  const { peer, offer } = new ScriptedPeer("many", ["tiny:1b"]);
+  const [model = assert.fail()] = offer.models;
+  const views = Array.from({ length: 1_000 }, (_, index) => ({
+    view: {
+      peer: { ...peer, node_id: `node${index}`, name: `peer${index}` },
+      state: "ready" as const,
+      reason: null,
+      since: null,
+      address: null,
+      roundTripMs: 1 + index,
+      offer,
+      inFlight: 0,
+    },
+    model,
+  }));
+  const table = { list: () => views.map(({ view }) => view), offering: () => views };
+  const asked = new Set<string>();
+  const router = new Router({
+    name: "attic",
+    local: null,
+    table,
+    remote: () => new ScriptedBackend("peer", ["tiny:1b"]),
+    logger: new Logger({ write: () => {} }),
+  });
+  for (let turn = 0; turn < 40; turn++) {
+    const chosen = ({ name }: Route) => void asked.add(name);
+    assert.equal((await read(router.infer(question("tiny:1b", "Hello"), { ...asking(), chosen }))).error, null);
+  }
+  assert.ok(asked.size > 3 && [...asked].every((name) => Number(name.slice(4)) < 200), [...asked].join());
+});
+
 Deno.test("Router.infer() goes on with a conversation where its beginning was read, and only for the same principal", async () => {
   const { router, routes } = await open({ there: [["tiny:1b"], ["tiny:1b"], ["tiny:1b"], ["tiny:1b"]] });
   const long = "The quick brown fox jumps over the lazy dog. ".repeat(40);
