@@ -21,6 +21,12 @@
  * (vectors, upstream servers, peers of an earlier version, more than {@linkcode LIMITS.resumedTokens}), it ends with the
  * error of the one who failed, never silently. Not promised: that the rest is what the first one would have written. Tokens
  * are prompt and answer, and are told to approved peers that offer the model and to nobody else.
+ * - {@linkcode Observations} is what this node saw of each: speeds, first tokens, pauses, success; {@linkcode expectedRates}
+ *   makes of that, and of what a peer claims, the speeds to reckon with. {@linkcode Reputation} is how far each can be relied
+ *   on and how true its claims are: local, fading, kept over a restart, shown and forgotten on demand.
+ * - {@linkcode CandidatePool} finds the best of very many candidates in microseconds while their numbers change.
+ * - {@linkcode rank} decides, as a pure function; {@linkcode Router} is the `Backend` made of all the others. It tries the
+ *   next candidate as long as no text has been shown, and holds `start` back until then.
  *
  * The mesh listener is never given a `Router`: a request takes one hop.
  *

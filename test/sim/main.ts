@@ -4,7 +4,9 @@
  * seed gives the same numbers on every machine. What is simulated is told in `simulate.ts`.
  */
 import { PICKERS } from "./pickers.ts";
+import { hedges, stalls } from "./rules.ts";
 import { type Outcome, quantile, simulate } from "./simulate.ts";
+import { threeSpeeds } from "./three_speeds.ts";
 
 /** Nodes, load, virtual seconds. */
 const RUNS: readonly (readonly [number, number, number])[] = [
@@ -39,6 +41,38 @@ for (const [nodes, load, seconds] of RUNS) {
   ) {
     console.log(`  p95 against ${other.padEnd(20)} ${percent(than(other))}${goal === "" ? "" : `   (goal: ${goal})`}`);
   }
+}
+
+console.log(
+  "\nThree machines of speeds 1, 2 and 5.6: part of the answers of each (they deserve 12, 23 and 65 % when all are busy):",
+);
+for (const load of [0.3, 0.6, 0.8, 0.95]) {
+  for (const picker of ["ark-node", "round robin", "least connections", "oracle"]) {
+    const { shares, outcome } = threeSpeeds({ picker, load, seed: 1 });
+    const parts = shares.map((share) => `${(100 * share).toFixed(0)} %`.padStart(6)).join("");
+    const p95 = `p95 ${(quantile(outcome.times, 0.95) / 1_000).toFixed(1)} s`;
+    console.log(`  at ${100 * load} %  ${picker.padEnd(18)}${parts}   ${p95}`);
+  }
+}
+
+console.log(
+  "\nThe stall rule on streams of 40 tokens/s with hiccups (compute.md C3): failed over for nothing, silence before it:",
+);
+for (const setting of ["auto", 50, 250, 1_000] as const) {
+  const { spurious, gaps } = stalls({ streams: 20_000, seed: 1, setting });
+  const name = setting === "auto" ? "auto" : `${setting} ms`;
+  console.log(
+    `  ${name.padEnd(10)}${(100 * spurious).toFixed(2).padStart(7)} %   p95 ${quantile(gaps, 0.95).toFixed(0)} ms`,
+  );
+}
+
+console.log("\nHedging, first tokens as in compute.md C2, in seconds (goal: 5 % read twice, 10 of any 100 at most):");
+for (const off of [true, false]) {
+  const { times, extra, mostOf100 } = hedges({ requests: 100_000, seed: 1, off });
+  const parts = [0.5, 0.95, 0.99, 0.999].map((part) => (quantile(times, part) / 1_000).toFixed(2).padStart(7)).join("");
+  console.log(
+    `  ${off ? "off" : "p95"}  p50, p95, p99, p99.9${parts}   ${(100 * extra).toFixed(1)} % twice, ${mostOf100} of 100`,
+  );
 }
 
 function row(name: string, { times, failed, refused, broken }: Outcome): string {
