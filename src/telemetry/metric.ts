@@ -35,6 +35,12 @@ export class Metric {
     return kind === shape.kind && labels.join() === shape.labels.join() && buckets.join() === shape.buckets.join();
   }
 
+  /** Forgets every series, as if none had been told yet. */
+  clear(): void {
+    this.#series.clear();
+    if (this.#shape.labels.length === 0) this.series(undefined);
+  }
+
   series(values: Readonly<Record<string, string>> | undefined): Series {
     const labels = this.#labels((name) => values?.[name] ?? "");
     const known = this.#series.get(labels);

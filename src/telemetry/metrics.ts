@@ -20,12 +20,16 @@ export interface Gauge<Name extends string = never> {
   set(value: number, labels?: Labels<Name>): void;
   /** Adds to one series; a negative number takes away. */
   add(n: number, labels?: Labels<Name>): void;
+  /** Forgets every series: whoever sets them anew each time is rid of those that are no more. */
+  clear(): void;
 }
 
 /** How often values fell into which range. */
 export interface Histogram<Name extends string = never> {
   /** Counts one value. */
   observe(value: number, labels?: Labels<Name>): void;
+  /** One series, looked up once, for values that come with every token. */
+  series(labels?: Labels<Name>): (value: number) => void;
 }
 
 /** Options of {@linkcode Metrics.histogram}. */
@@ -60,6 +64,7 @@ const NAME_REGEXP = /^[a-z_][a-z0-9_]*$/;
 export class Metrics {
   readonly #metrics = new Map<string, Metric>();
   readonly #seriesLimit: number;
+  readonly #collectors: (() => void)[] = [];
 
   /** Makes an empty set of metrics. */
   constructor({ seriesLimit = 200 }: MetricsOptions = {}) {
@@ -94,6 +99,7 @@ export class Metrics {
     return {
       set: (value, values) => void (metric.series(values).value = value),
       add: (n, values) => void (metric.series(values).value += n),
+      clear: () => metric.clear(),
     };
   }
 
@@ -108,20 +114,27 @@ export class Metrics {
     { labels = [], buckets = MILLISECONDS }: HistogramOptions<Name> = {},
   ): Histogram<Name> {
     const metric = this.#metric({ name, help, kind: "histogram", labels, buckets });
-    return {
-      observe(value, values) {
+    const into = (values?: Labels<Name>) => {
+      const series = metric.series(values);
+      return (value: number): void => {
         if (Number.isNaN(value)) return;
-        const series = metric.series(values);
         series.value += value;
         series.count += 1;
         const range = buckets.findIndex((bound) => value <= bound);
         if (range >= 0) series.ranges[range] = (series.ranges[range] ?? 0) + 1;
-      },
+      };
     };
+    return { series: into, observe: (value, values) => into(values)(value) };
+  }
+
+  /** Has something set its gauges whenever they are about to be read, instead of at every change. It must not throw. */
+  collect(collector: () => void): void {
+    this.#collectors.push(collector);
   }
 
   /** All metrics as Prometheus text, `text/plain; version=0.0.4`, in the order of declaration. */
   render(): string {
+    for (const collector of this.#collectors) collector();
     let text = "";
     for (const metric of this.#metrics.values()) text += metric.render();
     return text;

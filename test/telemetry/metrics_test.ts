@@ -92,3 +92,28 @@ Deno.test("Counter.add() refuses to shrink", () => {
   assert.throws(() => counter.add(-1), RangeError);
   assert.throws(() => counter.add(NaN), RangeError);
 });
+
+Deno.test("Metrics.collect() has gauges set when they are read, and clear() lets go of those that are no more", () => {
+  const metrics = new Metrics();
+  const gauge = metrics.gauge("peers", "Peers.", ["state"]);
+  let state = "ready";
+  metrics.collect(() => {
+    gauge.clear();
+    gauge.set(1, { state });
+  });
+  assert.match(metrics.render(), /peers\{state="ready"\} 1/);
+  state = "gone";
+  assert.match(metrics.render(), /peers\{state="gone"\} 1/);
+  assert.doesNotMatch(metrics.render(), /ready/);
+});
+
+Deno.test("Histogram.series() counts into the one series that it was made for", () => {
+  const metrics = new Metrics();
+  const times = metrics.histogram("time_seconds", "Time.", { labels: ["where"], buckets: [1, 2] });
+  const here = times.series({ where: "local" });
+  here(0.5);
+  here(NaN);
+  times.observe(1.5, { where: "local" });
+  assert.match(metrics.render(), /time_seconds_bucket\{where="local",le="1"\} 1\n.*le="2"\} 2\n/);
+  assert.match(metrics.render(), /time_seconds_count\{where="local"\} 2/);
+});
