@@ -30,3 +30,6 @@ export * from "./escaped.ts";
 export * from "./events.ts";
 export * from "./logger.ts";
 export * from "./metrics.ts";
+export * from "./otlp_exporter.ts";
+export * from "./traceparent.ts";
+export * from "./tracer.ts";
