@@ -75,12 +75,23 @@ export class Output {
     write(this.#streams.stderr, this.#encoder.encode(spelled(text) + "\n"));
   }
 
-  /** Writes rows as columns under their names; cells are made safe for a terminal. Nothing but the names where no row is. */
-  table(names: readonly string[], rows: readonly (readonly string[])[]): void {
+  /**
+   * Writes rows as columns under their names; cells are made safe for a terminal. Nothing but the names where no row is.
+   * Where `fit` is `cut`, cells are shortened where a person's terminal is too narrow for all of them, the longest first.
+   */
+  table(
+    names: readonly string[],
+    rows: readonly (readonly string[])[],
+    { fit = "wrap" }: { fit?: "cut" | "wrap" } = {},
+  ): void {
     const cells = [names, ...rows.map((row) => row.map((cell) => escaped(cell, 200)))];
     const widths = names.map((_, column) => Math.max(...cells.map((row) => width(row[column] ?? ""))));
+    if (fit === "cut" && this.terminal) narrow(widths, this.#streams.columns?.() ?? 80);
     for (const row of cells) {
-      this.line(row.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - width(cell))).join("  ").trimEnd());
+      const shown = row.map((cell, column) => cut(cell, widths[column] ?? 0));
+      this.line(
+        shown.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - width(cell))).join("  ").trimEnd(),
+      );
     }
   }
 }
@@ -97,6 +108,23 @@ function spelled(text: string): string {
     const units = Array.from({ length: found.length }, (_, at) => found.charCodeAt(at));
     return units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
   });
+}
+
+/** Below this no column is cut: what is left would say nothing. */
+const LEAST_WIDTH = 6;
+
+/** Takes from the widest columns until all of them fit. */
+function narrow(widths: number[], columns: number): void {
+  let over = widths.reduce((sum, each) => sum + each, 0) + 2 * (widths.length - 1) - columns;
+  for (; over > 0; over--) {
+    const widest = Math.max(...widths);
+    if (widest <= LEAST_WIDTH) return;
+    widths[widths.lastIndexOf(widest)] = widest - 1;
+  }
+}
+
+function cut(text: string, most: number): string {
+  return width(text) <= most ? text : [...text].slice(0, most - 1).join("") + "…";
 }
 
 function width(text: string): number {

@@ -13,6 +13,7 @@ import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from
 import { aliasOf, type ModelStores, modelStores } from "./model_stores.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
 import { hedgeSetting, stallSetting } from "./routing_flags.ts";
+import { traceEndpoint } from "./trace_endpoint.ts";
 import { type UpstreamConfig, upstreams } from "./upstreams.ts";
 
 export { ConfigError } from "./config_error.ts";
@@ -93,6 +94,10 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** How log lines look. */
   readonly logFormat: "text" | "json";
+  /** Where traces of requests are sent, or null: nowhere. */
+  readonly traceEndpoint: string | null;
+  /** Whether approved peers may see what hardware this node has. */
+  readonly showHardware: boolean;
   /** How long running answers may go on after SIGTERM, in milliseconds. */
   readonly drainMs: number;
 }
@@ -177,6 +182,11 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     value: "MS",
     help: "silence after which another node goes on: auto, off or a time (default: auto)",
   },
+  "show-hardware": { help: "let approved peers see this node's memory and GPU (default: its models alone)" },
+  "trace-endpoint": {
+    value: "URL",
+    help: "collector for traces (OTLP), such as http://127.0.0.1:4318 (default: none)",
+  },
   "log-level": { value: "LEVEL", help: "debug, info, warn or error (default: info)" },
   "log-format": { value: "FORMAT", help: "text or json (default: text)" },
   drain: { value: "SECONDS", help: "how long running answers may go on after SIGTERM (default: 30)" },
@@ -246,6 +256,8 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     loras: list("lora").map(lora),
     hedge: hedgeSetting(text("hedge") ?? "p95"),
     stall: stallSetting(text("stall-ms") ?? "auto"),
+    showHardware: on("show-hardware"),
+    traceEndpoint: traceEndpoint(text("trace-endpoint")),
     logLevel: choice("log-level", text("log-level") ?? "info", ["debug", "info", "warn", "error"]),
     logFormat: choice("log-format", text("log-format") ?? "text", ["text", "json"]),
     drainMs: natural("drain", text("drain") ?? "30", { least: 0, most: 3600 }) * 1000,

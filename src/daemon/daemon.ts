@@ -27,16 +27,20 @@ import { Events, Logger, Metrics } from "@ark/node/telemetry";
 import { formatAddress, listenMesh, type PeerAddress } from "@ark/node/transport";
 import { lockDataDirectory } from "./data_lock.ts";
 import { Doctor } from "./doctor/doctor.ts";
+import { Journeys } from "./journeys.ts";
 import { LocalListeners } from "./local_listeners.ts";
 import { meteredEvents } from "./metered_events.ts";
 import { observedAnswers } from "./observed_answers.ts";
+import { nodeGauges } from "./node_gauges.ts";
 import { openNeighbours } from "./neighbours.ts";
 import { identityOf, refuseBrokenPin } from "./own_identity.ts";
+import { OwnHardware } from "./own_hardware.ts";
 import { ownModels } from "./own_models.ts";
 import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { attempt, StartError } from "./start_error.ts";
+import { tracesOf } from "./traces_of.ts";
 import { workerProgram } from "./worker_command.ts";
 
 /** Options of {@linkcode startDaemon} beside the configuration. */
@@ -99,6 +103,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const metrics = new Metrics();
   const events = new Events();
   const metered = meteredEvents(events, metrics);
+  const traces = tracesOf(config, { identity, version, metrics, logger });
+  const journeys = new Journeys({ events, metrics, tracer: traces?.tracer ?? null });
   const audit = opened.use(
     await attempt(
       "open the audit log",
@@ -143,6 +149,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     logger,
   });
 
+  const hardware = new OwnHardware({ engine: engine?.backend ?? null, gpu: config.gpu, show: config.showHardware });
+  nodeGauges(metrics, { table, engine });
   let accepting = true;
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
@@ -161,6 +169,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     asked: (id, address) => neighbourhood.asked(id, address),
     logger,
     events: metered,
+    hardware: () => hardware.shown,
+    serving: (backend, asked) => journeys.serving(backend, asked),
   });
   opened.defer(() => peersApp.settled());
   const mesh = opened.use(
@@ -214,6 +224,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             rotate: () => prepareRotation(config.paths.key),
             audit,
             events,
+            ledger: journeys.ledger,
+            hardware: () => hardware.look(),
             router,
             upstreams,
             engine,
@@ -223,7 +235,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             doctor: doctorHere,
           },
           api: roles.some(({ api }) => api)
-            ? { answers: observedAnswers(router, { events: metered, logger }), logger }
+            ? { answers: observedAnswers(router, { events: metered, journeys, logger }), logger }
             : null,
           shelf,
           keeper: engine === null ? null : ownModels(engine),
@@ -246,7 +258,9 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const services: Service[] = [
     ...neighbours.services(),
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
+    { name: "hardware", run: (signal) => hardware.run(signal) },
     { name: "keys", run: (signal) => keys.run(signal) },
+    ...(traces === null ? [] : [{ name: "traces", run: (signal: AbortSignal) => traces.exporter.run(signal) }]),
     { name: "denials", run: (signal) => denials.run(signal) },
     { name: "checkpoints", run: (signal) => audit.checkpoints.run(signal) },
     { name: "reserve", run: (signal) => audit.keepReserve(signal) },

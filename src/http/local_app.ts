@@ -3,6 +3,7 @@ import { ArkError, toArkError } from "@ark/node/protocol";
 import type { Metrics } from "@ark/node/telemetry";
 import { type AdminOptions, adminRoutes } from "./admin/admin_routes.ts";
 import { arkErrorResponse } from "./ark_error.ts";
+import { viewRoutes } from "./admin/view_routes.ts";
 import type { ApiOptions } from "./api/api_routes.ts";
 import { requestId } from "./api/serving.ts";
 import { keyedAnswers } from "./keys/keyed_answers.ts";
@@ -46,7 +47,7 @@ export type LocalApp = (request: Request, from?: { remote: string }) => Promise<
 
 /**
  * Everything on the owner's listener, as a fetch handler: `/v1/*`, Ollama's `/api/*` and `/`, the admin calls, `/healthz` (that it lives) for
- * everybody, and `/metrics` (numbers without names of peers) for every program of this machine. All of it also under
+ * everybody, and `/metrics` (numbers; of peers no name, but the first characters of some ids) for every program of this machine. All of it also under
  * `/arknet/`, for a reverse proxy.
  */
 export function localApp(options: LocalAppOptions): LocalApp {
@@ -66,6 +67,7 @@ export function localApp(options: LocalAppOptions): LocalApp {
     }
     return body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" });
   });
+  app.route("/", viewRoutes(admin));
   if (api !== null) {
     const who = (request: Request, remote: string) => senderOf(request, { keys, required, token, remote });
     const admit: ApiOptions["admit"] = (request, { remote, answers }) => {

@@ -1,3 +1,4 @@
+import type { Span } from "@ark/node/telemetry";
 import type { InferenceEvent, InferenceRequest, ModelRef } from "@ark/node/protocol";
 
 /** Who asks, how urgently, and until when. */
@@ -13,6 +14,8 @@ export interface InferOptions {
    * Heeded for the owner's requests and this node's own models. Absent: as it was.
    */
   keepAliveMs?: number | null;
+  /** The span that this work is a part of, where the owner has requests traced. A peer is told its `traceparent`. */
+  trace?: Span;
 }
 
 /** Everything that can run a prompt. */

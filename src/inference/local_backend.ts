@@ -135,6 +135,11 @@ export class LocalBackend implements Backend, AsyncDisposable {
     return this.#dispatcher.speeds.list();
   }
 
+  /** Memory of the GPU for models, in bytes; null where there is none, or nothing was loaded there yet. */
+  get gpuMemory(): number | null {
+    return this.#dispatcher.residents.gpuMemory;
+  }
+
   /** The models in memory. */
   loaded(): LoadedModel[] {
     return this.#dispatcher.residents.list().flatMap(({ view }) => view ?? []);

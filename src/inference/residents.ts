@@ -155,6 +155,11 @@ export class Residents {
     changed();
   }
 
+  /** Memory of the GPU for models, in bytes; null where there is none, or none was loaded there yet. */
+  get gpuMemory(): number | null {
+    return this.#vramBytes;
+  }
+
   #noteVram({ engine }: Resident): void {
     if (engine?.vram_free === undefined) return;
     this.#vramBytes = engine.vram_free + this.list().reduce((sum, each) => sum + (each.engine?.vram_bytes ?? 0), 0);

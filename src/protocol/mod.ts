@@ -27,6 +27,7 @@ export { decodeAnswerPart, decodeInferenceEvent, decodeUsage, isFinishReason } f
 export * from "./decode_request.ts";
 export { decodeSchema } from "./decode_value.ts";
 export * from "./errors.ts";
+export * from "./hardware.ts";
 export * from "./inference.ts";
 export * from "./invitation.ts";
 export * from "./limits.ts";

@@ -1,6 +1,7 @@
 import { type Capability, decodeCapabilities } from "./capability.ts";
 import { isCount } from "./count.ts";
 import { ArkError } from "./errors.ts";
+import { decodeHardware, type Hardware } from "./hardware.ts";
 import { LIMITS } from "./limits.ts";
 import { decodeModelRef } from "./decode_request.ts";
 
@@ -36,6 +37,8 @@ export interface Offer {
   ready: boolean;
   /** Requests of this peer that may run at once. */
   max_concurrent_requests: number;
+  /** What the node works with; absent where its owner does not show it. */
+  hardware?: Hardware;
   /** Models that this peer may ask. */
   models: OfferedModel[];
 }
@@ -48,10 +51,12 @@ export interface Offer {
 export function decodeOffer(value: unknown): Offer {
   const offer = value as Partial<Offer> | null;
   if (typeof offer !== "object" || offer === null || !Array.isArray(offer.models)) throw malformed();
+  const hardware = decodeHardware(offer.hardware);
   return {
     name: label(offer.name),
     ready: offer.ready === true,
     max_concurrent_requests: natural(offer.max_concurrent_requests),
+    ...hardware === null ? {} : { hardware },
     models: offer.models.slice(0, LIMITS.offeredModels).map(decodeOfferedModel),
   };
 }

@@ -130,7 +130,7 @@ export class Asker {
     { request, how, written = 0 }: { request: InferenceRequest; how: HowAsked; written?: number },
   ): Attempt {
     const { key, name, model, loaded, queued, roundTripMs, claim } = choice;
-    const { priority, principal, keepAliveMs } = this.#options;
+    const { priority, principal, keepAliveMs, trace } = this.#options;
     const number = this.#attempts.size;
     this.#state.breakers.asked(key, model);
     this.#state.pooled.asked(choice);
@@ -140,7 +140,13 @@ export class Asker {
       choice,
       request,
       written,
-      asking: { priority, principal, ...keepAliveMs === undefined ? {} : { keepAliveMs } },
+      number,
+      asking: {
+        priority,
+        principal,
+        ...keepAliveMs === undefined ? {} : { keepAliveMs },
+        ...trace === undefined ? {} : { trace },
+      },
       observation: this.#state.observations.begin(key, model, {
         promptTokens,
         cachedTokens: this.demand.cachedTokens?.(key) ?? 0,

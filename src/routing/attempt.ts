@@ -2,7 +2,9 @@ import type { InferOptions } from "@ark/node/inference";
 import { ArkError, type InferenceEvent, type InferenceRequest, toArkError, tokensOf } from "@ark/node/protocol";
 import type { Choice } from "./choices.ts";
 import type { Observation } from "./observations.ts";
+import { answeredAt } from "./request_ledger.ts";
 import type { StallWatch } from "./stall_watch.ts";
+import { tracedAttempt } from "./traced_attempt.ts";
 import type { AnswerStart } from "./transcript.ts";
 
 /** What an {@linkcode Attempt} is made of. */
@@ -17,6 +19,8 @@ export interface AttemptOptions {
   observation: Observation;
   /** Tokens of an answer that is gone on with, which are read like the prompt. @default {0} */
   written?: number;
+  /** How many were asked before. @default {0} */
+  number?: number;
 }
 
 /**
@@ -41,13 +45,15 @@ export class Attempt {
   #settled: Promise<unknown> = Promise.resolve();
 
   /** Asks. */
-  constructor({ choice, request, asking, observation, written = 0 }: AttemptOptions) {
+  constructor({ choice, request, asking, observation, written = 0, number = 0 }: AttemptOptions) {
     this.choice = choice;
     this.request = request;
     this.#observation = observation;
     this.#written = written;
     const options = { ...asking, signal: this.#hangUp.signal };
-    this.#events = choice.backend.infer(request, options)[Symbol.asyncIterator]();
+    const { name, key } = choice;
+    const attempt = { name, where: answeredAt(key), attempt: number };
+    this.#events = tracedAttempt(choice.backend, { request, options, attempt })[Symbol.asyncIterator]();
   }
 
   /** Whether nothing more comes. */

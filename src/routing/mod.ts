@@ -44,6 +44,7 @@
  *
  * @module
  */
+export * from "./density_grid.ts";
 export type { BreakerState } from "./breakers.ts";
 export * from "./candidate_pool.ts";
 export type { LocalEngine, OwnSpeed, RoutedUpstream } from "./choices.ts";
@@ -56,6 +57,8 @@ export { type Candidate, type Demand, estimateMs, rank, type Work } from "./rank
 export * from "./remote_backend.ts";
 export * from "./reputation.ts";
 export * from "./rotation_announcer.ts";
+export * from "./request_ledger.ts";
+export * from "./traced_attempt.ts";
 export * from "./route.ts";
 export type { RoutedModel } from "./routed_models.ts";
 export * from "./router.ts";

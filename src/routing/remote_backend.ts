@@ -40,6 +40,8 @@ export interface RemoteBackendOptions {
 /** One request to the peer. */
 interface Run {
   request: InferenceRequest;
+  /** Where it goes, with its query. */
+  path: string;
   body: Uint8Array;
   /** Model that must answer, or null where the peer may choose. */
   model: string | null;
@@ -79,9 +81,9 @@ export class RemoteBackend implements Backend {
    * @throws {ArkError} what the peer said, `unavailable` where it cannot be reached, breaks off or lies, `too_large`,
    * `audit_unavailable`, and `cancelled` when the signal is aborted.
    */
-  async *infer(request: InferenceRequest, { signal }: InferOptions): AsyncGenerator<InferenceEvent> {
+  async *infer(request: InferenceRequest, { signal, trace }: InferOptions): AsyncGenerator<InferenceEvent> {
     if (signal.aborted) throw cancelled(signal.reason);
-    const run = this.#prepare(request, signal);
+    const run = { ...this.#prepare(request, signal), path: inferPath(trace) };
     const { audit, table } = this.#options;
     await audit.append({ kind: "start", direction: "out", peer: this.id, model: run.tally.model });
     const began = performance.now();
@@ -112,7 +114,10 @@ export class RemoteBackend implements Backend {
     }
   }
 
-  #prepare({ model: asked, input, parameters, count_only, ids, resume }: InferenceRequest, signal: AbortSignal): Run {
+  #prepare(
+    { model: asked, input, parameters, count_only, ids, resume }: InferenceRequest,
+    signal: AbortSignal,
+  ): Omit<Run, "path"> {
     const { table } = this.#options;
     const offer = table.list().find((view) => view.peer.node_id === this.id)?.offer;
     const model = findOffered(offer?.models ?? [], asked)?.id ?? null;
@@ -151,7 +156,7 @@ export class RemoteBackend implements Backend {
     const hangUp = () => hungUp.abort();
     const call = {
       method: "POST",
-      path: "/ark/v1/infer",
+      path: run.path,
       body,
       deadlineMs,
       signal: AbortSignal.any([signal, hungUp.signal, lost.signal]),
@@ -230,6 +235,14 @@ async function readRefusal(
   const { code, message } = decodePeerError(await readJson(body, LIMITS.eventBytes));
   const seconds = /^\d{1,6}$/.exec(headers.get("retry-after") ?? "")?.[0];
   return new ArkError(code, message, seconds === undefined ? {} : { retryAfterSeconds: Number(seconds) });
+}
+
+/**
+ * Where the request goes. Its place in a trace stands in the query, which the signature covers as it is: a field of the
+ * body would be one that reaches the engine, and a field of the header one that nobody signed.
+ */
+function inferPath(trace: InferOptions["trace"]): string {
+  return trace === undefined ? "/ark/v1/infer" : `/ark/v1/infer?traceparent=${trace.traceparent}`;
 }
 
 function cancelled(cause: unknown): ArkError {

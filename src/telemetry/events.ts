@@ -8,6 +8,7 @@
  * | `request` | a request began or ended, here or at a peer |
  * | `models` | the catalogue changed |
  * | `load` | a model is on its way into memory: so much of it, 0 to 1, is there; 1 when it can be used |
+ * | `journey` | the entry of the request ledger with that number is new, or has changed |
  * | `audit` | the audit log cannot be written, or can again |
  * | `lost` | this subscriber was too slow: so many events before the next one are missing, so read the state anew |
  */
@@ -17,6 +18,7 @@ export type ArkEvent =
   | RequestEvent
   | { type: "models"; count: number }
   | { type: "load"; model: string; fraction: number }
+  | { type: "journey"; seq: number }
   | { type: "audit"; available: boolean }
   | { type: "lost"; count: number };
 

@@ -29,7 +29,7 @@ export interface FinishedSpan extends TraceContext {
 
 /** Options of a new span. */
 export interface SpanOptions {
-  /** @default {"internal"} */
+  /** How it stands to others. @default {"internal"} */
   kind?: SpanKind;
   /** What is known of it from the start. */
   attributes?: SpanAttributes;

@@ -3,6 +3,7 @@ import { ASK } from "./ask.ts";
 import { AUDIT_EXPORT, AUDIT_TAIL, AUDIT_VERIFY } from "./audit.ts";
 import { AUDIT_PRUNE } from "./audit_prune.ts";
 import { DOCTOR } from "./doctor.ts";
+import { GRID } from "./grid.ts";
 import { ID } from "./id.ts";
 import { ID_ROTATE } from "./id_rotate.ts";
 import { INVITE, INVITES_LIST, INVITES_REVOKE } from "./invites.ts";
@@ -21,6 +22,7 @@ import { PEERS_DISMISS, PEERS_IGNORE, PEERS_PENDING, PEERS_UNIGNORE } from "./pe
 import { PEERS_REPUTATION } from "./peers_reputation.ts";
 import { PEERS_REVOKE } from "./peers_revoke.ts";
 import { PEERS_WHY } from "./peers_why.ts";
+import { REQUESTS } from "./requests.ts";
 import { SERVE } from "./serve.ts";
 import { STATUS } from "./status.ts";
 import { WORKER } from "./worker.ts";
@@ -58,6 +60,8 @@ export const COMMANDS: readonly Command[] = [
   MODELS_PULL,
   MODELS_RM,
   ASK,
+  GRID,
+  REQUESTS,
   AUDIT_TAIL,
   AUDIT_EXPORT,
   AUDIT_VERIFY,

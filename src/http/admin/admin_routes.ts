@@ -20,6 +20,7 @@ import { pairRoutes } from "./pair_routes.ts";
 import { peerRoutes, type PeerRoutesOptions } from "./peer_routes.ts";
 import { reputationRoutes, type ReputationRoutesOptions } from "./reputation_routes.ts";
 import { rotationRoutes, type RotationRoutesOptions } from "./rotation_routes.ts";
+import type { ViewRoutesOptions } from "./view_routes.ts";
 import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 
 /** What the admin API needs. */
@@ -31,6 +32,7 @@ export interface AdminOptions
     InviteRoutesOptions,
     KeyRoutesOptions,
     DoctorRouteOptions,
+    Pick<ViewRoutesOptions, "ledger" | "hardware">,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The audit log. */
   audit: AuditLog;
@@ -51,7 +53,7 @@ export interface AdminOptions
   /** What happens, as it happens. */
   events: Events;
   /** Servers that the owner named, or none. */
-  upstreams?: readonly Pick<Upstream, "status">[];
+  upstreams?: readonly Pick<Upstream, "status" | "name" | "inFlight" | "models">[];
   /** Everything within reach. */
   router: Pick<Router, "models"> & ReputationRoutesOptions["router"];
   /** This node's own models, or null. */

@@ -49,6 +49,10 @@ export interface AskOptions extends InferOptions {
   localOnly?: boolean;
   /** Only a model that it lets pass answers. */
   permits?(model: string): boolean;
+  /** The `x-request-id` of the client's request that this is a part of. */
+  request?: string;
+  /** Label of the API key that it was sent with. */
+  key?: string;
 }
 
 /** Who asks, as far as what is kept for later requests goes. */

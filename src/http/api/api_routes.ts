@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import type { ArkError } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { Answers } from "./answers.ts";
+import { identifiedAnswers } from "./identified_answers.ts";
 import { type Exchange, type Reply, serving } from "./serving.ts";
 
 /** What every API for the owner's programs needs. */
@@ -100,7 +101,7 @@ export class ApiRoutes {
     const { answers: all, admit } = this.#options;
     const admitted: Reply = (request, exchange) => {
       const answers = admit?.(request, { remote: exchange.remote, answers: all }) ?? all;
-      return reply(request, { exchange, answers });
+      return reply(request, { exchange, answers: identifiedAnswers(answers, exchange.id) });
     };
     return serving(path, { ...this.#options, reply: admitted, failure: this.#errors.failure });
   }

@@ -22,7 +22,7 @@ export function keyedAnswers(answers: Answers, { held, localOnly }: Sender): Ans
     infer: (request, options) => {
       const narrowed = { ...options, localOnly: localOnly || options.localOnly === true, permits };
       if (held === null) return answers.infer(request, narrowed);
-      return metered({ answers, held, request, options: narrowed });
+      return metered({ answers, held, request, options: { ...narrowed, key: held.key.name } });
     },
   };
 }

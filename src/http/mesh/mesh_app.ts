@@ -2,10 +2,12 @@ import { Buffer } from "node:buffer";
 import type { AuditLog, WitnessBook } from "@ark/node/audit";
 import { isDialablePort } from "@ark/node/discovery";
 import type { Identity, NodeId } from "@ark/node/identity";
+import type { Backend } from "@ark/node/inference";
 import { type ApprovedPeer, type Cost, type Gate, PAUSED } from "@ark/node/peers";
 import {
   ArkError,
   decodeInferenceRequest,
+  type Hardware,
   type InferenceInput,
   type InferenceRequest,
   type Offer,
@@ -42,6 +44,8 @@ export interface MeshAppOptions {
   engine: SharedEngine | null;
   /** Most tokens of context that a request may use. */
   contextSize: number;
+  /** What this node works with, or null where its owner does not show it; without it nobody is told. */
+  hardware?(): Hardware | null;
   /** Whether work is taken now; false while the node stops. */
   accepting(): boolean;
   /** Told where a peer says that it can be dialled. */
@@ -50,6 +54,8 @@ export interface MeshAppOptions {
   logger: Pick<Logger, "warn">;
   /** Told when a peer's request begins and ends. */
   events: Pick<Events, "emit">;
+  /** Puts itself around what answers one request, to tell of its journey; without it nobody is told. */
+  serving?(backend: Backend, asked: { peer: NodeId; request: string; traceparent: string | null }): Backend;
 }
 
 /** Answers requests of approved peers; see {@linkcode meshApp}. */
@@ -68,7 +74,7 @@ export interface MeshApp {
  * | request | answer |
  * |---|---|
  * | `GET /ark/v1/offer?port=N` | an `Offer`: the models that this very peer may use. `port` is where the peer itself listens |
- * | `POST /ark/v1/infer` | the body is an `InferenceRequest`; the answer a stream of frames that ends with a signed receipt |
+ * | `POST /ark/v1/infer?traceparent=…` | the body is an `InferenceRequest`; the answer a stream of frames that ends with a signed receipt. The query is there where the caller traces its requests |
  * | `POST /ark/v1/witness`, `GET /ark/v1/witness` | see {@linkcode witnessAnswer} |
  *
  * A failure is `{"error":{"code":"ark_…","message"}}` with a status as long as nothing was sent, and an `ark-error`
@@ -120,6 +126,7 @@ function offer(url: URL, { caller, options }: { caller: Caller; options: MeshApp
     ready,
     contextSize,
     models: engine?.catalogue.list() ?? [],
+    hardware: options.hardware?.() ?? null,
     loaded: new Set(engine?.backend.loaded().map(({ id }) => id)),
   });
   return Response.json(made);
@@ -159,7 +166,9 @@ async function infer(request: Request, { caller, options, over }: InferRun): Pro
       throw new ArkError("forbidden", "This node's additions to models are for its owner; ask without lora");
     }
     const parameters = { ...asked.parameters, max_tokens: lease.charge.maxTokens };
-    return await answer.start(engine.backend, {
+    const traceparent = new URL(request.url).searchParams.get("traceparent");
+    const told = { peer: caller.nodeId, request: caller.signature, traceparent };
+    return await answer.start(options.serving?.(engine.backend, told) ?? engine.backend, {
       request: { ...asked, model: model.id, parameters },
       signal: request.signal,
     });

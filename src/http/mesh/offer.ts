@@ -1,5 +1,5 @@
 import { type ApprovedPeer, sharesModel } from "@ark/node/peers";
-import type { Offer } from "@ark/node/protocol";
+import type { Hardware, Offer } from "@ark/node/protocol";
 import type { SharedModel } from "@ark/node/routing";
 
 /** What a node has, before it is cut down to what one peer may use. */
@@ -14,10 +14,13 @@ export interface Stock {
   models: readonly SharedModel[];
   /** Ids of those in memory. */
   loaded: ReadonlySet<string>;
+  /** What it works with, or null where its owner does not show it. */
+  hardware?: Hardware | null;
 }
 
 /** What a node offers to one peer: models that this peer may ask, and none of the others. */
-export function offerFor({ permissions }: ApprovedPeer, { name, ready, contextSize, models, loaded }: Stock): Offer {
+export function offerFor({ permissions }: ApprovedPeer, stock: Stock): Offer {
+  const { name, ready, contextSize, models, loaded, hardware = null } = stock;
   const shared = permissions.can_request_inference
     ? models.filter(({ id }) => sharesModel(permissions.models_shared, id))
     : [];
@@ -25,6 +28,7 @@ export function offerFor({ permissions }: ApprovedPeer, { name, ready, contextSi
     name,
     ready,
     max_concurrent_requests: permissions.max_concurrent_requests,
+    ...hardware === null ? {} : { hardware },
     models: shared.map((model) => ({
       id: model.id,
       digest: model.digest,
