@@ -150,7 +150,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
 
   const hardware = new OwnHardware({ engine: engine?.backend ?? null, gpu: config.gpu, show: config.showHardware });
-  nodeGauges(metrics, { table, engine });
+  nodeGauges(metrics, { table, router, engine });
   let accepting = true;
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);

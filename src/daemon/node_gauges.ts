@@ -1,5 +1,5 @@
 import { shortId } from "@ark/node/identity";
-import type { PeerState, PeerTable } from "@ark/node/routing";
+import type { Observations, PeerState, PeerTable, Router } from "@ark/node/routing";
 import type { Metrics } from "@ark/node/telemetry";
 import type { OwnEngine } from "./role.ts";
 
@@ -7,6 +7,8 @@ import type { OwnEngine } from "./role.ts";
 export interface NodeGaugesOptions {
   /** What peers offer. */
   table: Pick<PeerTable, "list">;
+  /** Knows how their answers ended. */
+  router: Pick<Router, "breakers"> & { readonly observations: Pick<Observations, "list"> };
   /** This node's own engine, or null. */
   engine: { backend: Pick<OwnEngine["backend"], "queued" | "ready" | "loaded"> } | null;
 }
@@ -14,6 +16,7 @@ export interface NodeGaugesOptions {
 /** Most peers that have a series of their own; of more, nothing is told one by one. */
 export const NAMED_PEERS = 64;
 
+/** States that are told also where no peer stands so. */
 const STATES: readonly PeerState[] = [
   "ready",
   "draining",
@@ -25,25 +28,51 @@ const STATES: readonly PeerState[] = [
 ];
 
 /** Gauges that say how the node and its peers stand, set whenever they are read. A peer is named by its short id. */
-export function nodeGauges(metrics: Metrics, { table, engine }: NodeGaugesOptions): void {
+export function nodeGauges(metrics: Metrics, { table, router, engine }: NodeGaugesOptions): void {
   const peers = metrics.gauge("ark_peers", "Approved peers, by how they stand.", ["state"]);
   const inFlight = metrics.gauge("ark_peer_requests_running", "Requests of ours that a peer answers now.", ["peer"]);
   const roundTrips = metrics.gauge("ark_peer_round_trip_seconds", "Smoothed round trip to a peer.", ["peer"]);
+  const reliability = metrics.gauge(
+    "ark_peer_success_ratio",
+    "How many of a peer's answers came to their end of late: 0 to 1, and 1 where nothing is known.",
+    ["peer"],
+  );
+  const breakers = metrics.gauge("ark_breakers", "Pairs of node and model that are set aside because they failed.", [
+    "state",
+  ]);
   const queue = metrics.gauge("ark_queue_length", "Requests that wait for this node's models.");
   const loaded = metrics.gauge("ark_models_loaded", "Models in this node's memory.");
   const strained = metrics.gauge("ark_memory_short", "1 while this node has too little memory to work for peers.");
   metrics.collect(() => {
     const views = table.list();
-    for (const state of STATES) peers.set(views.filter((view) => view.state === state).length, { state });
+    for (const state of new Set([...STATES, ...views.map((view) => view.state)])) {
+      peers.set(views.filter((view) => view.state === state).length, { state });
+    }
+    const { open, half_open } = router.breakers();
+    breakers.set(open, { state: "open" });
+    breakers.set(half_open, { state: "half_open" });
+    const seen = successOf(router.observations);
     inFlight.clear();
+    reliability.clear();
     roundTrips.clear();
     for (const { peer, inFlight: running, roundTripMs } of views.slice(0, NAMED_PEERS)) {
       const labels = { peer: shortId(peer.node_id) };
       inFlight.set(running, labels);
+      reliability.set(seen.get(peer.node_id) ?? 1, labels);
       if (roundTripMs !== null) roundTrips.set(roundTripMs / 1_000, labels);
     }
     queue.set(engine?.backend.queued ?? 0);
     loaded.set(engine?.backend.loaded().length ?? 0);
     strained.set(engine?.backend.ready === false ? 1 : 0);
   });
+}
+
+/** How many answers of each node came to their end, over all its models. */
+function successOf(observations: Pick<Observations, "list">): Map<string, number> {
+  const sums = new Map<string, { good: number; all: number }>();
+  for (const { key, observed: { successRate, samples } } of observations.list()) {
+    const sum = sums.get(key) ?? { good: 0, all: 0 };
+    sums.set(key, { good: sum.good + samples * successRate, all: sum.all + samples });
+  }
+  return new Map([...sums].flatMap(([key, { good, all }]) => all === 0 ? [] : [[key, good / all]]));
 }

@@ -34,6 +34,8 @@ export type { PairRoutesOptions } from "./admin/pair_routes.ts";
 export type { IgnoredJson, InvitationJson, PairingJson } from "./admin/pairing_view.ts";
 export type { PeerRoutesOptions } from "./admin/peer_routes.ts";
 export type { RequestRoutesOptions, RequestsEvent } from "./admin/request_routes.ts";
+export type { ModelWhyOptions } from "./admin/model_why_route.ts";
+export type { ExcludedBecause, WhyCandidate, WhyExcluded, WhyModel } from "./admin/why_model.ts";
 export type { ViewRoutesOptions } from "./admin/view_routes.ts";
 export type { RotationRoutesOptions } from "./admin/rotation_routes.ts";
 export type { WhyRoutesOptions } from "./admin/why_routes.ts";

@@ -56,6 +56,15 @@ export class Breakers {
     return breaker.probing || this.#clock() < breaker.openUntil ? "open" : "half_open";
   }
 
+  /** How many are open, and how many half open. */
+  counts(): { open: number; half_open: number } {
+    const counts = { open: 0, half_open: 0 };
+    for (const { openUntil, probing } of this.#breakers.values()) {
+      if (openUntil !== null) counts[probing || this.#clock() < openUntil ? "open" : "half_open"]++;
+    }
+    return counts;
+  }
+
   /** A request asks it now: where it is half open, this is the one that tries it. */
   asked(key: string, model: string): void {
     const breaker = this.#breakers.get(nameOf(key, model));

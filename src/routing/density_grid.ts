@@ -111,20 +111,20 @@ interface Group {
  * Files count as the same where their digests are, and by their names only where no digest is known.
  */
 export function densityGrid(sources: readonly GridSource[]): DensityGrid {
-  const ready = sources.filter(({ state }) => state === "ready");
+  const ready = sources.filter(takesWork);
   const groups = groupsOf(ready);
   const slots = ready.reduce((sum, source) => sum + (source.slots ?? 0), 0);
   const models = [...groups.values()].map(modelOf).sort((a, b) => a.copies - b.copies || (a.id < b.id ? -1 : 1));
   const nodes = sources.map((source): GridNode => {
     const { models: copies, ...rest } = source;
     const alone = [...groups.values()].filter(({ holders }) => holders.size === 1 && holders.has(source));
-    const counts = source.state === "ready" && source.slots !== null && slots > 0;
+    const counts = takesWork(source) && source.slots !== null && slots > 0;
     return {
       ...rest,
       models: copies.map(({ id }) => id),
       loss: {
         models: alone.map((group) => modelOf(group).id).sort(),
-        capacity_share: counts ? (source.slots ?? 0) / slots : source.state === "ready" ? null : 0,
+        capacity_share: counts ? (source.slots ?? 0) / slots : takesWork(source) ? null : 0,
       },
     };
   });
@@ -145,6 +145,11 @@ export function densityGrid(sources: readonly GridSource[]): DensityGrid {
       slots,
     },
   };
+}
+
+/** Who is busy with its owner's work takes ours, too, and does it later. */
+function takesWork({ state }: GridSource): boolean {
+  return state === "ready" || state as string === "busy";
 }
 
 function groupsOf(ready: readonly GridSource[]): Map<string, Group> {

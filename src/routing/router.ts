@@ -117,6 +117,11 @@ export class Router implements Backend {
     return [...new Set(this.models().map(({ id }) => id))];
   }
 
+  /** How many pairs of node and model are set aside because they failed, and how many are tried again now. */
+  breakers(): { open: number; half_open: number } {
+    return this.#state.breakers.counts();
+  }
+
   /**
    * Those who could answer a request for a model, best first, with the numbers by which they are ranked. Nobody is asked.
    * Empty where nobody within reach has it.

@@ -91,8 +91,8 @@ function memoryOf({ hardware }: GridNode): string {
     : `${byteCount(hardware.memory.free)} of ${byteCount(hardware.memory.total)} free`;
 }
 
-function lossOf({ loss, state }: GridNode): string {
-  if (state !== "ready") return "-";
+function lossOf({ loss }: GridNode): string {
+  if (loss.capacity_share === 0) return "-";
   const { models, capacity_share } = loss;
   const share = capacity_share === null ? "" : `${Math.round(capacity_share * 100)} % of requests at once`;
   if (models.length === 0) return share || "-";

@@ -25,6 +25,7 @@ import { PEERS_WHY } from "./peers_why.ts";
 import { REQUESTS } from "./requests.ts";
 import { SERVE } from "./serve.ts";
 import { STATUS } from "./status.ts";
+import { WHY } from "./why.ts";
 import { WORKER } from "./worker.ts";
 
 /** All commands, in the order of the help. */
@@ -62,6 +63,7 @@ export const COMMANDS: readonly Command[] = [
   ASK,
   GRID,
   REQUESTS,
+  WHY,
   AUDIT_TAIL,
   AUDIT_EXPORT,
   AUDIT_VERIFY,

@@ -55,7 +55,7 @@ export interface AdminOptions
   /** Servers that the owner named, or none. */
   upstreams?: readonly Pick<Upstream, "status" | "name" | "inFlight" | "models">[];
   /** Everything within reach. */
-  router: Pick<Router, "models"> & ReputationRoutesOptions["router"];
+  router: Pick<Router, "models" | "explain"> & ReputationRoutesOptions["router"];
   /** This node's own models, or null. */
   engine: {
     /** Runs them. */
