@@ -166,6 +166,10 @@ Deno.test("T14 T59: Every admin call needs the admin token, and none passes thro
     ["GET", "/audit"],
     ["GET", "/audit/verify"],
     ["GET", "/audit/export"],
+    ["GET", "/grid"],
+    ["GET", "/api/v1/requests"],
+    ["GET", "/api/v1/requests?follow=1"],
+    ["GET", "/api/v1/why?model=m"],
   ];
   for (const [method, path] of calls) {
     for (const prefix of ["", "/arknet"]) {

@@ -128,7 +128,7 @@ Deno.test("T33: A random text in thirty places of a request is in no file, log, 
       const exported = await node.cli("audit", "export");
       assert.match(exported.stdout, /"kind":"end"/);
       assert.ok(!holds(exported.stdout, canary), "audit export");
-      for (const command of ["status", "peers", "models"]) {
+      for (const command of ["status", "peers", "models", "grid", "requests"]) {
         assert.ok(!holds((await node.cli(command, "--json")).stdout, canary), command);
       }
       assert.match(node.log, /\n/);
