@@ -150,7 +150,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
 
   const hardware = new OwnHardware({ engine: engine?.backend ?? null, gpu: config.gpu, show: config.showHardware });
-  nodeGauges(metrics, { table, router, engine });
+  const peerMetrics = new Metrics();
+  nodeGauges({ metrics, peerMetrics }, { table, router, engine });
   let accepting = true;
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
@@ -240,6 +241,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
           shelf,
           keeper: engine === null ? null : ownModels(engine),
           metrics,
+          peerMetrics,
           allowHosts: [...config.allowHosts, ...namesOf(config.listen)],
           allowOrigins: config.allowOrigins,
           proxied: () => doctorHere.noteProxied(),

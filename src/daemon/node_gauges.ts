@@ -27,12 +27,20 @@ const STATES: readonly PeerState[] = [
   "paused",
 ];
 
-/** Gauges that say how the node and its peers stand, set whenever they are read. A peer is named by its short id. */
-export function nodeGauges(metrics: Metrics, { table, router, engine }: NodeGaugesOptions): void {
+/**
+ * Gauges that say how the node and its peers stand, set whenever they are read. What is told of each peer, by its short id,
+ * is for the owner alone and has metrics of its own.
+ */
+export function nodeGauges(
+  { metrics, peerMetrics }: { metrics: Metrics; peerMetrics: Metrics },
+  { table, router, engine }: NodeGaugesOptions,
+): void {
   const peers = metrics.gauge("ark_peers", "Approved peers, by how they stand.", ["state"]);
-  const inFlight = metrics.gauge("ark_peer_requests_running", "Requests of ours that a peer answers now.", ["peer"]);
-  const roundTrips = metrics.gauge("ark_peer_round_trip_seconds", "Smoothed round trip to a peer.", ["peer"]);
-  const reliability = metrics.gauge(
+  const inFlight = peerMetrics.gauge("ark_peer_requests_running", "Requests of ours that a peer answers now.", [
+    "peer",
+  ]);
+  const roundTrips = peerMetrics.gauge("ark_peer_round_trip_seconds", "Smoothed round trip to a peer.", ["peer"]);
+  const reliability = peerMetrics.gauge(
     "ark_peer_success_ratio",
     "How many of a peer's answers came to their end of late: 0 to 1, and 1 where nothing is known.",
     ["peer"],
@@ -51,19 +59,21 @@ export function nodeGauges(metrics: Metrics, { table, router, engine }: NodeGaug
     const { open, half_open } = router.breakers();
     breakers.set(open, { state: "open" });
     breakers.set(half_open, { state: "half_open" });
+    queue.set(engine?.backend.queued ?? 0);
+    loaded.set(engine?.backend.loaded().length ?? 0);
+    strained.set(engine?.backend.ready === false ? 1 : 0);
+  });
+  peerMetrics.collect(() => {
     const seen = successOf(router.observations);
     inFlight.clear();
     reliability.clear();
     roundTrips.clear();
-    for (const { peer, inFlight: running, roundTripMs } of views.slice(0, NAMED_PEERS)) {
+    for (const { peer, inFlight: running, roundTripMs } of table.list().slice(0, NAMED_PEERS)) {
       const labels = { peer: shortId(peer.node_id) };
       inFlight.set(running, labels);
       reliability.set(seen.get(peer.node_id) ?? 1, labels);
       if (roundTripMs !== null) roundTrips.set(roundTripMs / 1_000, labels);
     }
-    queue.set(engine?.backend.queued ?? 0);
-    loaded.set(engine?.backend.loaded().length ?? 0);
-    strained.set(engine?.backend.ready === false ? 1 : 0);
   });
 }
 

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { ArkError, toArkError } from "@ark/node/protocol";
 import type { Metrics } from "@ark/node/telemetry";
+import { holdsToken } from "./admin/admin_guard.ts";
 import { type AdminOptions, adminRoutes } from "./admin/admin_routes.ts";
 import { arkErrorResponse } from "./ark_error.ts";
 import { viewRoutes } from "./admin/view_routes.ts";
@@ -32,6 +33,8 @@ export interface LocalAppOptions {
   keeper?: ModelKeeper | null;
   /** Shown at `/metrics`. */
   metrics: Metrics;
+  /** Shown there as well, to whoever has the admin token: what is told of each peer. */
+  peerMetrics?: Metrics;
   /** Names beside this machine's own under which a proxy or a name server may lead here. */
   allowHosts?: readonly string[];
   /** Origins of web pages that may use `/v1/*` and `/api/*`, exactly as browsers write them. */
@@ -47,7 +50,7 @@ export type LocalApp = (request: Request, from?: { remote: string }) => Promise<
 
 /**
  * Everything on the owner's listener, as a fetch handler: `/v1/*`, Ollama's `/api/*` and `/`, the admin calls, `/healthz` (that it lives) for
- * everybody, and `/metrics` (numbers; of peers no name, but the first characters of some ids) for every program of this machine. All of it also under
+ * everybody, and `/metrics` (numbers without names of peers) for every program of this machine; with the admin token numbers of each peer, too. All of it also under
  * `/arknet/`, for a reverse proxy.
  */
 export function localApp(options: LocalAppOptions): LocalApp {
@@ -65,7 +68,8 @@ export function localApp(options: LocalAppOptions): LocalApp {
     if ((remote !== "" && !isLoopbackAddress(remote)) || isProxied(req.raw.headers)) {
       return arkErrorResponse(new ArkError("forbidden", "The metrics are for programs of this machine"));
     }
-    return body(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4" });
+    const text = metrics.render() + (holdsToken(req.raw, token) ? options.peerMetrics?.render() ?? "" : "");
+    return body(text, 200, { "content-type": "text/plain; version=0.0.4" });
   });
   app.route("/", viewRoutes(admin));
   if (api !== null) {

@@ -10,6 +10,42 @@
  *
  * Not promised: that a message is kept. What must be kept is the audit log's.
  *
+ * What a node counts and shows at `/metrics`, as Prometheus text. Labels have values of closed sets, but for `peer`: the
+ * first eight characters of the ids of at most 64 approved peers, which are shown to whoever sends the admin token and to no
+ * other program. No label is the name of a model, a key or a node.
+ *
+ * | metric | kind | labels | what |
+ * |---|---|---|---|
+ * | `ark_requests_total` | counter | `direction` (`own`, `out`, `in`), `outcome` | requests that ended: answered here, asked of a peer, asked by a peer |
+ * | `ark_requests_running` | gauge | `direction` | requests that run |
+ * | `ark_request_ms` | histogram | `direction` | how long they took, in milliseconds |
+ * | `ark_tokens_total` | counter | `direction` | tokens that models wrote |
+ * | `ark_answers_total` | counter | `where` (`local`, `peer`, `upstream`, `nowhere`), `outcome` | the owner's requests that ended, by where the answer came from |
+ * | `ark_time_to_first_token_seconds` | histogram | `where` | from the owner's request to its first token |
+ * | `ark_inter_token_seconds` | histogram | `where` | between two tokens of an answer |
+ * | `ark_failovers_total` | counter | `code`, `stage` (`before_first_token`, `streaming`) | candidates that failed while they were asked |
+ * | `ark_continuations_total` | counter | | answers that another node went on with |
+ * | `ark_continuation_gap_seconds` | histogram | | how long a client then got nothing |
+ * | `ark_hedges_total` | counter | `result` (`started`, `won`, `wasted`) | second nodes that were asked because a first token was late |
+ * | `ark_backups_total` | counter | `result` | second nodes that read along because a running answer was silent |
+ * | `ark_breakers` | gauge | `state` (`open`, `half_open`) | pairs of node and model that are set aside because they failed |
+ * | `ark_queue_length` | gauge | | requests that wait for this node's models |
+ * | `ark_models_loaded` | gauge | | models in memory |
+ * | `ark_model_loads_total` | counter | | requests for which a model was loaded here |
+ * | `ark_model_load_seconds` | histogram | | how long that took |
+ * | `ark_memory_short` | gauge | | 1 while this node has too little memory to work for peers |
+ * | `ark_peers` | gauge | `state` | approved peers, by how they stand |
+ * | `ark_peer_requests_running` | gauge | `peer` | requests of ours that a peer answers |
+ * | `ark_peer_round_trip_seconds` | gauge | `peer` | smoothed round trip to it |
+ * | `ark_peer_success_ratio` | gauge | `peer` | how many of its answers came to their end of late |
+ * | `ark_denials_total` | counter | `code` | requests of peers that were turned away |
+ * | `ark_api_refused_total` | counter | | requests of apps without a key that counts |
+ * | `ark_trace_spans_total` | counter | `outcome` (`sent`, `dropped`) | spans, where the owner has requests traced |
+ *
+ * Traces are made where the owner names a collector, and nowhere else: {@linkcode Tracer}, {@linkcode OtlpExporter}. A span
+ * names the model, the node, numbers of tokens and times. An approved peer is told the place in the trace, and uses it
+ * where its own owner traces; each request is a trace of its own.
+ *
  * @example
  * ```ts
  * import { Logger, Metrics } from "@ark/node/telemetry";

@@ -208,7 +208,8 @@ Deno.test("nodeGauges() names at most 64 peers, by their short ids, and forgets 
       roundTripMs: index === 3 ? null : 2,
     }));
   const observed = { successRate: 0.5, samples: 4 };
-  nodeGauges(metrics, {
+  const peerMetrics = new Metrics();
+  nodeGauges({ metrics, peerMetrics }, {
     // deno-lint-ignore no-explicit-any
     table: { list: () => views() as any },
     router: {
@@ -220,7 +221,8 @@ Deno.test("nodeGauges() names at most 64 peers, by their short ids, and forgets 
     },
     engine: { backend: { queued: 5, ready: false, loaded: () => [] } },
   });
-  const text = metrics.render();
+  assert.ok(!/qqqqqqq|peer=/.test(metrics.render()), "Without the token nobody is named");
+  const text = metrics.render() + peerMetrics.render();
   assert.match(text, /ark_peers\{state="ready"\} 100\n/);
   assert.match(text, /ark_peers\{state="paused"\} 0\n/);
   assert.match(text, /ark_breakers\{state="open"\} 3\n/);
@@ -233,7 +235,7 @@ Deno.test("nodeGauges() names at most 64 peers, by their short ids, and forgets 
   assert.equal(text.match(/ark_peer_requests_running\{/g)?.length, 64);
   assert.ok(!text.includes("Ann") && !text.includes(node(1)), "No names, and no whole ids");
   count = 1;
-  const later = metrics.render();
+  const later = metrics.render() + peerMetrics.render();
   assert.equal(later.match(/ark_peer_requests_running\{/g)?.length, 1);
   assert.match(later, /ark_peers\{state="unreachable"\} 0\n/);
 });

@@ -266,6 +266,16 @@ Deno.test("T59: /healthz and /metrics are open to this machine and name no peer"
   const text = await metrics.text();
   assert.match(text, /# TYPE ark_requests_total counter/);
   assert.ok(!text.includes(other.daemon.id.slice(0, 8)) && !text.includes("Other"));
+  const token = (await Deno.readTextFile(`${node.data}/admin.token`)).trim();
+  const owners = await fetch(`${node.api}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+  assert.match(
+    await owners.text(),
+    new RegExp(`\nark_peer_success_ratio\\{peer="${other.daemon.id.slice(0, 8)}"\\} 1\n`),
+  );
+  for (const wrong of [`Bearer ${token}x`, `Basic ${token}`, "Bearer"]) {
+    const stranger = await fetch(`${node.api}/metrics`, { headers: { authorization: wrong } });
+    assert.ok(!(await stranger.text()).includes("ark_peer_"), wrong);
+  }
   const proxied = await fetch(`${node.api}/arknet/metrics`, { headers: { "x-forwarded-for": "192.168.1.9" } });
   assert.equal(proxied.status, 403);
   await proxied.body?.cancel();

@@ -19,8 +19,7 @@ export function adminGuard(token: string): MiddlewareHandler<{ Bindings: { remot
         new ArkError("forbidden", "Admin calls are made on this machine, by its loopback address"),
       );
     }
-    const given = /^Bearer (\S+)$/i.exec(req.header("authorization") ?? "")?.[1] ?? "";
-    if (!sameToken(given, token)) {
+    if (!holdsToken(req.raw, token)) {
       return arkErrorResponse(
         new ArkError(
           "unauthenticated",
@@ -30,4 +29,9 @@ export function adminGuard(token: string): MiddlewareHandler<{ Bindings: { remot
     }
     return await next();
   };
+}
+
+/** Whether a request carries the admin token. */
+export function holdsToken({ headers }: Request, token: string): boolean {
+  return sameToken(/^Bearer (\S+)$/i.exec(headers.get("authorization") ?? "")?.[1] ?? "", token);
 }
