@@ -1,5 +1,5 @@
 import { shortId } from "@ark/node/identity";
-import type { Observations, PeerState, PeerTable, Router } from "@ark/node/routing";
+import type { PeerState, PeerTable, Reputation, Router } from "@ark/node/routing";
 import type { Metrics } from "@ark/node/telemetry";
 import type { OwnEngine } from "./role.ts";
 
@@ -8,7 +8,7 @@ export interface NodeGaugesOptions {
   /** What peers offer. */
   table: Pick<PeerTable, "list">;
   /** Knows how their answers ended. */
-  router: Pick<Router, "breakers"> & { readonly observations: Pick<Observations, "list"> };
+  router: Pick<Router, "breakers"> & { readonly reputation: Pick<Reputation, "of"> };
   /** This node's own engine, or null. */
   engine: { backend: Pick<OwnEngine["backend"], "queued" | "ready" | "loaded"> } | null;
 }
@@ -41,8 +41,8 @@ export function nodeGauges(
   ]);
   const roundTrips = peerMetrics.gauge("ark_peer_round_trip_seconds", "Smoothed round trip to a peer.", ["peer"]);
   const reliability = peerMetrics.gauge(
-    "ark_peer_success_ratio",
-    "How many of a peer's answers came to their end of late: 0 to 1, and 1 where nothing is known.",
+    "ark_peer_reliability_ratio",
+    "Reputation of a peer: how far its answers come to their end, 0 to 1, and 1 where nothing is known.",
     ["peer"],
   );
   const breakers = metrics.gauge("ark_breakers", "Pairs of node and model that are set aside because they failed.", [
@@ -64,25 +64,14 @@ export function nodeGauges(
     strained.set(engine?.backend.ready === false ? 1 : 0);
   });
   peerMetrics.collect(() => {
-    const seen = successOf(router.observations);
     inFlight.clear();
     reliability.clear();
     roundTrips.clear();
     for (const { peer, inFlight: running, roundTripMs } of table.list().slice(0, NAMED_PEERS)) {
       const labels = { peer: shortId(peer.node_id) };
       inFlight.set(running, labels);
-      reliability.set(seen.get(peer.node_id) ?? 1, labels);
+      reliability.set(router.reputation.of(peer.node_id).reliability, labels);
       if (roundTripMs !== null) roundTrips.set(roundTripMs / 1_000, labels);
     }
   });
-}
-
-/** How many answers of each node came to their end, over all its models. */
-function successOf(observations: Pick<Observations, "list">): Map<string, number> {
-  const sums = new Map<string, { good: number; all: number }>();
-  for (const { key, observed: { successRate, samples } } of observations.list()) {
-    const sum = sums.get(key) ?? { good: 0, all: 0 };
-    sums.set(key, { good: sum.good + samples * successRate, all: sum.all + samples });
-  }
-  return new Map([...sums].flatMap(([key, { good, all }]) => all === 0 ? [] : [[key, good / all]]));
 }

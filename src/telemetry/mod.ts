@@ -37,7 +37,7 @@
  * | `ark_peers` | gauge | `state` | approved peers, by how they stand |
  * | `ark_peer_requests_running` | gauge | `peer` | requests of ours that a peer answers |
  * | `ark_peer_round_trip_seconds` | gauge | `peer` | smoothed round trip to it |
- * | `ark_peer_success_ratio` | gauge | `peer` | how many of its answers came to their end of late |
+ * | `ark_peer_reliability_ratio` | gauge | `peer` | its reputation: how far its answers come to their end, 0 to 1 |
  * | `ark_denials_total` | counter | `code` | requests of peers that were turned away |
  * | `ark_api_refused_total` | counter | | requests of apps without a key that counts |
  * | `ark_trace_spans_total` | counter | `outcome` (`sent`, `dropped`) | spans, where the owner has requests traced |

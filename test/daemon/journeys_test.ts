@@ -207,7 +207,6 @@ Deno.test("nodeGauges() names at most 64 peers, by their short ids, and forgets 
       inFlight: index,
       roundTripMs: index === 3 ? null : 2,
     }));
-  const observed = { successRate: 0.5, samples: 4 };
   const peerMetrics = new Metrics();
   nodeGauges({ metrics, peerMetrics }, {
     // deno-lint-ignore no-explicit-any
@@ -215,9 +214,7 @@ Deno.test("nodeGauges() names at most 64 peers, by their short ids, and forgets 
     router: {
       breakers: () => ({ open: 3, half_open: 1 }),
       // deno-lint-ignore no-explicit-any
-      observations: {
-        list: () => [{ key: node(1), model: "m", observed }, { key: "local", model: "m", observed }] as any,
-      },
+      reputation: { of: (key) => ({ reliability: key === node(1) ? 0.5 : 1 }) as any },
     },
     engine: { backend: { queued: 5, ready: false, loaded: () => [] } },
   });
@@ -229,8 +226,8 @@ Deno.test("nodeGauges() names at most 64 peers, by their short ids, and forgets 
   assert.match(text, /ark_breakers\{state="half_open"\} 1\n/);
   assert.match(text, /ark_queue_length 5\n/);
   assert.match(text, /ark_memory_short 1\n/);
-  assert.match(text, /ark_peer_success_ratio\{peer="qqqqqqq1"\} 0\.5\n/);
-  assert.match(text, /ark_peer_success_ratio\{peer="qqqqqqq2"\} 1\n/);
+  assert.match(text, /ark_peer_reliability_ratio\{peer="qqqqqqq1"\} 0\.5\n/);
+  assert.match(text, /ark_peer_reliability_ratio\{peer="qqqqqqq2"\} 1\n/);
   assert.match(text, /ark_peer_round_trip_seconds\{peer="qqqqqqq1"\} 0\.002\n/);
   assert.equal(text.match(/ark_peer_requests_running\{/g)?.length, 64);
   assert.ok(!text.includes("Ann") && !text.includes(node(1)), "No names, and no whole ids");

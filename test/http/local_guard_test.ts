@@ -270,7 +270,7 @@ Deno.test("T59: /healthz and /metrics are open to this machine and name no peer"
   const owners = await fetch(`${node.api}/metrics`, { headers: { authorization: `Bearer ${token}` } });
   assert.match(
     await owners.text(),
-    new RegExp(`\nark_peer_success_ratio\\{peer="${other.daemon.id.slice(0, 8)}"\\} 1\n`),
+    new RegExp(`\nark_peer_reliability_ratio\\{peer="${other.daemon.id.slice(0, 8)}"\\} 1\n`),
   );
   for (const wrong of [`Bearer ${token}x`, `Basic ${token}`, "Bearer"]) {
     const stranger = await fetch(`${node.api}/metrics`, { headers: { authorization: wrong } });
