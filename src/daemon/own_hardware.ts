@@ -5,6 +5,12 @@ import { type GpuLayer, gpuLayer, type Hardware } from "@ark/node/protocol";
 /** How often it is looked at the hardware for peers, in milliseconds. */
 const EVERY_MS = 5_000;
 
+/**
+ * Peers are told free memory in such steps, in bytes: an offer that changes with every page would be news all the time, and
+ * would tell what the owner is doing.
+ */
+const STEP = 1 << 28;
+
 /** What {@linkcode OwnHardware} looks at. */
 export interface OwnHardwareOptions {
   /** This node's own engine, or null. */
@@ -47,8 +53,12 @@ export class OwnHardware {
   /** Keeps what peers are told fresh, where they are told anything. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      if (this.#options.show) this.#shown = await this.look();
+      if (this.#options.show) this.#shown = coarse(await this.look());
       await pause(EVERY_MS, undefined, { signal }).catch(() => {});
     }
   }
+}
+
+function coarse({ memory, gpu }: Hardware): Hardware {
+  return { memory: memory === null ? null : { ...memory, free: Math.floor(memory.free / STEP) * STEP }, gpu };
 }

@@ -91,6 +91,11 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
     flag: ["style=/l/a=b.gguf", [{ name: "style", path: "/l/a=b.gguf" }]],
     env: ["x=/x.gguf,y=/y.gguf", [{ name: "x", path: "/x.gguf" }, { name: "y", path: "/y.gguf" }]],
   },
+  "trace-endpoint": {
+    of: ({ traceEndpoint }) => traceEndpoint,
+    flag: ["http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"],
+    env: ["https://traces.example/otlp", "https://traces.example/otlp"],
+  },
   "log-level": { of: ({ logLevel }) => logLevel, flag: ["debug", "debug"], env: ["warn", "warn"] },
   "log-format": { of: ({ logFormat }) => logFormat, flag: ["json", "json"], env: ["text", "text"] },
   hedge: { of: ({ hedge }) => hedge, flag: ["off", "off"], env: ["race:3", { race: 3 }] },
@@ -110,7 +115,7 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
 }
 
 Deno.test("loadConfig() knows every flag of the help", () => {
-  const switches = ["auto-rotate", "no-mdns", "require-keys", "share-upstreams"];
+  const switches = ["auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
   // It says nothing without an upstream: see the tests of upstreams().
   const others = ["upstream-key-file"];
   assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), ...switches, ...others].sort());
@@ -154,6 +159,8 @@ Deno.test("loadConfig() has these defaults", async () => {
     pinned: [],
     engine: "auto",
     loras: [],
+    showHardware: false,
+    traceEndpoint: null,
     logLevel: "info",
     logFormat: "text",
     drainMs: 30_000,

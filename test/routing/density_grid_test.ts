@@ -20,15 +20,19 @@ function node(name: string, changes: Partial<GridSource> = {}): GridSource {
   };
 }
 
-function model(id: string, digest: string | null = null, loaded = false) {
-  return { id, digest, size: 100, loaded };
+function model(id: string, digest: string | null = null) {
+  return { id, digest, size: 100, loaded: false };
+}
+
+function warm(id: string, digest: string | null = null) {
+  return { ...model(id, digest), loaded: true };
 }
 
 Deno.test("densityGrid() counts copies by digest, whatever a node calls the file, and by name where no digest is known", () => {
   const { models } = densityGrid([
-    node("own", { kind: "own", models: [model("llama:8b", A, true), model("odd")] }),
+    node("own", { kind: "own", models: [warm("llama:8b", A), model("odd")] }),
     node("cellar", { models: [model("fast", A), model("llama:8b", B)] }),
-    node("attic", { models: [model("odd", null, true)] }),
+    node("attic", { models: [warm("odd")] }),
   ]);
   assert.deepEqual(
     models.map(({ id, aliases, digest, nodes, copies, loaded }) => ({ id, aliases, digest, nodes, copies, loaded })),
@@ -86,7 +90,7 @@ Deno.test("densityGrid() is right about what is lost: without that node exactly 
     { maxLength: 6 },
   ).map((all) =>
     all.map(({ models, ...rest }, index) =>
-      node(`n${index}`, { ...rest, models: models.map((each) => model(...each)) })
+      node(`n${index}`, { ...rest, models: models.map(([id, digest, loaded]) => ({ ...model(id, digest), loaded })) })
     )
   );
   fc.assert(fc.property(sources, (all) => {
