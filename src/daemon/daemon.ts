@@ -32,6 +32,7 @@ import { LocalListeners } from "./local_listeners.ts";
 import { meteredEvents } from "./metered_events.ts";
 import { observedAnswers } from "./observed_answers.ts";
 import { nodeGauges } from "./node_gauges.ts";
+import { OfferChanges } from "./offer_changes.ts";
 import { openNeighbours } from "./neighbours.ts";
 import { identityOf, refuseBrokenPin } from "./own_identity.ts";
 import { OwnHardware } from "./own_hardware.ts";
@@ -151,6 +152,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const hardware = new OwnHardware({ engine: engine?.backend ?? null, gpu: config.gpu, show: config.showHardware });
   const peerMetrics = new Metrics();
+  const offerChanges = new OfferChanges(metrics, table);
   nodeGauges({ metrics, peerMetrics }, { table, router, engine });
   let accepting = true;
   const closing = new AbortController();
@@ -260,6 +262,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const services: Service[] = [
     ...neighbours.services(),
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
+    { name: "offer changes", run: (signal) => offerChanges.run(signal) },
     { name: "hardware", run: (signal) => hardware.run(signal) },
     { name: "keys", run: (signal) => keys.run(signal) },
     ...(traces === null ? [] : [{ name: "traces", run: (signal: AbortSignal) => traces.exporter.run(signal) }]),

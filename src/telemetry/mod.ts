@@ -35,6 +35,7 @@
  * | `ark_model_load_seconds` | histogram | | how long that took |
  * | `ark_memory_short` | gauge | | 1 while this node has too little memory to work for peers |
  * | `ark_peers` | gauge | `state` | approved peers, by how they stand |
+ * | `ark_offer_changes_total` | counter | | times that what a peer offers was found changed, looked at once a second |
  * | `ark_peer_requests_running` | gauge | `peer` | requests of ours that a peer answers |
  * | `ark_peer_round_trip_seconds` | gauge | `peer` | smoothed round trip to it |
  * | `ark_peer_reliability_ratio` | gauge | `peer` | its reputation: how far its answers come to their end, 0 to 1 |

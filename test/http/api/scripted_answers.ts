@@ -1,4 +1,3 @@
-import type { InferOptions } from "@ark/node/inference";
 import type { InferenceEvent, InferenceRequest } from "@ark/node/protocol";
 import type { Answers, ApiModel } from "../../../src/http/api/answers.ts";
 import type { ApiOptions } from "../../../src/http/api/api_routes.ts";
@@ -30,7 +29,7 @@ const SOME_MODEL: ApiModel = {
 
 /** Answers by a script, and remembers what it was asked. No engine. */
 export class ScriptedAnswers implements Answers {
-  readonly asked: { request: InferenceRequest; options: InferOptions }[] = [];
+  readonly asked: { request: InferenceRequest; options: Parameters<Answers["infer"]>[1] }[] = [];
   readonly #script: Script;
   readonly #models: readonly ApiModel[];
   readonly #left = Promise.withResolvers<AbortSignal>();
