@@ -16,6 +16,7 @@ export function tracesOf(
   { identity, version, metrics, logger }: { identity: Identity; version: string; metrics: Metrics; logger: Logger },
 ): Traces | null {
   if (endpoint === null) return null;
+  logger.info("Traces of requests are sent to a collector", { address: new URL(endpoint).host });
   const spans = metrics.counter("ark_trace_spans_total", "Spans of traces, by what became of them.", ["outcome"]);
   const exporter = new OtlpExporter({
     endpoint,

@@ -27,6 +27,8 @@
  * - {@linkcode CandidatePool} finds the best of very many candidates in microseconds while their numbers change.
  * - {@linkcode rank} decides, as a pure function; {@linkcode Router} is the `Backend` made of all the others. It tries the
  *   next candidate as long as no text has been shown, and holds `start` back until then.
+ * - {@linkcode RequestLedger} keeps the journeys of the last requests, {@linkcode densityGrid} says what all nodes have together
+ *   and what would be lost without each, and {@linkcode tracedAttempt} makes a span of each candidate that is asked.
  *
  * The mesh listener is never given a `Router`: a request takes one hop.
  *
