@@ -169,7 +169,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     engine: config.shareUpstreams ? withUpstreams(engine, upstreams) : engine,
     contextSize: config.contextSize,
     accepting: () => accepting,
-    asked: (id, address) => neighbourhood.asked(id, address),
+    asked(id, address) {
+      neighbourhood.asked(id, address);
+      table.heard(id);
+    },
     logger,
     events: metered,
     hardware: () => hardware.shown,
@@ -194,7 +197,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
         refused: (refusal) => denials.note(refusal),
       })),
   );
-  neighbours.listening(mesh);
+  neighbours.listening(mesh, { changed: () => peersApp.changed() });
   const meshAddress = { hostname: mesh.hostname, port: mesh.port };
 
   const refused = refusedApps({ metrics, logger });
@@ -290,6 +293,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     exposure: () => doctor?.exposure() ?? [],
     async drain(ms) {
       accepting = false;
+      peersApp.changed();
       closing.abort();
       await within(ms, Promise.all([local.drain(), peersApp.settled()]));
     },

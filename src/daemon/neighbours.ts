@@ -65,8 +65,11 @@ export interface Neighbours extends AsyncDisposable {
   readonly reputation: KeptReputation;
   /** Others as witnesses of this node's log. */
   readonly witnesses: Witnesses;
-  /** Tells through which listener peers come: it is what a revocation cuts, and its port is told to others. */
-  listening(mesh: MeshListener): void;
+  /**
+   * Tells through which listener peers come: it is what a revocation cuts, and its port is told to others. `changed` is
+   * called when what peers may do here has changed.
+   */
+  listening(mesh: MeshListener, options: { changed: () => void }): void;
   /** What works in the background, once it is known where peers come in. */
   services(): Service[];
 }
@@ -81,6 +84,7 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
   await using opened = new AsyncDisposableStack();
   const client = opened.use(new MeshClient({ identity }));
   let mesh: MeshListener | null = null;
+  let tellPeers = () => {};
   const ownPort = () => mesh?.port ?? 0;
   const book = await attempt("read the approved peers", () =>
     PeerBook.open({
@@ -93,7 +97,10 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
           client.disconnect(id);
         }
       },
-      changed: () => table.refresh(),
+      changed: () => {
+        table.refresh();
+        tellPeers();
+      },
     }));
   const approved = (id: NodeId) => book.get(id) !== undefined;
   const ignored = await attempt("read which nodes are ignored", () => IgnoredNodes.open(store));
@@ -159,7 +166,10 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
     reputation,
     witness,
     witnesses,
-    listening: (listener) => void (mesh = listener),
+    listening(listener, { changed }) {
+      mesh = listener;
+      tellPeers = changed;
+    },
     services: () => [
       { name: "peers", run: (signal) => book.run(signal) },
       { name: "usage", run: (signal) => usage.run(signal) },

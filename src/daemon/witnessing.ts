@@ -1,7 +1,7 @@
 import { type AuditLog, WitnessBook, Witnesses } from "@ark/node/audit";
 import type { Identity } from "@ark/node/identity";
 import type { PeerBook } from "@ark/node/peers";
-import type { PeerTable } from "@ark/node/routing";
+import { ANSWERING, type PeerTable } from "@ark/node/routing";
 import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { MeshClient } from "@ark/node/transport";
@@ -32,7 +32,7 @@ export async function openWitnessing(
 ): Promise<{ witness: WitnessBook; witnesses: Witnesses }> {
   const approvedAt = (id: string) => book.get(id)?.approved_at;
   const witness = await WitnessBook.open({ store, identity, audit, approvedAt, logger, events });
-  const online = () => table.list().filter(({ state }) => state === "ready" || state === "draining");
+  const online = () => table.list().filter(({ state }) => ANSWERING.has(state));
   const witnesses = new Witnesses({
     self: identity.id,
     audit,

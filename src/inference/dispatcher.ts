@@ -23,6 +23,8 @@ export interface DispatcherOptions {
   starter: WorkerStarter;
   /** Whether work of peers is begun. */
   takesPeers(): boolean;
+  /** Called when who waits or runs, or what is in memory, may have changed. */
+  changed(): void;
 }
 
 /** After so many milliseconds without room, those behind in the line do not keep it taken any longer. */
@@ -127,6 +129,7 @@ export class Dispatcher {
     } finally {
       this.#scheduling = false;
     }
+    this.#needs.changed();
   }
 
   /** Does what is to be done next; false where there is nothing. */

@@ -10,6 +10,8 @@ import { MemoryGuard } from "./memory_guard.ts";
 import { readMemory } from "./memory_reader.ts";
 import type { ModelSpeed } from "./model_speeds.ts";
 import { mustWait } from "./refusals.ts";
+import { type Occupancy, occupancyOf } from "./occupancy.ts";
+import { DEFAULT_SLOTS } from "./residents.ts";
 import { peerSlots } from "./schedule.ts";
 import { TASKS } from "./worker/engine.ts";
 import { WorkerStarter } from "./worker_starter.ts";
@@ -32,6 +34,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
   readonly #ending = new AbortController();
   /** Pinned models that the owner sent away: they come back when they are asked for. */
   readonly #sentAway = new Set<string>();
+  readonly #watchers = new Set<() => void>();
   #disposed = false;
 
   /** Makes a backend without any model in memory. */
@@ -46,7 +49,14 @@ export class LocalBackend implements Backend, AsyncDisposable {
     this.name = name;
     this.#options = options;
     this.#starter = new WorkerStarter(options, this.#ending.signal);
-    this.#dispatcher = new Dispatcher({ options, starter: this.#starter, takesPeers: () => this.ready });
+    this.#dispatcher = new Dispatcher({
+      options,
+      starter: this.#starter,
+      takesPeers: () => this.ready,
+      changed: () => {
+        for (const changed of this.#watchers) changed();
+      },
+    });
   }
 
   /** Looks which engine works here before the first request wants it, where that takes a process of its own. */
@@ -110,6 +120,23 @@ export class LocalBackend implements Backend, AsyncDisposable {
   /** Requests that wait now. */
   get queued(): number {
     return this.#dispatcher.waiting().length;
+  }
+
+  /** How much room there is for the work of peers. */
+  occupancy(): Occupancy {
+    return occupancyOf({
+      residents: this.#dispatcher.residents.list(),
+      waiting: this.#dispatcher.waiting(),
+      coldSlots: this.#options.slots ?? DEFAULT_SLOTS,
+    });
+  }
+
+  /** Calls, until it is disposed of, whenever who waits or runs, or what is in memory, may have changed: often, and cheaply. */
+  watch(changed: () => void): Disposable {
+    // The same function may watch twice.
+    const watcher = () => changed();
+    this.#watchers.add(watcher);
+    return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
   }
 
   /** How much it has to do, and could take on. */

@@ -62,6 +62,7 @@ export { runProbe } from "./worker/probe.ts";
 export * from "./local_options.ts";
 export type { ModelSpeed } from "./model_speeds.ts";
 export { type MemoryReading, readMemory, type ReadMemoryOptions } from "./memory_reader.ts";
+export type { ModelOccupancy, Occupancy } from "./occupancy.ts";
 export type { WorkerTimes } from "./worker_times.ts";
 export * from "./worker/engine.ts";
 export type { GpuChoice } from "./worker/messages.ts";

@@ -26,7 +26,7 @@ export interface ResidentsOptions {
 }
 
 /** Slots where the owner does not say: more make a CPU hardly faster, and each takes memory of its own. */
-const DEFAULT_SLOTS = 4;
+export const DEFAULT_SLOTS = 4;
 const KEEP_ALIVE_MS = 300_000;
 /** What of a machine's memory is left to everything else. */
 const MARGIN = 0.05;

@@ -50,6 +50,7 @@ export class ModelCatalogue {
   #placeFaults: readonly ModelFault[] = [];
   #scan: Promise<void> = Promise.resolve();
   #changed = Promise.withResolvers<void>();
+  readonly #watchers = new Set<() => void>();
 
   /** Makes a catalogue that knows nothing until `refresh()` or `run()`. */
   constructor(options: ModelCatalogueOptions) {
@@ -64,6 +65,14 @@ export class ModelCatalogue {
   /** The models, in the order of their ids. */
   list(): LocalModel[] {
     return [...this.#named.models];
+  }
+
+  /** Calls, until it is disposed of, whenever the list may have changed. */
+  watch(changed: () => void): Disposable {
+    // The same function may watch twice.
+    const watcher = () => changed();
+    this.#watchers.add(watcher);
+    return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
   }
 
   /**
@@ -246,5 +255,6 @@ export class ModelCatalogue {
     for (const { id, path } of before) if (!is.has(path)) this.#logger?.info("A model is gone", { model: id, path });
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
+    for (const changed of this.#watchers) changed();
   }
 }

@@ -33,6 +33,7 @@ export * from "./invitation.ts";
 export * from "./limits.ts";
 export * from "./mesh_stream.ts";
 export * from "./offer.ts";
+export * from "./offer_update.ts";
 export * from "./pairing.ts";
 export * from "./receipt.ts";
 export * from "./token_ids.ts";

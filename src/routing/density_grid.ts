@@ -1,6 +1,6 @@
 import type { NodeId } from "@ark/node/identity";
 import type { Hardware } from "@ark/node/protocol";
-import type { PeerState } from "./peer_table.ts";
+import type { PeerState } from "./peer_view.ts";
 
 /** What a node of the grid is: this one, an approved peer, or a server that the owner named. */
 export type GridKind = "own" | "peer" | "upstream";

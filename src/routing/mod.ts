@@ -46,25 +46,27 @@
  *
  * @module
  */
-export * from "./density_grid.ts";
 export type { BreakerState } from "./breakers.ts";
 export * from "./candidate_pool.ts";
 export type { LocalEngine, OwnSpeed, RoutedUpstream } from "./choices.ts";
 export * from "./claims.ts";
+export * from "./density_grid.ts";
 export type { HedgeSetting } from "./hedging.ts";
 export * from "./kept_reputation.ts";
 export * from "./observations.ts";
+export { readJson } from "./peer_refusal.ts";
 export * from "./peer_table.ts";
+export * from "./peer_view.ts";
 export { type Candidate, type Demand, estimateMs, rank, type Work } from "./rank.ts";
 export * from "./remote_backend.ts";
 export * from "./reputation.ts";
-export * from "./rotation_announcer.ts";
 export * from "./request_ledger.ts";
-export * from "./traced_attempt.ts";
+export * from "./rotation_announcer.ts";
 export * from "./route.ts";
 export type { RoutedModel } from "./routed_models.ts";
 export * from "./router.ts";
 export type { StallSetting } from "./stall_rule.ts";
-export { type SharedEngine, type SharedModel, withUpstreams } from "./upstream/shared_engine.ts";
+export * from "./traced_attempt.ts";
+export { type MeasuredSpeeds, type SharedEngine, type SharedModel, withUpstreams } from "./upstream/shared_engine.ts";
 export { Upstream, type UpstreamOptions, type UpstreamStatus } from "./upstream/upstream.ts";
 export type { UpstreamModel } from "./upstream/upstream_models.ts";

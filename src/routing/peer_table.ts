@@ -1,52 +1,15 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
 import type { ApprovedPeer } from "@ark/node/peers";
-import {
-  ArkError,
-  decodeOffer,
-  decodePeerError,
-  type ModelRef,
-  type Offer,
-  type OfferedModel,
-  toArkError,
-} from "@ark/node/protocol";
+import type { ArkError, ModelRef } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { MeshClient, PeerAddress } from "@ark/node/transport";
-
-/**
- * How an approved peer stands now.
- *
- * | state | meaning |
- * |---|---|
- * | `unseen` | no address is known yet |
- * | `unreachable` | none of its addresses answers as that node |
- * | `not_approved` | it answers, but its owner has not approved us |
- * | `revoked` | its owner took our approval back |
- * | `ready` | it answers and takes work |
- * | `draining` | it answers and takes no work of ours now |
- * | `paused` | our owner paused it: it is asked nothing |
- */
-export type PeerState = "unseen" | "unreachable" | "not_approved" | "revoked" | "ready" | "draining" | "paused";
-
-/** What is known of an approved peer. */
-export interface PeerView {
-  /** Its entry in the book. */
-  readonly peer: ApprovedPeer;
-  /** How it stands. */
-  readonly state: PeerState;
-  /** Why, as a sentence, where it is not `ready`. */
-  readonly reason: string | null;
-  /** Since when it stands so, RFC 3339; null where it was not asked yet. */
-  readonly since: string | null;
-  /** Where it answered last. */
-  readonly address: PeerAddress | null;
-  /** Round trip of a signed request in milliseconds (smoothed), or null. */
-  readonly roundTripMs: number | null;
-  /** What it offers to us, or null. */
-  readonly offer: Offer | null;
-  /** Requests of ours that it is answering. */
-  readonly inFlight: number;
-}
+import { AwakeClock } from "./awake_clock.ts";
+import { OfferFollower } from "./offer_follower.ts";
+import { type PeerAnswer, PeerQuestions } from "./peer_question.ts";
+import { silentFor } from "./peer_refusal.ts";
+import { type PeerNews, PeerRow } from "./peer_row.ts";
+import { findOffered, type PeerOffering, type PeerView, roomAt, standingOf } from "./peer_view.ts";
 
 /** Options of {@linkcode PeerTable}. */
 export interface PeerTableOptions {
@@ -68,54 +31,65 @@ export interface PeerTableOptions {
   hurryMs?: number;
   /**
    * How long a peer that was there just now may take on a kept connection, in milliseconds, or three round trips where
-   * that is longer; then it gets as long once more on a new connection. @default {1200}
+   * that is longer; then it gets as long once more on a new connection. Time in which this node itself was held up does
+   * not count. @default {1200}
    */
   patienceMs?: number;
   /** How long a peer may take to say what it offers, in milliseconds. @default {5000} */
   answerMs?: number;
+  /** Longest silence of a peer that tells by itself what it offers, in milliseconds; then it is asked. @default {3000} */
+  silenceMs?: number;
+  /** The same while it answers a request of ours. @default {900} */
+  hurriedSilenceMs?: number;
 }
 
-interface Row {
-  readonly id: NodeId;
-  state: PeerState;
-  reason: string | null;
-  since: string | null;
-  address: PeerAddress | null;
-  roundTripMs: number | null;
-  offer: Offer | null;
-  inFlight: number;
-  /** Monotonic time of the last question, in milliseconds. */
-  askedAt: number;
-  /** Whether it stopped to answer on a connection that nobody closed, and is unreachable since. */
-  silent: boolean;
-  /** Who is to be told when the peer does not answer questions any more. */
-  readonly listeners: Set<(since: number) => void>;
-  asking: Promise<"answered" | "aborted"> | null;
-}
-
-const OFFER_BYTES = 4 << 20;
+/** How often it is looked at who is to be asked, in milliseconds, at least. */
+const TICK_MS = 200;
+/** How long a peer is away before it is asked less often, and how much less. */
+const AWAY = [{ ms: 300_000, factor: 8 }, { ms: 30_000, factor: 3 }];
+/** The shortest time between two questions because a peer asked us, in milliseconds. */
+const HEARD_MS = 250;
 const PAUSED_BY_US = "You paused it, so it may ask nothing here and is asked nothing";
 
-/** What the approved peers offer us, kept fresh. */
+/**
+ * What the approved peers offer us, kept fresh: each is asked once, and then tells by itself what changes, on a stream. A
+ * peer that knows no such stream is asked again and again.
+ */
 export class PeerTable {
   readonly #options: Required<PeerTableOptions>;
-  readonly #rows = new Map<NodeId, Row>();
-  readonly #asking = new Set<Promise<unknown>>();
+  readonly #rows = new Map<NodeId, PeerRow>();
+  readonly #tasks = new Set<Promise<unknown>>();
+  readonly #questions: PeerQuestions;
+  readonly #follower: OfferFollower;
+  /** Fires when {@linkcode PeerTable.run} ends; null while it does not run. */
+  #running: AbortSignal | null = null;
   #wake: () => void = () => {};
 
   /** Makes an empty table. */
   constructor(options: PeerTableOptions) {
-    const defaults = { everyMs: 2_000, hurryMs: 500, patienceMs: 1_200, answerMs: 5_000 };
-    this.#options = { ...defaults, reached: () => {}, ...options };
+    const times = { everyMs: 2_000, hurryMs: 500, patienceMs: 1_200, answerMs: 5_000 };
+    const silence = { silenceMs: 3_000, hurriedSilenceMs: 900 };
+    this.#options = { ...times, ...silence, reached: () => {}, ...options };
+    const clock = new AwakeClock();
+    this.#questions = new PeerQuestions({ ...this.#options, clock });
+    this.#follower = new OfferFollower({
+      ...this.#options,
+      clock,
+      questions: this.#questions,
+      whereIs: (id) => this.addresses(id),
+      ask: (row, signal) => void this.ask(row.id, signal),
+      learnt: (row, news) => this.#settle(row, news),
+      ended: (row) => {
+        if (!this.mayAsk(row.id)) return;
+        row.due = true;
+        this.#wake();
+      },
+    });
   }
 
   /** Every approved peer with what is known of it. */
   list(): PeerView[] {
-    return this.#options.approved().map((peer) => {
-      const { state, reason, since, address, roundTripMs, offer, inFlight } = this.#row(peer.node_id);
-      const view = { peer, state, reason, since, address, roundTripMs, offer, inFlight };
-      return peer.paused ? { ...view, state: "paused", reason: PAUSED_BY_US, offer: null } : view;
-    });
+    return this.#options.approved().map((peer) => this.#view(peer));
   }
 
   /** Whether a peer may be sent prompts now: it is approved, and not paused. */
@@ -123,11 +97,18 @@ export class PeerTable {
     return this.#options.approved().some(({ node_id, paused }) => node_id === id && !paused);
   }
 
-  /** Reachable peers that offer a model, each with the model as that peer describes it. */
-  offering(model: ModelRef): { view: PeerView; model: OfferedModel }[] {
+  /**
+   * Reachable peers that offer a model and take work, each with the model as that peer describes it. Those are among them
+   * that have no room now, or are busy with their owner's work.
+   */
+  offering(model: ModelRef): PeerOffering[] {
     return this.list().flatMap((view) => {
-      const found = view.state === "ready" ? findOffered(view.offer?.models ?? [], model) : undefined;
-      return found === undefined ? [] : [{ view, model: found }];
+      const takes = view.state === "ready" || view.state === "busy";
+      const found = takes ? findOffered(view.offer?.models ?? [], model) : undefined;
+      if (found === undefined) return [];
+      const { inFlight, offer, peer } = view;
+      const full = this.#row(peer.node_id).isFull(found.id);
+      return [{ view: { ...view, ...roomAt(offer, { model: found, inFlight, full }) }, model: found }];
     });
   }
 
@@ -148,24 +129,50 @@ export class PeerTable {
     const row = this.#row(id);
     row.inFlight++;
     row.listeners.add(silent);
+    if (row.inFlight === 1) this.#follower.paceChanged(row);
     let running = true;
     return {
-      [Symbol.dispose]() {
-        if (running) row.inFlight--;
+      [Symbol.dispose]: () => {
+        if (!running) return;
         running = false;
+        row.inFlight--;
         row.listeners.delete(silent);
+        if (row.inFlight === 0) this.#follower.paceChanged(row);
       },
     };
   }
 
   /** Notes that a request to a peer failed on the way, so that it is not chosen again before it has answered. */
   failed(id: NodeId, reason: string): void {
-    this.#settle(this.#row(id), { state: "unreachable", reason });
-    this.refresh();
+    const row = this.#row(id);
+    this.#settle(row, { state: "unreachable", reason });
+    row.due = true;
+    this.#wake();
   }
 
-  /** Asks every peer now instead of at the next turn. */
+  /**
+   * Notes what a peer itself refused a request with. One that is busy counts as full for that model, for as long as it said
+   * or until it makes another offer; after everything else what it offers may have changed.
+   */
+  refused(id: NodeId, { model, error }: { model: ModelRef; error: ArkError }): void {
+    const row = this.#row(id);
+    if (error.code === "busy") row.refuse(model, error.retryAfterSeconds ?? 1);
+    if (row.live) return;
+    row.due = true;
+    this.#wake();
+  }
+
+  /** Notes that a peer asked us: one that did not answer, or took none of our work, may do so now, and is asked soon. */
+  heard(id: NodeId): void {
+    const row = this.#rows.get(id);
+    if (row === undefined || row.offer !== null || performance.now() - row.askedAt < HEARD_MS) return;
+    row.due = true;
+    this.#wake();
+  }
+
+  /** Asks every peer now, instead of at the next turn, that does not tell by itself what it offers. */
   refresh(): void {
+    for (const { node_id: id } of this.#options.approved()) this.#row(id).due = true;
     this.#wake();
   }
 
@@ -188,122 +195,127 @@ export class PeerTable {
 
   /** Keeps the table fresh until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
-    const { everyMs, hurryMs } = this.#options;
-    const tickMs = Math.min(everyMs, hurryMs);
-    for (let everyone = true; !signal.aborted;) {
+    const tickMs = Math.min(this.#options.everyMs, this.#options.hurryMs, TICK_MS);
+    for (const row of this.#rows.values()) row.due = true;
+    this.#running = signal;
+    while (!signal.aborted) {
       const woken = new AbortController();
       this.#wake = () => woken.abort();
       const approved = this.#options.approved();
-      this.#forgetOthers(approved.map(({ node_id }) => node_id));
+      this.#forgetOthers(new Set(approved.flatMap(({ node_id, paused }) => paused ? [] : node_id)), approved);
       // Nobody waits for a peer that is slow to answer: the others are asked again in their turn.
-      for (const { node_id: id, paused } of approved) {
-        if (paused) continue;
-        const { inFlight, askedAt } = this.#row(id);
-        const wait = inFlight > 0 ? hurryMs : everyMs;
-        // A timer may fire a little early.
-        if (everyone || performance.now() - askedAt >= wait - tickMs / 8) this.ask(id, signal);
-      }
+      for (const { node_id: id, paused } of approved) if (!paused) this.#tend(this.#row(id), { signal, tickMs });
       const either = AbortSignal.any([signal, woken.signal]);
       await pause(tickMs, undefined, { signal: either }).catch(() => {});
-      everyone = woken.signal.aborted;
     }
-    await Promise.all(this.#asking);
+    this.#running = null;
+    this.#wake = () => {};
+    await Promise.all(this.#tasks);
   }
 
-  #begin(row: Row, signal: AbortSignal): Promise<"answered" | "aborted"> {
-    const asking = this.#ask(row, signal).finally(() => {
-      row.asking = null;
-      this.#asking.delete(asking);
-    });
-    this.#asking.add(asking);
-    return row.asking = asking;
+  /** Asks a peer whose turn it is, or opens the stream of its offers. */
+  #tend(row: PeerRow, { signal, tickMs }: { signal: AbortSignal; tickMs: number }): void {
+    const now = performance.now();
+    const { everyMs, hurryMs } = this.#options;
+    const { due, stream, askedAt, inFlight } = row;
+    row.due = false;
+    if (stream !== null && row.answers) return;
+    if (!due && row.answers && row.offer !== null && now >= row.streamAfter) {
+      this.#task(this.#follower.follow(row, signal));
+      return;
+    }
+    const away = row.awayAt === null ? 0 : now - row.awayAt;
+    const factor = AWAY.find(({ ms }) => away >= ms)?.factor ?? 1;
+    const wait = inFlight > 0 ? hurryMs : everyMs * factor;
+    // A timer may fire a little early.
+    if (due || now - askedAt >= wait - tickMs / 8) this.ask(row.id, signal);
+  }
+
+  #begin(row: PeerRow, signal: AbortSignal): Promise<"answered" | "aborted"> {
+    const asking = this.#ask(row, signal).finally(() => row.asking = null);
+    return row.asking = this.#task(asking);
+  }
+
+  #task<T>(task: Promise<T>): Promise<T> {
+    const tracked = task.finally(() => this.#tasks.delete(tracked));
+    this.#tasks.add(tracked);
+    return tracked;
   }
 
   /** Returns `answered` where it learnt something, be it that there is no answer. */
-  async #ask(row: Row, signal: AbortSignal): Promise<"answered" | "aborted"> {
+  async #ask(row: PeerRow, signal: AbortSignal): Promise<"answered" | "aborted"> {
     const { id } = row;
-    const { answerMs } = this.#options;
+    const { answerMs, patienceMs: patience, client } = this.#options;
     const addresses = this.addresses(id);
+    let since = row.askedAt = performance.now();
     if (addresses.length === 0) {
       const reason = "It was not seen yet: is it running, and does the network let mDNS pass";
       this.#settle(row, { state: "unseen", reason });
       return "answered";
     }
-    row.askedAt = performance.now();
-    const kept = row.state === "ready" || row.state === "draining";
-    const patienceMs = kept
-      ? Math.min(answerMs, Math.max(this.#options.patienceMs, 3 * (row.roundTripMs ?? 0)))
-      : answerMs;
-    let since = row.askedAt;
-    let news = await this.#attempt({ id, addresses }, { ms: patienceMs, signal });
-    if (news === "late" && kept) {
+    const kept = row.answers || row.stream !== null;
+    const ms = kept ? Math.min(answerMs, Math.max(patience, 3 * (row.roundTripMs ?? 0))) : answerMs;
+    let asked = 0;
+    // One that says nothing any more on its stream was asked in vain on a kept connection, as it were.
+    let answer: PeerAnswer = "late";
+    if (!(kept && row.stream?.suspect)) {
+      answer = await this.#questions.ask({ id, addresses }, { ms, signal });
+      asked += ms;
+    }
+    if (answer === "late" && kept) {
       // The connection may have died with nobody to say so: then the others that are kept have, too.
-      this.#options.client.closeIdle?.(id);
+      client.closeIdle?.(id);
       since = performance.now();
-      news = await this.#attempt({ id, addresses: this.addresses(id) }, { ms: patienceMs, signal });
+      answer = await this.#questions.ask({ id, addresses: this.addresses(id) }, { ms, signal });
+      asked += ms;
       row.silent = true;
     }
-    if (news === "aborted") return "aborted";
-    this.#settle(row, news === "late" ? silentFor(kept ? 2 * patienceMs : patienceMs) : news);
+    if (answer === "aborted") return "aborted";
+    this.#settle(row, answer === "late" ? silentFor(asked) : this.#newsOf(row, answer));
     row.silent &&= row.state === "unreachable";
     if (row.silent) { for (const tell of [...row.listeners]) tell(since); }
+    this.#renewStream(row, since);
     return "answered";
   }
 
-  /** Asks once. Never rejects: a failure is news, too. */
-  async #attempt(
-    to: { id: NodeId; addresses: PeerAddress[] },
-    { ms, signal }: { ms: number; signal: AbortSignal },
-  ): Promise<Partial<Omit<Row, "id">> | "aborted" | "late"> {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), ms);
-    try {
-      return await this.#question(to, AbortSignal.any([signal, late.signal]));
-    } catch (error) {
-      if (signal.aborted) return "aborted";
-      if (late.signal.aborted) return "late";
-      return refusalOf(error) ?? { state: "unreachable", reason: toArkError(error).message };
-    } finally {
-      clearTimeout(timer);
+  #newsOf(row: PeerRow, answer: Exclude<PeerAnswer, string>): PeerNews {
+    const { address } = answer;
+    if (answer.offer === undefined) {
+      // A refusal is an answer, but what was offered before is offered no more.
+      return { ...answer.refusal, offer: null, ...address === undefined ? {} : { address } };
+    }
+    this.#options.reached(row.id, answer.address);
+    // What it told by itself may be newer than this answer.
+    const offer = row.live && row.stream !== null ? row.stream.offer ?? answer.offer : answer.offer;
+    return { ...standingOf(offer), offer, address: answer.address, roundTripMs: row.smoothed(answer.tookMs) };
+  }
+
+  /** Opens the stream of a peer that answers, and ends that of one that does not, or that says nothing on it. */
+  #renewStream(row: PeerRow, since: number): void {
+    const { stream } = row;
+    const dead = stream !== null && (!row.answers || (stream.suspect && stream.heardAt < since));
+    if (dead) stream.stop.abort();
+    if (this.#running === null || row.offer === null || !row.answers) return;
+    if (stream === null && performance.now() >= row.streamAfter) this.#task(this.#follower.follow(row, this.#running));
+  }
+
+  /** A peer that is approved again later begins anew, and not as what it was; one that is paused is not listened to. */
+  #forgetOthers(asked: ReadonlySet<NodeId>, approved: readonly ApprovedPeer[]): void {
+    const known = new Set(approved.map(({ node_id }) => node_id));
+    for (const [id, row] of this.#rows) {
+      if (!asked.has(id)) row.stream?.stop.abort();
+      if (!known.has(id)) this.#rows.delete(id);
     }
   }
 
-  async #question(
-    to: { id: NodeId; addresses: PeerAddress[] },
-    signal: AbortSignal,
-  ): Promise<Partial<Omit<Row, "id">>> {
-    const path = `/ark/v1/offer?port=${this.#options.ownPort()}`;
-    const began = performance.now();
-    const call = { method: "GET", path, deadlineMs: this.#options.answerMs, signal };
-    const { status, body, address } = await this.#options.client.request(to, call);
-    const took = performance.now() - began;
-    const said = await readJson(body, OFFER_BYTES);
-    if (status !== 200) return { ...refusal(status, said), address };
-    const offer = decodeOffer(said);
-    this.#options.reached(to.id, address);
-    const before = this.#rows.get(to.id)?.roundTripMs ?? took;
-    return {
-      state: offer.ready ? "ready" : "draining",
-      reason: offer.ready ? null : "It takes no work now",
-      address,
-      offer,
-      roundTripMs: before * 0.8 + took * 0.2,
-    };
-  }
-
-  /** A peer that is approved again later begins anew, and not as what it was. */
-  #forgetOthers(approved: readonly NodeId[]): void {
-    for (const id of this.#rows.keys()) {
-      if (!approved.includes(id)) this.#rows.delete(id);
-    }
-  }
-
-  #settle(row: Row, news: Partial<Omit<Row, "id">>): void {
+  #settle(row: PeerRow, { offer, ...news }: PeerNews): void {
     const before = row.state;
     Object.assign(row, news);
-    if (row.state !== "ready" && row.state !== "draining") row.offer = null;
+    if (offer === null || !row.answers) row.offer = null;
+    else if (offer !== undefined) row.offered(offer);
     if (before !== row.state || row.since === null) row.since = new Date().toISOString();
     if (before === row.state) return;
+    row.awayAt = row.answers ? null : row.awayAt ?? performance.now();
     const fields = { peer: row.id, ...(row.reason === null ? {} : { reason: row.reason }) };
     this.#options.logger.info(
       row.state === "ready" ? "A peer is ready" : `A peer is ${row.state.replace("_", " ")}`,
@@ -311,74 +323,22 @@ export class PeerTable {
     );
   }
 
-  #row(id: NodeId): Row {
+  #view(peer: ApprovedPeer): PeerView {
+    const row = this.#row(peer.node_id);
+    const { state, reason, since, address, roundTripMs, offer, live, inFlight } = row;
+    const room = roomAt(offer, { inFlight, full: false });
+    const view = { peer, state, reason, since, address, roundTripMs, offer, live, inFlight, ...room };
+    if (!peer.paused) return view;
+    const none = roomAt(null, { inFlight, full: false });
+    return { ...view, state: "paused", reason: PAUSED_BY_US, offer: null, live: false, ...none };
+  }
+
+  #row(id: NodeId): PeerRow {
     let row = this.#rows.get(id);
     if (row === undefined) {
-      row = {
-        id,
-        state: "unseen",
-        reason: null,
-        since: null,
-        address: null,
-        roundTripMs: null,
-        offer: null,
-        inFlight: 0,
-        askedAt: -Infinity,
-        silent: false,
-        listeners: new Set(),
-        asking: null,
-      };
+      row = new PeerRow(id);
       this.#rows.set(id, row);
     }
     return row;
-  }
-}
-
-function silentFor(ms: number): Pick<Row, "state" | "reason"> {
-  return { state: "unreachable", reason: `It did not answer within ${Math.round(ms)} ms` };
-}
-
-function refusal(status: number, body: unknown): Pick<Row, "state" | "reason"> & { offer?: null } {
-  const code = (body as { error?: { code?: unknown } } | null)?.error?.code;
-  if (code === "ark_revoked") return { state: "revoked", reason: "Its owner took our approval back" };
-  if (code === "ark_forbidden") {
-    return { state: "draining", reason: `It answered: ${decodePeerError(body).message}`, offer: null };
-  }
-  if (status === 401) return { state: "not_approved", reason: "Its owner has not approved this node yet" };
-  return { state: "unreachable", reason: `It answered with status ${status}` };
-}
-
-/** A refusal may also arrive as an error: answers of one who does not know us carry no signature. */
-function refusalOf(error: unknown): Pick<Row, "state" | "reason"> | null {
-  if (!(error instanceof ArkError)) return null;
-  if (error.code === "unauthenticated") return refusal(401, null);
-  if (error.code === "revoked") return refusal(403, { error: { code: "ark_revoked" } });
-  return null;
-}
-
-/** Finds a model in an offer as a person may write it: whole id, or the name alone when only one has it. */
-export function findOffered(models: readonly OfferedModel[], ref: ModelRef): OfferedModel | undefined {
-  const wanted = ref.toLowerCase();
-  const exact = models.find((model) => model.id.toLowerCase() === wanted);
-  if (exact !== undefined) return exact;
-  const name = wanted.endsWith(":latest") ? wanted.slice(0, -":latest".length) : wanted;
-  if (name.includes(":")) return undefined;
-  const named = models.filter((model) => model.id.toLowerCase().split(":")[0] === name);
-  return named.length === 1 ? named[0] : undefined;
-}
-
-/** Reads a short JSON body of a peer. */
-export async function readJson(body: ReadableStream<Uint8Array>, limit: number): Promise<unknown> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) throw new ArkError("unavailable", "The peer sent more than this answer may hold");
-    chunks.push(chunk);
-  }
-  try {
-    return JSON.parse(await new Blob(chunks as BlobPart[]).text());
-  } catch (error) {
-    throw new ArkError("unavailable", "The peer sent an answer that is not JSON", { cause: error });
   }
 }

@@ -15,7 +15,9 @@ import {
 import type { Logger } from "@ark/node/telemetry";
 import type { MeshClient, MeshResponse } from "@ark/node/transport";
 import { AskedParts } from "./asked_parts.ts";
-import { findOffered, type PeerTable, readJson } from "./peer_table.ts";
+import { readJson } from "./peer_refusal.ts";
+import type { PeerTable } from "./peer_table.ts";
+import { findOffered } from "./peer_view.ts";
 import { readAnswer, type Tally } from "./signed_answer.ts";
 import { startWatchdog } from "./watchdog.ts";
 
@@ -85,12 +87,13 @@ export class RemoteBackend implements Backend {
     if (signal.aborted) throw cancelled(signal.reason);
     const run = { ...this.#prepare(request, signal), path: inferPath(trace) };
     const { audit, table } = this.#options;
-    await audit.append({ kind: "start", direction: "out", peer: this.id, model: run.tally.model });
     const began = performance.now();
     run.heardAt = began;
-    const running = table.begin(this.id, (since) => {
+    // Counted before anything is waited for: requests that come together must see each other.
+    using running = table.begin(this.id, (since) => {
       if (run.heardAt < since) run.lost.abort();
     });
+    await audit.append({ kind: "start", direction: "out", peer: this.id, model: run.tally.model });
     // The reader may simply leave: then neither a result nor an error is seen here.
     let outcome: "ok" | ErrorCode = "cancelled";
     let ended: Promise<void> | null = null;
@@ -187,12 +190,13 @@ export class RemoteBackend implements Backend {
       // Of an answer that was read to its end the connection serves the next request, and aborting is not for free.
       if (!whole) hangUp();
     }
-    if (refusal !== null) throw this.#refused(refusal);
+    if (refusal !== null) throw this.#refused(refusal, run);
   }
 
   /** What the peer itself said. It is there, but what it offers may have changed. */
-  #refused({ code, message, retryAfterSeconds }: ArkError): ArkError {
-    this.#options.table.refresh();
+  #refused(error: ArkError, { tally: { model } }: Run): ArkError {
+    const { code, message, retryAfterSeconds } = error;
+    this.#options.table.refused(this.id, { model, error });
     // Its own fault, or its own end, is to us that it is not available.
     const known = code === "internal" || code === "cancelled" ? "unavailable" : code;
     const options = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };

@@ -3,7 +3,8 @@ import type { NodeId, SignedRotation } from "@ark/node/identity";
 import { toArkError } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { MeshClient } from "@ark/node/transport";
-import { type PeerTable, readJson } from "./peer_table.ts";
+import { readJson } from "./peer_refusal.ts";
+import type { PeerTable } from "./peer_table.ts";
 
 /** Options of {@linkcode RotationAnnouncer}. */
 export interface RotationAnnouncerOptions {

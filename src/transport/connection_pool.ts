@@ -20,6 +20,14 @@ export interface Lease {
   release(how: "reusable" | "broken"): void;
 }
 
+interface TakeOptions {
+  fresh: boolean;
+  signal: AbortSignal;
+  apart?: boolean;
+}
+
+const NO_PLACE: Disposable = { [Symbol.dispose]() {} };
+
 /** Handshakes at once. More would look like a flood to the other side, whose limit for strangers is eight. */
 const DIALS_AT_ONCE = 4;
 
@@ -41,18 +49,18 @@ export class ConnectionPool {
   }
 
   /**
-   * Lends a connection: an idle one, or with `fresh` always a new one.
+   * Lends a connection: an idle one, or with `fresh` always a new one. With `apart` it waits for no other request.
    *
    * @throws {ArkError} `unavailable` when the peer cannot be reached; the signal's reason when it fires.
    */
   async take(
     addresses: readonly PeerAddress[],
-    { fresh, signal }: { fresh: boolean; signal: AbortSignal },
+    { fresh, signal, apart = false }: TakeOptions,
   ): Promise<Lease> {
-    const place = await this.#places.take(signal);
+    const place = apart ? NO_PLACE : await this.#places.take(signal);
     try {
       if (fresh) this.closeIdle();
-      const connection = this.#takeIdle() ?? await this.#dial(addresses, { fresh, signal });
+      const connection = this.#takeIdle() ?? await this.#dial(addresses, { fresh, signal, apart });
       connection.uses++;
       let lent = true;
       return {
@@ -83,9 +91,9 @@ export class ConnectionPool {
 
   async #dial(
     addresses: readonly PeerAddress[],
-    { fresh, signal }: { fresh: boolean; signal: AbortSignal },
+    { fresh, signal, apart = false }: TakeOptions,
   ): Promise<PinnedConnection> {
-    using _lane = await this.#dials.take(signal);
+    using _lane = apart ? NO_PLACE : await this.#dials.take(signal);
     // While it waited for its turn another request may have finished.
     const idle = fresh ? null : this.#takeIdle();
     if (idle !== null) return idle;

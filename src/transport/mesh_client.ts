@@ -50,6 +50,8 @@ export interface MeshCall {
   deadlineMs: number;
   /** Ends the request; the connection is closed at once, so that the peer stops working. */
   signal?: AbortSignal;
+  /** Whether it waits for no other request, however many there are: questions whether the peer is there at all. */
+  apart?: boolean;
 }
 
 /** An answer that the peer signed for this very request. */
@@ -84,6 +86,7 @@ interface Call {
   /** Monotonic milliseconds. */
   until: number;
   signal: AbortSignal;
+  apart: boolean;
 }
 
 const ENCODER = new TextEncoder();
@@ -141,7 +144,14 @@ export class MeshClient implements AsyncDisposable {
     try {
       const peer = this.#peer(to.id);
       const until = this.#clock.monotonicMs() + call.deadlineMs;
-      const answer = await this.#ask({ ...checked, to, peer, until, signal: hangUp.signal });
+      const answer = await this.#ask({
+        ...checked,
+        to,
+        peer,
+        until,
+        signal: hangUp.signal,
+        apart: call.apart === true,
+      });
       clearTimeout(timer);
       return { ...answer.response, body: bodyOf(answer.exchange, { signal: hangUp.signal, end }) };
     } catch (error) {
@@ -207,7 +217,7 @@ export class MeshClient implements AsyncDisposable {
    * a peer that did get it the first time refuses it now, and nothing is done twice.
    */
   async #send(call: Call): Promise<Answer> {
-    const lease = await call.peer.pool.take(call.to.addresses, { fresh: false, signal: call.signal });
+    const lease = await call.peer.pool.take(call.to.addresses, { ...call, fresh: false });
     const exchange = new Exchange(lease, call.signal);
     const message = this.#message(call);
     let lost: unknown;
@@ -217,7 +227,7 @@ export class MeshClient implements AsyncDisposable {
       if (!exchange.stale) throw error;
       lost = error;
     }
-    const fresh = await call.peer.pool.take(call.to.addresses, { fresh: true, signal: call.signal });
+    const fresh = await call.peer.pool.take(call.to.addresses, { ...call, fresh: true });
     const again = await this.#exchange(call, { exchange: new Exchange(fresh, call.signal), message });
     if (again.response.status !== 401 || again.code === "ark_clock") return again;
     again.exchange.end("broken");

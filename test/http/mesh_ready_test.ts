@@ -4,6 +4,7 @@ import { Denials, meshApp } from "@ark/node/http";
 import { generateIdentity, type NodeId } from "@ark/node/identity";
 import { type ApprovedPeer, decodeApproval, Gate, Usage } from "@ark/node/peers";
 import { formatPublicKey } from "@ark/node/identity";
+import { decodeOfferFrame, FrameSplitter, type Offer, OfferReader } from "@ark/node/protocol";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
 import type { Caller } from "@ark/node/transport";
 import { FakeBackend, fakeModel, until } from "../inference/local_fixture.ts";
@@ -41,6 +42,7 @@ Deno.test("A node that thrashes offers that it is not ready, refuses peers with 
     logger,
     events: new Events(),
   });
+  const stop = new AbortController();
   const caller: Caller = {
     nodeId: peer.id,
     publicKey: peer.publicKey,
@@ -49,6 +51,20 @@ Deno.test("A node that thrashes offers that it is not ready, refuses peers with 
     deadlineMs: 60_000,
   } as Caller;
   const offer = async () => await (await app.fetch(new Request("https://n/ark/v1/offer"), caller)).json();
+  // What is told on a stream is the same, without asking.
+  const stream = new OfferReader();
+  let told: Offer | null = null;
+  const streaming = (async () => {
+    const splitter = new FrameSplitter();
+    const { body } = await app.fetch(new Request("https://n/ark/v1/offers", { signal: stop.signal }), caller);
+    for await (const chunk of (body ?? assert.fail()).pipeThrough(new TransformStream(), { signal: stop.signal })) {
+      for (const bytes of splitter.push(chunk)) {
+        const frame = decodeOfferFrame(bytes);
+        if (frame.type === "update") told = stream.take(frame.update) ?? told;
+      }
+    }
+  })().catch(() => {});
+  const isTold = (state: Offer["state"]) => until(() => told?.state === state);
   const ask = () => {
     const body = JSON.stringify({
       model: "fake",
@@ -57,7 +73,6 @@ Deno.test("A node that thrashes offers that it is not ready, refuses peers with 
     });
     return app.fetch(new Request("https://n/ark/v1/infer", { method: "POST", body }), caller);
   };
-  const stop = new AbortController();
   const running = fake.backend.run(stop.signal);
   assert.ok((await offer()).ready);
   const answered = await ask();
@@ -65,18 +80,20 @@ Deno.test("A node that thrashes offers that it is not ready, refuses peers with 
   await answered.body?.pipeTo(new WritableStream());
 
   strained = true;
-  await until(async () => !(await offer()).ready);
+  await isTold("thrashing");
+  assert.ok(!(await offer()).ready);
   const refused = await ask();
   assert.equal(refused.status, 429);
   assert.equal(refused.headers.get("retry-after"), "30");
   assert.match((await refused.json()).error.message, /too little free memory/);
 
   strained = false;
-  await until(async () => (await offer()).ready);
+  await isTold("ready");
+  assert.ok((await offer()).ready);
   const again = await ask();
   assert.equal(again.status, 200);
   await again.body?.pipeTo(new WritableStream());
   await app.settled();
   stop.abort();
-  await running;
+  await Promise.all([running, streaming]);
 });

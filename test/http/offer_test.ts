@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ApprovedPeer } from "@ark/node/peers";
-import { offerFor } from "../../src/http/mesh/offer.ts";
+import { offerFor, type Stock } from "../../src/http/mesh/offer.ts";
 import { fakeModel } from "../inference/local_fixture.ts";
 
 const MODELS = ["llama3.1:8b", "llama3.1:70b", "qwen:7b"].map((id) => ({ ...fakeModel(id), contextLength: 8_192 }));
@@ -41,4 +41,60 @@ Deno.test("offerFor() tells how many requests, how much context and what is in m
   const { capabilities, family, modified_at } = offer.models[0] ?? assert.fail();
   assert.deepEqual([capabilities, family, modified_at], [["chat", "completion"], "fake", "1970-01-01T00:00:00.001Z"]);
   assert.ok(!JSON.stringify(offer).includes("/models/"));
+});
+
+const BUSY: Stock = {
+  ...stock,
+  occupancy: {
+    ownersTurn: true,
+    coldSlots: 3,
+    models: new Map([["qwen:7b", { slots: 3, free: 2, queued: 1 }], ["llama3.1:70b", {
+      slots: 1,
+      free: 0,
+      queued: 7,
+    }]]),
+  },
+  speeds: new Map([["qwen:7b", { loadMs: 1_234, promptRate: 456.7, generationRate: 12.34 }]]),
+};
+const FREE = { held: 0, mustWait: false };
+
+Deno.test("offerFor() tells how much room there is for this very peer, and how fast its models are", () => {
+  const offer = offerFor(peer({}), BUSY, { held: 1, mustWait: false });
+  assert.deepEqual([offer.state, offer.yours, offer.free_slots, offer.queued], ["busy", 1, 2, 8]);
+  const [, cold, warm] = offer.models;
+  assert.deepEqual([warm?.slots, warm?.free_slots, warm?.queued], [3, 2, 1]);
+  assert.deepEqual([warm?.load_ms, warm?.prompt_rate, warm?.generation_rate], [1_200, 460, 12]);
+  assert.deepEqual([cold?.free_slots, cold?.queued, cold?.load_ms], [0, 7, undefined]);
+  // What is not in memory could be.
+  assert.deepEqual([offer.models[0]?.slots, offer.models[0]?.free_slots], [3, 2]);
+  for (const claims of [{ held: 3, mustWait: false }, { held: 0, mustWait: true }]) {
+    const full = offerFor(peer({}), BUSY, claims);
+    assert.deepEqual([full.free_slots, full.models.map(({ free_slots }) => free_slots)], [0, [0, 0, 0]]);
+  }
+});
+
+Deno.test("offerFor() says why a node takes no work", () => {
+  const state = (change: Partial<Stock>) => {
+    const { ready, state, free_slots } = offerFor(peer({}), { ...BUSY, ...change }, FREE);
+    return [ready, state, free_slots];
+  };
+  assert.deepEqual(state({}), [true, "busy", 3]);
+  assert.deepEqual(state({ ready: false }), [false, "thrashing", 0]);
+  assert.deepEqual(state({ ready: false, stopping: true }), [false, "draining", 0]);
+});
+
+Deno.test("offerFor() tells nothing of what goes on here to whoever may use no model, and nothing of the other models", () => {
+  for (const permissions of [{ models_shared: [] }, { can_request_inference: false }, { models_shared: ["other"] }]) {
+    const quiet = {
+      ...BUSY,
+      occupancy: { ownersTurn: false, coldSlots: 1, models: new Map() },
+      loaded: new Set<string>(),
+    };
+    const offer = offerFor(peer(permissions), BUSY, FREE);
+    assert.deepEqual(offer, offerFor(peer(permissions), quiet, FREE));
+    assert.deepEqual([offer.models, offer.queued, offer.free_slots, offer.state], [[], undefined, undefined, "ready"]);
+  }
+  const one = offerFor(peer({ models_shared: ["qwen*"] }), BUSY, FREE);
+  assert.deepEqual([one.queued, one.free_slots], [1, 2]);
+  assert.ok(!JSON.stringify(one).includes("llama"));
 });

@@ -116,3 +116,50 @@ Deno.test("label() keeps a good name and cleans a nasty one", () => {
   assert.equal(label("e\u200d\u0301"), "é");
   assert.equal(label("🛶".repeat(100)), "🛶".repeat(64));
 });
+
+Deno.test("decodeOffer() reads how a node stands, and cuts down what no machine can mean", () => {
+  const model = {
+    id: "m",
+    load_ms: 1e12,
+    prompt_rate: 5e9,
+    generation_rate: 12.5,
+    slots: 4,
+    free_slots: 1e9,
+    queued: 3,
+  };
+  const offer = decodeOffer({
+    ...OFFER,
+    state: "busy",
+    yours: 2,
+    free_slots: 1,
+    queued: 1e15,
+    models: [model],
+  });
+  assert.deepEqual([offer.state, offer.ready, offer.yours, offer.free_slots, offer.queued], [
+    "busy",
+    true,
+    2,
+    1,
+    10_000,
+  ]);
+  const { load_ms, prompt_rate, generation_rate, slots, free_slots, queued } = offer.models[0] ?? assert.fail();
+  assert.deepEqual([load_ms, prompt_rate, generation_rate], [3_600_000, 1e6, 12.5]);
+  assert.deepEqual([slots, free_slots, queued], [4, 10_000, 3]);
+  const nonsense = { load_ms: -1, prompt_rate: 0, generation_rate: "9", slots: 1.5, free_slots: -1, queued: null };
+  const rest = decodeOffer({ ...OFFER, models: [{ id: "m", ...nonsense }] }).models[0] ?? assert.fail();
+  assert.deepEqual(Object.keys(nonsense).filter((name) => name in rest), []);
+});
+
+Deno.test("decodeOffer() takes no work from a node whose state says so, and no state that contradicts it", () => {
+  const read = ([ready, state]: unknown[]) => {
+    const offer = decodeOffer({ ...OFFER, ready, state });
+    return [offer.ready, offer.state];
+  };
+  assert.deepEqual(read([true, "ready"]), [true, "ready"]);
+  assert.deepEqual(read([true, "busy"]), [true, "busy"]);
+  assert.deepEqual(read([true, "thrashing"]), [false, "thrashing"]);
+  assert.deepEqual(read([false, "draining"]), [false, "draining"]);
+  assert.deepEqual(read([false, "ready"]), [false, undefined]);
+  assert.deepEqual(read([true, "asleep"]), [true, undefined]);
+  assert.deepEqual(read([true, undefined]), [true, undefined]);
+});

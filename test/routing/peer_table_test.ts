@@ -47,7 +47,11 @@ Deno.test("PeerTable knows of an approved peer nothing but that it is approved, 
     address: null,
     roundTripMs: null,
     offer: null,
+    live: false,
     inFlight: 0,
+    slots: 0,
+    freeSlots: 0,
+    queued: 0,
   }]);
   assert.deepEqual(table.offering("tiny:1b"), []);
 });
@@ -274,7 +278,8 @@ Deno.test("PeerTable.run() asks everyone at once, again when it is woken, and en
   await until(() => scene.table.offering("tiny").length === 1);
   stop.abort();
   await running;
-  assert.deepEqual([ann.asked, bob.asked], [3, 3]);
+  // What became of a request to one says nothing about the other.
+  assert.deepEqual([ann.asked, bob.asked], [3, 2]);
 });
 
 Deno.test("PeerTable.run() asks again after its time, also while another peer does not answer", async () => {

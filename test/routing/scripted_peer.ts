@@ -51,6 +51,8 @@ export class ScriptedPeer {
   offer: Offer;
   /** Answers a request for the offer; the default is the offer. May throw as `MeshClient` does. */
   onOffer: () => Answer | Promise<Answer> = () => ({ body: [JSON.stringify(this.offer)] });
+  /** Answers a request for the stream of its offers; the default knows no such thing. */
+  onOffers: () => Answer | Promise<Answer> = () => ({ status: 400, body: ["{}"] });
   /** Answers a request to infer. May throw as `MeshClient` does. */
   onInfer: (arrived: Arrived) => Answer | Promise<Answer> = (arrived) => ({ body: this.honest(arrived) });
 
@@ -69,11 +71,12 @@ export class ScriptedPeer {
     const { method, path, body = "", signal } = call;
     if (signal?.aborted) throw new ArkError("cancelled", "The request was cancelled");
     const infers = path === "/ark/v1/infer";
+    const streams = path.startsWith("/ark/v1/offers?");
     const hash = createHash("sha256").update(crypto.randomUUID()).digest("hex");
     const arrived = { path, method, body: typeof body === "string" ? body : new TextDecoder().decode(body), hash };
     if (infers) this.arrived.push(arrived);
-    else this.asked++;
-    const answer = await (infers ? this.onInfer(arrived) : this.onOffer());
+    else if (!streams) this.asked++;
+    const answer = await (infers ? this.onInfer(arrived) : streams ? this.onOffers() : this.onOffer());
     return {
       status: answer.status ?? 200,
       headers: new Headers(answer.headers),

@@ -67,6 +67,7 @@ export class HostilePeer implements AsyncDisposable {
     this.#callers.add(caller.nodeId);
     const { pathname } = new URL(request.url);
     if (pathname === "/ark/v1/offer") return Response.json(this.offer);
+    if (pathname === "/ark/v1/offers") return Response.json({}, { status: 400 });
     this.asked++;
     const body = await request.text();
     return await this.behaviour({ path: pathname, method: request.method, body, hash: caller.signature }, this);

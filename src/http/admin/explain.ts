@@ -67,7 +67,7 @@ export type ReasonHere =
   | Obstacle["kind"];
 
 /** Why we cannot ask a model there; `ok` where we can. */
-export type ReasonThere = "ok" | "not_approved_here" | "not_offered" | "slots" | Exclude<PeerState, "ready">;
+export type ReasonThere = "ok" | "not_approved_here" | "not_offered" | "slots" | Exclude<PeerState, "ready" | "busy">;
 
 /** One direction. */
 export interface Verdict<Reason> {
@@ -172,7 +172,7 @@ function whyThere({ name, peer, there }: Circumstances): Why<ReasonThere> | null
     return why("not_approved_here", "only nodes that you approved are sent prompts", null);
   }
   const { state, reason, since, models, offers, inFlight, slots } = there;
-  if (state !== "ready") {
+  if (state !== "ready" && state !== "busy") {
     const [because, advice] = NOT_READY[state]({ since: since === null ? "" : ` since ${time(since)}` });
     return why(state, because, advice ?? (state === "not_approved" ? null : reason));
   }
@@ -189,7 +189,7 @@ function whyThere({ name, peer, there }: Circumstances): Why<ReasonThere> | null
   return null;
 }
 
-const NOT_READY: Record<Exclude<PeerState, "ready">, (known: { since: string }) => [string, string | null]> = {
+const NOT_READY: Record<Exclude<PeerState, "ready" | "busy">, (known: { since: string }) => [string, string | null]> = {
   unseen: () => ["it was not seen yet", null],
   unreachable: ({ since }) => [`it cannot be reached${since}`, null],
   not_approved: () => [
@@ -198,6 +198,7 @@ const NOT_READY: Record<Exclude<PeerState, "ready">, (known: { since: string }) 
   ],
   revoked: () => ["its owner took your approval back", "Ask its owner for a new one"],
   draining: ({ since }) => [`it takes no work of yours${since}`, null],
+  thrashing: ({ since }) => [`it has had too little memory for the work of others${since}`, null],
   paused: () => ["you paused it", "'ark-node peers resume' ends that"],
 };
 

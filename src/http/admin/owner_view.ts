@@ -1,6 +1,6 @@
 import { formatNodeId, formatPublicKey, publicKeyOf } from "@ark/node/identity";
 import type { ApprovedPeer, Neighbour, Standing } from "@ark/node/peers";
-import type { PeerState, PeerView } from "@ark/node/routing";
+import { ANSWERING, type PeerState, type PeerView } from "@ark/node/routing";
 import { formatAddress } from "@ark/node/transport";
 
 /** A neighbour as the owner sees it in `GET /peers/discovered`. */
@@ -39,6 +39,12 @@ export interface PeerStatus extends ApprovedPeer {
   round_trip_ms: number | null;
   /** Requests of ours that it answers now. */
   in_flight: number;
+  /** Whether it tells by itself what it offers, as it changes. */
+  live: boolean;
+  /** Requests of ours that it would begin at once, as far as is known. */
+  free_slots: number;
+  /** Requests that wait there, as it says. */
+  queued: number;
   /** Models that it offers to us. */
   models: string[];
 }
@@ -69,10 +75,11 @@ function tunnelWarning({ tunnelKeys }: Neighbour, peer: ApprovedPeer | undefined
   return `${peer?.name} answers in the tunnel of ${other}, and you noted ${expected}: correct the one that is wrong`;
 }
 
-const ANSWERS: ReadonlySet<PeerState> = new Set(["ready", "draining", "not_approved", "revoked"]);
+const ANSWERS: ReadonlySet<PeerState> = new Set([...ANSWERING, "not_approved", "revoked"]);
 
 /** An approved peer for the owner. */
-export function peerStatus({ peer, state, reason, address, roundTripMs, inFlight, offer }: PeerView): PeerStatus {
+export function peerStatus(view: PeerView): PeerStatus {
+  const { peer, state, reason, address, roundTripMs, live, inFlight, freeSlots, queued, offer } = view;
   return {
     ...peer,
     node_id: formatNodeId(peer.node_id),
@@ -82,6 +89,9 @@ export function peerStatus({ peer, state, reason, address, roundTripMs, inFlight
     address: address === null ? null : formatAddress(address),
     round_trip_ms: roundTripMs === null ? null : Math.round(roundTripMs * 1_000) / 1_000,
     in_flight: inFlight,
+    live,
+    free_slots: freeSlots,
+    queued,
     models: (offer?.models ?? []).map(({ id }) => id),
   };
 }

@@ -20,6 +20,7 @@ import { arkErrorResponse } from "../ark_error.ts";
 import type { Denials } from "./denials.ts";
 
 import { offerFor } from "./offer.ts";
+import { OfferStreams } from "./offer_streams.ts";
 import { PeerAnswer } from "./peer_answer.ts";
 import { peerFailure } from "./peer_failure.ts";
 import { witnessAnswer } from "./witness_answer.ts";
@@ -66,6 +67,8 @@ export interface MeshApp {
   readonly running: number;
   /** Resolves when none runs. */
   settled(): Promise<void>;
+  /** What peers may do here, or whether work is taken, may have changed: those that listen are told at once. */
+  changed(): void;
 }
 
 /**
@@ -75,6 +78,7 @@ export interface MeshApp {
  * |---|---|
  * | `GET /ark/v1/offer?port=N` | an `Offer`: the models that this very peer may use. `port` is where the peer itself listens |
  * | `POST /ark/v1/infer?traceparent=…` | the body is an `InferenceRequest`; the answer a stream of frames that ends with a signed receipt. The query is there where the caller traces its requests |
+ * | `GET /ark/v1/offers?port=N` | the same as a stream: frames of `OfferUpdate`, and signs of life, until one of both hangs up |
  * | `POST /ark/v1/witness`, `GET /ark/v1/witness` | see {@linkcode witnessAnswer} |
  *
  * A failure is `{"error":{"code":"ark_…","message"}}` with a status as long as nothing was sent, and an `ark-error`
@@ -83,7 +87,9 @@ export interface MeshApp {
 export function meshApp(options: MeshAppOptions): MeshApp {
   let running = 0;
   let settled = Promise.withResolvers<void>();
+  const streams = offerStreams(options);
   const over = () => {
+    streams.changed();
     if (--running > 0) return;
     settled.resolve();
     settled = Promise.withResolvers();
@@ -93,13 +99,20 @@ export function meshApp(options: MeshAppOptions): MeshApp {
       return running;
     },
     settled: () => running === 0 ? Promise.resolve() : settled.promise,
+    changed: () => streams.flush(),
     async fetch(request, caller) {
       const url = new URL(request.url);
       try {
-        if (request.method === "GET" && url.pathname === "/ark/v1/offer") return offer(url, { caller, options });
+        if (request.method === "GET" && url.pathname === "/ark/v1/offer") {
+          const peer = listening(url, { caller, options });
+          return Response.json(offerMaker(options)(peer));
+        }
+        if (request.method === "GET" && url.pathname === "/ark/v1/offers") {
+          return streams.open(listening(url, { caller, options }).node_id);
+        }
         if (request.method === "POST" && url.pathname === "/ark/v1/infer") {
           running++;
-          return await infer(request, { caller, options, over });
+          return await infer(request, { caller, options, over, admitted: () => streams.changed() });
         }
         const { witness } = options;
         if (witness !== undefined && url.pathname === "/ark/v1/witness") {
@@ -113,23 +126,59 @@ export function meshApp(options: MeshAppOptions): MeshApp {
   };
 }
 
-function offer(url: URL, { caller, options }: { caller: Caller; options: MeshAppOptions }): Response {
+/** The peer that wants to know what is offered to it. It tells where it listens itself. */
+function listening(url: URL, { caller, options }: { caller: Caller; options: MeshAppOptions }): ApprovedPeer {
   const peer = options.peers.get(caller.nodeId);
   if (peer === undefined) throw new ArkError("forbidden", "This node has not approved you");
   if (peer.paused) throw new ArkError("forbidden", PAUSED);
   const address = toldAddress(url, caller.remote);
   if (address !== null) options.asked(caller.nodeId, address);
-  const { engine, name, contextSize } = options;
-  const ready = options.accepting() && engine?.backend.ready !== false;
-  const made: Offer = offerFor(peer, {
+  return peer;
+}
+
+/** Looks at what there is once, for as many peers as there are. */
+function offerMaker({ engine, name, contextSize, accepting, gate, hardware }: MeshAppOptions) {
+  const { backend, catalogue } = engine ?? {};
+  const stock = {
     name,
-    ready,
+    ready: accepting() && backend?.ready !== false,
+    stopping: !accepting(),
     contextSize,
-    models: engine?.catalogue.list() ?? [],
-    hardware: options.hardware?.() ?? null,
-    loaded: new Set(engine?.backend.loaded().map(({ id }) => id)),
+    models: catalogue?.list() ?? [],
+    hardware: hardware?.() ?? null,
+    loaded: new Set(backend?.loaded().map(({ id }) => id)),
+    ...backend?.occupancy === undefined ? {} : { occupancy: backend.occupancy() },
+    ...backend?.speeds === undefined ? {} : { speeds: backend.speeds() },
+  };
+  return (peer: ApprovedPeer): Offer =>
+    offerFor(peer, stock, { held: gate.held(peer.node_id), mustWait: gate.obstacle(peer) !== null });
+}
+
+function offerStreams(options: MeshAppOptions): OfferStreams {
+  const { peers, gate, engine } = options;
+  const streams = new OfferStreams({
+    stock() {
+      const make = offerMaker(options);
+      return {
+        for(id) {
+          const peer = peers.get(id);
+          return peer === undefined || peer.paused ? null : make(peer);
+        },
+      };
+    },
+    serves: (id) => gate.held(id) > 0,
+    watch() {
+      const changed = () => streams.changed();
+      const watches = [engine?.backend.watch?.(changed), engine?.catalogue.watch?.(changed)];
+      return {
+        looks: engine !== null && watches.includes(undefined),
+        [Symbol.dispose]() {
+          for (const watch of watches) watch?.[Symbol.dispose]();
+        },
+      };
+    },
   });
-  return Response.json(made);
+  return streams;
 }
 
 /** Where a caller says that it listens itself, on the host that it calls from; null where that is no port of a node. */
@@ -143,9 +192,11 @@ interface InferRun {
   options: MeshAppOptions;
   /** Called exactly once, when the request is over. */
   over(): void;
+  /** Called when it has got its place. */
+  admitted(): void;
 }
 
-async function infer(request: Request, { caller, options, over }: InferRun): Promise<Response> {
+async function infer(request: Request, { caller, options, over, admitted }: InferRun): Promise<Response> {
   const { gate, audit, denials, engine, events, identity, logger } = options;
   let answer: PeerAnswer | undefined;
   try {
@@ -153,11 +204,12 @@ async function infer(request: Request, { caller, options, over }: InferRun): Pro
     const asked = decodeInferenceRequest(await bodyOf(request));
     const model = engine?.catalogue.find(asked.model);
     const wish = { model: model?.id ?? asked.model, ...costOf(asked) };
-    const lease = admitted(() => gate.admit(caller.nodeId, "infer", wish), {
+    const lease = leaseOf(() => gate.admit(caller.nodeId, "infer", wish), {
       denials,
       caller,
       model: asked.model,
     });
+    admitted();
     answer = new PeerAnswer({ caller, lease, audit, identity, events, logger, model: model?.id ?? asked.model, over });
     if (engine === null || model === undefined) {
       throw new ArkError("model_not_found", `This node has no model ${asked.model}`);
@@ -220,7 +272,7 @@ function partsOf(input: InferenceInput): (string | number[])[] {
   }
 }
 
-function admitted<T>(admit: () => T, denied: { denials: Denials; caller: Caller; model: string }): T {
+function leaseOf<T>(admit: () => T, denied: { denials: Denials; caller: Caller; model: string }): T {
   try {
     return admit();
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { Backend } from "@ark/node/inference";
+import type { Backend, Occupancy } from "@ark/node/inference";
 import type { LocalModel } from "@ark/node/models";
 import { ArkError, type ModelRef } from "@ark/node/protocol";
 import type { RoutedUpstream } from "../choices.ts";
@@ -16,6 +16,12 @@ export interface SharedEngine {
     loaded(): readonly { id: string }[];
     /** Whether it takes work of peers now. */
     readonly ready?: boolean;
+    /** How much room there is for their work; absent where that is not known. */
+    occupancy?(): Occupancy;
+    /** How fast its models were when that was measured last, by their ids; absent where nothing is measured. */
+    speeds?(): ReadonlyMap<string, MeasuredSpeeds>;
+    /** Calls when something of the above may have changed. */
+    watch?(changed: () => void): Disposable;
   };
   /** Knows which there are. */
   catalogue: {
@@ -23,7 +29,19 @@ export interface SharedEngine {
     find(ref: ModelRef): SharedModel | undefined;
     /** All models, in the order in which they are shown. */
     list(): readonly SharedModel[];
+    /** Calls when the list may have changed. */
+    watch?(changed: () => void): Disposable;
   };
+}
+
+/** How fast a model was when that was measured last; null where it was not yet. */
+export interface MeasuredSpeeds {
+  /** Time to load it, in milliseconds. */
+  readonly loadMs: number | null;
+  /** Tokens of a prompt that it reads in a second. */
+  readonly promptRate: number | null;
+  /** Tokens that it writes in a second for one answer. */
+  readonly generationRate: number | null;
 }
 
 /** An engine together with upstream servers: its own model answers where both have one of the same id. */
@@ -53,6 +71,7 @@ export function withUpstreams(own: SharedEngine | null, upstreams: readonly Rout
         return own?.backend.ready ?? true;
       },
       loaded: () => [...own?.backend.loaded() ?? [], ...theirs()],
+      ...own === null ? {} : extrasOf(own),
     },
     catalogue: {
       find: (ref) =>
@@ -63,6 +82,16 @@ export function withUpstreams(own: SharedEngine | null, upstreams: readonly Rout
         return [...all.values()];
       },
     },
+  };
+}
+
+/** What an engine of this node may say beside the rest. Servers say nothing of it, and are looked at now and then. */
+function extrasOf({ backend }: SharedEngine): Pick<SharedEngine["backend"], "occupancy" | "speeds" | "watch"> {
+  const { occupancy, speeds, watch } = backend;
+  return {
+    ...occupancy === undefined ? {} : { occupancy: () => occupancy.call(backend) },
+    ...speeds === undefined ? {} : { speeds: () => speeds.call(backend) },
+    ...watch === undefined ? {} : { watch: (changed) => watch.call(backend, changed) },
   };
 }
 
