@@ -1,11 +1,12 @@
 import type { Backend } from "@ark/node/inference";
 import type { NodeId } from "@ark/node/identity";
 import type { LocalModel } from "@ark/node/models";
-import type { ModelRef, Offer, OfferedModel } from "@ark/node/protocol";
+import type { ModelRef, OfferedModel, OfferHead } from "@ark/node/protocol";
 import { type Claim, expectedRates, loadSince } from "./claims.ts";
 import type { Observations } from "./observations.ts";
 import type { Reputation } from "./reputation.ts";
-import type { PeerTable, PeerView } from "./peer_table.ts";
+import type { PeerTable } from "./peer_table.ts";
+import type { PeerView } from "./peer_view.ts";
 import type { Candidate } from "./rank.ts";
 import type { UpstreamModel } from "./upstream/upstream_models.ts";
 
@@ -89,12 +90,6 @@ export interface ChoicesOptions {
   reputation: Pick<Reputation, "of">;
 }
 
-/** What a node may say of its speed and load beside what it offers. */
-type Claimed =
-  & Pick<OfferedModel, "id" | "digest" | "loaded">
-  & { load_ms?: number; prompt_rate?: number; generation_rate?: number; free_slots?: number; queued?: number };
-type ClaimedHead = Pick<Offer, "max_concurrent_requests"> & { yours?: number; free_slots?: number; queued?: number };
-
 /** Such a server has a queue of its own, and does not say how long it is. */
 const UPSTREAM_SLOTS = 64;
 
@@ -132,7 +127,9 @@ export class Choices {
     if (local !== null && own !== undefined) found.push(this.#own(local, own.id));
     if (localOnly) return found;
     for (const view of table.list()) {
-      const same = view.state === "ready" ? view.offer?.models.find((model) => model.digest === digest) : undefined;
+      const same = view.state === "ready" || view.state === "busy"
+        ? view.offer?.models.find((model) => model.digest === digest)
+        : undefined;
       const choice = same === undefined ? null : this.#peer(view, same);
       if (choice !== null) found.push(choice);
     }
@@ -186,14 +183,14 @@ export class Choices {
   }
 
   #peer(
-    { peer: { name, node_id: peer }, inFlight, offer, roundTripMs }: PeerView,
-    offered: OfferedModel,
+    { peer: { name, node_id: peer }, inFlight, freeSlots, offer, roundTripMs }: PeerView,
+    model: OfferedModel,
   ): Choice | null {
     const backend = this.#options.remote(peer);
     if (backend === null) return null;
-    const model: Claimed = offered;
-    const head: ClaimedHead = offer ?? { max_concurrent_requests: 1 };
-    const free = model.free_slots ?? head.free_slots;
+    const { max_concurrent_requests: most, ...head }: Partial<OfferHead> = offer ?? {};
+    // One that refused a request as busy has no room, whatever it offers.
+    const free = freeSlots === 0 ? 0 : model.free_slots ?? head.free_slots;
     const queued = model.queued ?? head.queued ?? 0;
     // What was sent to it since it said so is not in what it said.
     const sent = Math.max(0, inFlight - (head.yours ?? inFlight));
@@ -204,7 +201,7 @@ export class Choices {
       local: false,
       loaded: model.loaded,
       inFlight,
-      slots: head.max_concurrent_requests,
+      slots: Math.min(most ?? 1, model.slots ?? Infinity),
       ...load,
       roundTripMs: roundTripMs ?? Infinity,
       ...this.#seen(peer, {

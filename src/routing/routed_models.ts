@@ -59,7 +59,7 @@ export function routedModels(
     source: model.source,
     aliases: model.aliases,
   }));
-  const ready = table.list().filter(({ state }) => state === "ready");
+  const ready = table.list().filter(({ state }) => state === "ready" || state === "busy");
   const theirs = ready.flatMap(({ offer, peer }) =>
     (offer?.models ?? []).map((model): RoutedModel => ({
       ...model,

@@ -254,6 +254,10 @@ export function chainScene(
       roundTripMs: 1 + 400 * index,
       offer: { name: peer.name, ready: true, max_concurrent_requests: 4, models },
       inFlight: 0,
+      live: true,
+      slots: 2,
+      freeSlots: 2,
+      queued: 0,
     };
   });
   const ready = () => views.filter((_, index) => !gone.has(peers[index] ?? raise()));
