@@ -68,3 +68,17 @@ Deno.test("Where one node has room for one request of ours, the others are answe
   assert.equal(small + large, 4);
   assert.ok(large >= 3, `${small} ${large}`);
 });
+
+Deno.test("A node whose owner uses all of it is seen busy, and its peers ask another one meanwhile", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { a, nodes: [first, second] } = await gateway(stack, [8, 8]);
+  assert.ok(first !== undefined && second !== undefined);
+  const slow = { model: MODEL, stream: true, max_tokens: 2_000, messages: [{ role: "user", content: "#slow=20" }] };
+  const own = await Promise.all([0, 1, 2, 3].map(() => first.chat(slow)));
+  await until(async () => (await statusOf(a)).some(({ name, state }) => name === "B0" && state === "busy"));
+  const failures = await Promise.all([0, 1, 2].map(() => ask(a)));
+  assert.deepEqual(failures, [null, null, null]);
+  assert.deepEqual([served(first), served(second)], [0, 3]);
+  await Promise.all(own.map((response) => response.body?.cancel()));
+  await until(async () => (await statusOf(a)).every(({ state }) => state === "ready"));
+});
