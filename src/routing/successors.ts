@@ -19,6 +19,8 @@ const ROUNDS = 4;
 /** Peers that are asked whether they are there after all, and how long that may take, in milliseconds. */
 const ASKED_AGAIN = 3;
 const ASKED_AGAIN_MS = 1_000;
+/** Pause before one who was busy just now is asked again, in milliseconds. */
+const SOON_MS = 100;
 /** First pause where those who could go on are busy, in milliseconds; each further one is twice as long. */
 const BUSY_PAUSE_MS = 250;
 
@@ -29,7 +31,7 @@ export class Successors {
   readonly #transcript: Transcript;
   readonly #options: RouteOptions;
   /** What each one failed with last. */
-  readonly #failures = new Map<string, { code: ErrorCode; count: number; peer: NodeId | null }>();
+  readonly #failures = new Map<string, { code: ErrorCode; count: number; peer: NodeId | null; soon: boolean }>();
   /** Those who took too long to read what was written. */
   readonly #late = new Set<string>();
   #continuations = 0;
@@ -48,9 +50,11 @@ export class Successors {
   }
 
   /** Takes note that one failed before its first part. */
-  note({ choice: { key, peer } }: Attempt, { code }: ArkError): void {
+  note({ choice: { key, peer } }: Attempt, { code, retryAfterSeconds = Infinity }: ArkError): void {
     const count = (this.#failures.get(key)?.count ?? 0) + 1;
-    this.#failures.set(key, { code, count, peer });
+    // A slot comes back a little after the answer that held it has ended.
+    const soon = code === "busy" && retryAfterSeconds <= 1;
+    this.#failures.set(key, { code, count, peer, soon });
   }
 
   /**
@@ -120,12 +124,15 @@ export class Successors {
   async again(candidates: () => Choice[]): Promise<Choice[]> {
     if (this.#asker.poisonous) return [];
     const peers = this.#peers();
-    if (peers.length === 0) return [];
+    const { signal } = this.#options;
+    const soon = [...this.#failures.values()].some((failed) => failed.soon);
+    if (peers.length === 0 && !soon) return [];
+    if (soon) await pause(SOON_MS, undefined, { signal }).catch(() => {});
     await this.#askAgain(peers);
-    if (this.#options.signal.aborted) return [];
+    if (signal.aborted) return [];
     return candidates().filter(({ key }) => {
       const failed = this.#failures.get(key);
-      return failed === undefined || (failed.code === "unavailable" && failed.count < 2);
+      return failed === undefined || ((failed.code === "unavailable" || failed.soon) && failed.count < 2);
     });
   }
 

@@ -137,7 +137,11 @@ export class ChainBackend implements Backend {
         if (fate.how === "cut") return;
         if (fate.how === "silent") await within(Infinity, signal);
         else if (typeof fate.how === "object") await within(fate.how.lateMs, signal);
-        else throw new ArkError(fate.how, `${this.name} met its fate`);
+        else {throw new ArkError(
+            fate.how,
+            `${this.name} met its fate`,
+            fate.how === "busy" ? { retryAfterSeconds: 1 } : {},
+          );}
       }
       if (everyMs !== undefined && count > 0) await within(everyMs, signal);
       else await Promise.resolve();

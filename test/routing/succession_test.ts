@@ -121,6 +121,17 @@ Deno.test("A prompt that brings three engines down is not given to a fourth, and
   assert.deepEqual([over.ids, over.error?.code], [chain(3), "context_exceeded"]);
 });
 
+Deno.test("Who was busy just now, or could not be reached, is asked once more where all have failed", async () => {
+  for (const how of ["busy", "unavailable"] as const) {
+    const once = [0, 1].map((index) => new ChainBackend(`p${index}`, { fates: [{ after: 0, how }] }));
+    assert.deepEqual((await readChain(chainScene({ peers: once }).infer())).ids, chain(12));
+    const always = { fates: Array.from({ length: 9 }, () => ({ after: 0, how })) };
+    const peers = [0, 1].map((index) => new ChainBackend(`p${index}`, always));
+    const { error } = await readChain(chainScene({ peers, hedge: "off" }).infer());
+    assert.deepEqual([error?.code, peers.map(({ requests }) => requests.length)], [how, [2, 2]]);
+  }
+});
+
 Deno.test("An answer changes hands only so often", async () => {
   const fates = Array.from({ length: 30 }, () => ({ after: 2, how: "unavailable" as const }));
   const peers = Array.from({ length: 4 }, (_, index) => new ChainBackend(`p${index}`, { fates }));

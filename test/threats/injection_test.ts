@@ -94,7 +94,8 @@ Deno.test("T27: Of forty injections of a provider an app sees only chunks of the
       });
       const body = await response.text();
       const where = `${what}, ${stream ? "streamed" : "whole"}: ${response.status} ${body.slice(0, 2_000)}`;
-      assert.equal(provider.asked, asked + 1, where);
+      // Where it is the only one it is asked once more, as long as nothing was shown.
+      assert.ok(provider.asked === asked + 1 || provider.asked === asked + 2, where);
       for (const name of HEADERS) assert.equal(response.headers.get(name), null, `${name} of ${where}`);
       assert.equal(response.headers.get("x-ark-node") ?? "evil", "evil", where);
       const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
