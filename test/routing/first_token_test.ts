@@ -44,7 +44,12 @@ Deno.test("patienceMs() is several times what is expected, some seconds at least
   // Who has its turn has loaded and waited: what is left is to read.
   const slow = choice(backend, { loaded: false, loadMs: 90_000, queued: 9, inFlight: 1 });
   assert.equal(patienceMs(slow, { reading, started: true }), 5_000);
-  const any = fc.record({ loaded: fc.boolean(), queued: fc.nat(), inFlight: fc.nat(), promptRate: fc.double() });
+  const any = fc.record({
+    loaded: fc.boolean(),
+    queued: fc.nat(),
+    inFlight: fc.nat(),
+    promptRate: fc.double({ noNaN: true }),
+  });
   fc.assert(fc.property(any, fc.boolean(), (fields, started) => {
     const ms = patienceMs(choice(backend, fields), { reading, started });
     assert.ok(ms >= 5_000 && ms <= 600_000);
