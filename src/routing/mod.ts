@@ -8,6 +8,10 @@
  *   not chosen again before it has answered.
  * - {@linkcode Upstream} is a server that the owner named, which speaks OpenAI's API (llama.cpp, vLLM, Ollama, a hosted one),
  *   as a `Backend`: its models are merged with the others, and its stream is passed on as it comes.
+ * - {@linkcode Observations} is what this node saw of each: speeds, first tokens, pauses, success; {@linkcode expectedRates}
+ *   makes of that, and of what a peer claims, the speeds to reckon with. {@linkcode Reputation} is how far each can be relied
+ *   on and how true its claims are: local, fading, kept over a restart, shown and forgotten on demand.
+ * - {@linkcode CandidatePool} finds the best of very many candidates in microseconds while their numbers change.
  * - {@linkcode rank} decides, as a pure function; {@linkcode Router} is the `Backend` made of all the others.
  *
  * What happens to a request when whoever answers it fails or is slow:
