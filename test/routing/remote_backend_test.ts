@@ -557,3 +557,22 @@ test("RemoteBackend.infer() keeps prompt and answer out of audit log, log and er
   assert.ok(!(await Deno.readTextFile(file)).includes(canary));
   assert.ok(log.every((line) => !line.includes(canary)));
 });
+
+test("A peer that refuses a request as busy counts as full from then on, for as long as it said", async (scene) => {
+  const { bob, table } = scene;
+  const body = JSON.stringify({ error: { code: "ark_busy", message: "Full" } });
+  bob.onInfer = () => ({ status: 429, headers: { "retry-after": "600" }, body: [body] });
+  assert.equal(table.offering("tiny:1b")[0]?.view.freeSlots, 2);
+  const { error } = await read(infer(scene));
+  assert.equal(error?.retryAfterSeconds, 600);
+  assert.equal(table.offering("tiny:1b")[0]?.view.freeSlots, 0);
+});
+
+test("A request counts as running at its peer before it is recorded, so that others see it at once", async (scene) => {
+  const answer = infer(scene);
+  const first = answer.next();
+  assert.equal(scene.table.list()[0]?.inFlight, 1);
+  await first;
+  await answer.return(undefined);
+  assert.equal(scene.table.list()[0]?.inFlight, 0);
+});
