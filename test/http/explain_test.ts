@@ -162,6 +162,12 @@ for (
     ],
     ["revoked", state("revoked"), "its owner took your approval back", "Ask its owner for a new one"],
     ["draining", state("draining"), "it takes no work of yours since 2026-11-20 14:05 UTC", REASON],
+    [
+      "thrashing",
+      state("thrashing"),
+      "it has had too little memory for the work of others since 2026-11-20 14:05 UTC",
+      REASON,
+    ],
     ["paused", state("paused"), "you paused it", "'ark-node peers resume' ends that"],
     [
       "not_offered",

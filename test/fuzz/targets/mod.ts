@@ -12,6 +12,7 @@ import { knock } from "./knock.ts";
 import { mdnsPacket } from "./mdns_packet.ts";
 import { meshStream } from "./mesh_stream.ts";
 import { offer } from "./offer.ts";
+import { offerStream } from "./offer_stream.ts";
 import { invitationProof, invite, pairingMessage } from "./pairing.ts";
 import { receipt } from "./receipt.ts";
 import { requestJson } from "./request_json.ts";
@@ -38,6 +39,7 @@ export const TARGETS: readonly AnyTarget[] = [
   publicKey,
   knock,
   offer,
+  offerStream,
   inferenceRequest,
   meshStream,
   receipt,
