@@ -1,5 +1,13 @@
 import { type Answers, type AskOptions, requestId } from "@ark/node/http";
-import { type ErrorCode, type InferenceEvent, type InferenceRequest, toArkError, tokensOf } from "@ark/node/protocol";
+import type { PartSink } from "@ark/node/inference";
+import {
+  type AnswerPart,
+  type ErrorCode,
+  type InferenceEvent,
+  type InferenceRequest,
+  toArkError,
+  tokensOf,
+} from "@ark/node/protocol";
 import type { Route, RouteOptions, Router } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { Journeys } from "./journeys.ts";
@@ -44,11 +52,20 @@ export function observedAnswers(
         journey.chosen(now);
         options.chosen?.(now);
       };
-      const told = { ...asked, chosen, step: journey.step, ...trace === undefined ? {} : { trace } };
+      const see = (event: InferenceEvent) => {
+        tokens += tokensOf(event);
+        journey.event(event);
+      };
+      const told = {
+        ...asked,
+        chosen,
+        step: journey.step,
+        ...trace === undefined ? {} : { trace },
+        ...options.direct === undefined ? {} : { direct: seen(options.direct, see) },
+      };
       try {
         for await (const event of router.infer(request, told)) {
-          tokens += tokensOf(event);
-          journey.event(event);
+          see(event);
           if (event.type === "end") outcome = "ok";
           yield event;
         }
@@ -63,6 +80,19 @@ export function observedAnswers(
         if (outcome === "ok") logger.info("Answered a request", fields);
         else logger.info("A request was not answered", { ...fields, code: outcome });
       }
+    },
+  };
+}
+
+/** The short way of an answer, with somebody who sees what goes by. */
+function seen(direct: PartSink, see: (part: AnswerPart) => void): PartSink {
+  return {
+    get open() {
+      return direct.open;
+    },
+    take(parts) {
+      for (const part of parts) see(part);
+      return direct.take(parts);
     },
   };
 }

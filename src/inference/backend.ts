@@ -1,5 +1,22 @@
 import type { Span } from "@ark/node/telemetry";
-import type { InferenceEvent, InferenceRequest, ModelRef } from "@ark/node/protocol";
+import type { AnswerPart, InferenceEvent, InferenceRequest, ModelRef } from "@ark/node/protocol";
+
+/**
+ * A short way for the parts of a running answer, beside the iteration: a token that is only passed on costs a call instead
+ * of a turn of promises in every layer. Whoever iterates opens it after the answer's start has reached it, and then asks
+ * for the next event; from then on the one that is asked may hand over parts here for as long as it is asked, in place of
+ * giving them to the iteration. `start`, `end` and failures always come by the iteration. A layer between may put one of
+ * its own before it, or leave it out: then everything comes by the iteration.
+ */
+export interface PartSink {
+  /** Whether it takes parts now. It may change whenever the iteration gives something. */
+  readonly open: boolean;
+  /**
+   * Takes parts, in their order, none of which may be changed afterwards. Null where it takes more at once; else a promise
+   * that is there when it does: whoever makes parts waits for it. Neither it nor the promise ever fails.
+   */
+  take(parts: readonly AnswerPart[]): Promise<void> | null;
+}
 
 /** Who asks, how urgently, and until when. */
 export interface InferOptions {
@@ -16,6 +33,8 @@ export interface InferOptions {
   keepAliveMs?: number | null;
   /** The span that this work is a part of, where the owner has requests traced. A peer is told its `traceparent`. */
   trace?: Span;
+  /** Takes parts by the short way, where it is open; whoever knows nothing of it gives everything to the iteration. */
+  direct?: PartSink;
 }
 
 /** Everything that can run a prompt. */

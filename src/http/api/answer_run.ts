@@ -1,4 +1,4 @@
-import { ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
+import { type AnswerPart, ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
 import type { AnsweringNode, Answers } from "./answers.ts";
 
 /** What can answer a question. */
@@ -28,6 +28,7 @@ export class AnswerRun {
   #left: Promise<unknown> | null = null;
   #node: AnsweringNode | null = null;
   #ran = false;
+  #take: ((parts: readonly AnswerPart[]) => Promise<void> | null) | null = null;
 
   /** Prepares an answer; nothing happens before the first {@linkcode next}. */
   constructor(answerer: Answerer, { request, client, localOnly, keepAliveMs }: AnswerRunOptions) {
@@ -37,7 +38,14 @@ export class AnswerRun {
       ...localOnly === true ? { localOnly } : {},
       ...keepAliveMs === undefined ? {} : { keepAliveMs },
     };
-    const options = { priority: "owner", principal: "owner", signal: this.signal, chosen, ...kept } as const;
+    const takes = () => this.#take;
+    const direct = {
+      get open() {
+        return takes() !== null;
+      },
+      take: (parts: readonly AnswerPart[]) => takes()?.(parts) ?? null,
+    };
+    const options = { priority: "owner", principal: "owner", signal: this.signal, chosen, direct, ...kept } as const;
     this.#events = answerer.infer(request, options)[Symbol.asyncIterator]();
     if (client.aborted) this.#leave();
     else client.addEventListener("abort", this.#leave, { once: true });
@@ -72,6 +80,14 @@ export class AnswerRun {
     } catch (error) {
       throw this.#failure(error);
     }
+  }
+
+  /**
+   * Lets parts come to `take` while the next event is waited for, which is the short way (see `PartSink`). Only after the
+   * answer's start has come, and by whoever asks for each next event at once.
+   */
+  receive(take: (parts: readonly AnswerPart[]) => Promise<void> | null): void {
+    this.#take = take;
   }
 
   /** Lets go of the client; called when the answer has ended by itself. */

@@ -1,14 +1,10 @@
-import { type ArkError, type InferenceEvent, toArkError } from "@ark/node/protocol";
+import type { ArkError, InferenceEvent } from "@ark/node/protocol";
+import { notePushed } from "@ark/node/transport";
+import { AnswerFeed, type Begun } from "./answer_feed.ts";
 import { AnswerOrder } from "./answer_order.ts";
 
 /** How long the status waits for a first event, in milliseconds. */
 const HEADERS_MS = 10_000;
-
-/** Longest silence of a stream, in milliseconds: proxies cut it after 30 to 60 s. */
-const KEEP_ALIVE_MS = 15_000;
-
-/** Silence is measured in this many steps, so that a token costs a counter and not a timer. */
-const STEPS = 3;
 
 /** What is streamed: an answer, or several at once. */
 export interface StreamSource<E> {
@@ -16,6 +12,12 @@ export interface StreamSource<E> {
   readonly signal: AbortSignal;
   /** The next event, or null after the last; throws an `ArkError`. */
   next(): Promise<E | null>;
+  /**
+   * Lets further events come to `take` while the next one is waited for, several at a time and without a promise for each;
+   * called after the first event, by one who asks for each next one at once. `take` never throws; where it gives a
+   * promise, nothing more is made before that is there.
+   */
+  receive?(take: (events: readonly E[]) => Promise<void> | null): void;
   /** Lets go of the client; called when the answer has ended by itself. */
   end(): void;
   /** Ends the work, and waits until it has. */
@@ -92,64 +94,9 @@ async function settles(promise: Promise<unknown>, ms: number): Promise<boolean> 
   }
 }
 
-interface Begun<E> extends AnswerStreamOptions<E> {
-  order: StreamOrder<E>;
-  first: Promise<E | null>;
-  begun: boolean;
-}
-
-/** At least one event for each pull, and nothing is made ahead: who stops reading stops the engine. */
-function streamOf<E>(
-  run: StreamSource<E>,
-  { first, begun, order, writer, keepAlive, failed }: Begun<E>,
-): ReadableStream<Uint8Array> {
-  let next: Promise<E | null> | null = first;
-  let silence = 0;
-  let timer: ReturnType<typeof setInterval> | undefined;
-  const more = async (): Promise<Uint8Array | null> => {
-    for (;;) {
-      const event = await (next ?? run.next());
-      next = null;
-      silence = 0;
-      if (event === null) return null;
-      order.take(event);
-      const bytes = writer.write(event);
-      if (bytes !== null) return bytes;
-    }
-  };
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      if (begun) controller.enqueue(keepAlive);
-      timer = setInterval(() => {
-        silence = (silence + 1) % STEPS;
-        // Below 0 lies what the client has not taken yet: it is not waiting for a sign of life.
-        if (silence === 0 && controller.desiredSize === 0) controller.enqueue(keepAlive);
-      }, KEEP_ALIVE_MS / STEPS);
-      // A stream that the server never began to read is not cancelled either.
-      run.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
-    },
-    async pull(controller) {
-      let last: Uint8Array;
-      try {
-        const bytes = await more();
-        if (bytes !== null) return controller.enqueue(bytes);
-        order.finish();
-        run.end();
-        last = writer.finish();
-      } catch (error) {
-        if (run.signal.aborted) return controller.error(error);
-        const failure = toArkError(error);
-        failed(failure);
-        last = writer.fail(failure);
-        await run.stop();
-      }
-      clearInterval(timer);
-      controller.enqueue(last);
-      controller.close();
-    },
-    async cancel() {
-      clearInterval(timer);
-      await run.stop();
-    },
-  }, { highWaterMark: 0 });
+function streamOf<E>(run: StreamSource<E>, begun: Begun<E>): ReadableStream<Uint8Array> {
+  const feed = new AnswerFeed(run, begun);
+  const stream = feed.stream();
+  notePushed(stream, feed);
+  return stream;
 }

@@ -45,7 +45,9 @@ async function* metered({ answers, held, request, options }: Metered): AsyncGene
     else signal.addEventListener("abort", abort, { once: true });
   }
   try {
-    const events = answers.infer(within(request, lease.tokensLeft), { ...options, signal: end.signal });
+    // Every token is counted before it goes on, so none takes the short way.
+    const { direct: _, ...counted } = options;
+    const events = answers.infer(within(request, lease.tokensLeft), { ...counted, signal: end.signal });
     const usage = { prompt_tokens: 0, completion_tokens: 0 };
     for await (const event of events) {
       if (event.type === "start") usage.prompt_tokens = event.prompt_tokens;

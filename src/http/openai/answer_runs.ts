@@ -90,6 +90,13 @@ export class AnswerRuns implements StreamSource<ChoiceEvent>, RunningAnswer {
     return only !== undefined && this.#choices.length === 1 ? this.#nextOf(only) : this.#nextOfAny();
   }
 
+  /** Lets parts come by the short way, where there is one answer only: see {@linkcode AnswerRun.receive}. */
+  receive(take: (events: readonly ChoiceEvent[]) => Promise<void> | null): void {
+    const [only] = this.#choices;
+    if (only === undefined || this.#choices.length > 1) return;
+    only.run?.receive((parts) => take(parts.map((event) => ({ index: only.index, event }))));
+  }
+
   /** Lets go of the client; called when the answers have ended by themselves. */
   end(): void {
     this.#client.removeEventListener("abort", this.#leave);

@@ -143,7 +143,7 @@ export class Upstream implements Backend {
    * @throws {ArkError} what the server said, `unavailable` where it cannot be reached, is silent or breaks off, and
    * `cancelled` when the signal is aborted.
    */
-  async *infer(request: InferenceRequest, { signal }: InferOptions): AsyncGenerator<InferenceEvent> {
+  async *infer(request: InferenceRequest, { signal, direct }: InferOptions): AsyncGenerator<InferenceEvent> {
     if (signal.aborted) throw cancelled(signal.reason);
     const model = this.find(request.model)?.id ?? request.model;
     const { path, body } = upstreamCall({ ...request, model });
@@ -153,6 +153,7 @@ export class Upstream implements Backend {
     signal.addEventListener("abort", leave, { once: true });
     using watchdog = startWatchdog(leave, firstByteMs);
     this.#running++;
+    let whole = false;
     try {
       using response = await this.#client.send({ path: `/v1/${path}`, body, signal: hungUp.signal });
       if (response.status !== 200) throw await this.#refusal(response);
@@ -161,13 +162,18 @@ export class Upstream implements Backend {
       if (path === "embeddings" || path === "rerank") {
         const whole = JSON.parse(await textOf(response, WHOLE_BYTES));
         yield* (path === "rerank" ? scoresOf : vectorsOf)(whole, { name: this.name, model, count: countOf(request) });
-      } else yield* new UpstreamStream({ name: this.name, model, heard }).read(response);
+      } else {
+        const rest = () => watchdog.rest();
+        yield* new UpstreamStream({ name: this.name, model, heard, rest, direct }).read(response);
+      }
+      whole = true;
     } catch (error) {
       throw this.#lost(error, { signal, barked: watchdog.barked });
     } finally {
       this.#running--;
       signal.removeEventListener("abort", leave);
-      hungUp.abort();
+      // Aborting is not for free, and of a whole answer the connection is closed already.
+      if (!whole) hungUp.abort();
     }
   }
 

@@ -1,4 +1,6 @@
+import type { PartSink } from "@ark/node/inference";
 import {
+  type AnswerPart,
   ArkError,
   decodeUsage,
   type FinishReason,
@@ -8,6 +10,7 @@ import {
   type TokenLogprob,
   type Usage,
 } from "@ark/node/protocol";
+import { ChunkPattern } from "./chunk_pattern.ts";
 import { upstreamFailure } from "./upstream_failure.ts";
 
 /** What an answer is made of beside its stream. */
@@ -18,6 +21,10 @@ export interface UpstreamStreamOptions {
   model: string;
   /** Told whenever something arrives. */
   heard(): void;
+  /** Told that time which passes now is our own reader's. */
+  rest?(): void;
+  /** Takes parts by the short way, where it is open. */
+  direct?: PartSink | undefined;
 }
 
 interface Chunk {
@@ -45,6 +52,7 @@ export class UpstreamStream {
   #calls = 0;
   #finish: FinishReason | null = null;
   #usage: Usage | null = null;
+  readonly #pattern = new ChunkPattern((data) => plainText(JSON.parse(data)));
 
   /** Begins an answer. */
   constructor(options: UpstreamStreamOptions) {
@@ -57,20 +65,51 @@ export class UpstreamStream {
    * @throws {ArkError} `unavailable` where the stream breaks off, or is none; what the server said where it failed.
    */
   async *read(body: { read(): Promise<Uint8Array | null> }): AsyncGenerator<InferenceEvent> {
-    const { model, heard } = this.#options;
+    const { model, heard, rest, direct } = this.#options;
     yield { type: "start", model, digest: null, prompt_tokens: 0 };
     const lines = new LineSplitter();
-    for (let bytes = await body.read(); bytes !== null; bytes = await body.read()) {
+    let done = false;
+    for (let bytes = await body.read(); bytes !== null && !done; bytes = done ? null : await body.read()) {
       heard();
-      for (const line of lines.push(bytes)) {
-        if (!line.startsWith("data:")) continue;
-        const data = line.slice(line.charCodeAt(5) === 32 ? 6 : 5);
-        if (data === "[DONE]") return yield this.#end();
-        yield* this.#chunk(this.#parse(data));
+      const parts: AnswerPart[] = [];
+      let fault: unknown = null;
+      try {
+        done = this.#take(lines.push(bytes), parts);
+      } catch (error) {
+        // What came before it is shown all the same.
+        fault = error ?? new TypeError("Nothing was thrown");
       }
+      if (direct?.open) {
+        const full = parts.length === 0 ? null : direct.take(parts);
+        if (full !== null) {
+          rest?.();
+          await full;
+          heard();
+        }
+      } else yield* parts;
+      if (fault !== null) throw fault;
     }
     // Some servers leave the mark out; without a reason to finish either, the stream was cut.
     yield this.#end();
+  }
+
+  /** Adds what the lines say; true where they say that it is all. */
+  #take(lines: readonly string[], parts: AnswerPart[]): boolean {
+    for (const line of lines) {
+      if (!line.startsWith("data:")) continue;
+      const data = line.slice(line.charCodeAt(5) === 32 ? 6 : 5);
+      const known = this.#pattern.match(data);
+      if (known !== null) {
+        parts.push({ type: "text", text: known, tokens: this.#count() });
+        continue;
+      }
+      if (data === "[DONE]") return true;
+      const chunk = this.#parse(data);
+      const plain = plainText(chunk);
+      if (plain !== null) this.#pattern.learn(data, plain);
+      this.#chunk(chunk, parts);
+    }
+    return false;
   }
 
   #parse(data: string): Chunk {
@@ -83,7 +122,7 @@ export class UpstreamStream {
     throw new ArkError("unavailable", `${this.#options.name} sent what is not part of OpenAI's API`);
   }
 
-  *#chunk({ choices, usage, error }: Chunk): Generator<InferenceEvent> {
+  #chunk({ choices, usage, error }: Chunk, parts: AnswerPart[]): void {
     if (error !== undefined && error !== null) {
       throw upstreamFailure(this.#options.name, { status: 500, text: JSON.stringify({ error }) });
     }
@@ -92,15 +131,15 @@ export class UpstreamStream {
       const { delta, text, logprobs, finish_reason } = choice;
       const thought = delta?.reasoning_content ?? delta?.reasoning;
       if (typeof thought === "string" && thought !== "") {
-        yield { type: "reasoning", text: thought, tokens: this.#count() };
+        parts.push({ type: "reasoning", text: thought, tokens: this.#count() });
       }
       const said = delta?.content ?? text;
       if (typeof said === "string" && said !== "") {
         const chances = logprobsOf(logprobs?.content);
         const tokens = this.#count(chances?.length);
-        yield { type: "text", text: said, tokens, ...chances === null ? {} : { logprobs: chances } };
+        parts.push({ type: "text", text: said, tokens, ...chances === null ? {} : { logprobs: chances } });
       }
-      if (Array.isArray(delta?.tool_calls)) yield* this.#toolCalls(delta.tool_calls);
+      if (Array.isArray(delta?.tool_calls)) this.#toolCalls(delta.tool_calls, parts);
       if (finish_reason !== undefined && finish_reason !== null) {
         this.#finish = isFinishReason(finish_reason) ? finish_reason : "stop";
       }
@@ -108,7 +147,10 @@ export class UpstreamStream {
     if (usage !== undefined && usage !== null) this.#usage = usageOf(usage) ?? this.#usage;
   }
 
-  *#toolCalls(calls: NonNullable<NonNullable<NonNullable<Chunk["choices"]>[0]["delta"]>["tool_calls"]>) {
+  #toolCalls(
+    calls: NonNullable<NonNullable<NonNullable<Chunk["choices"]>[0]["delta"]>["tool_calls"]>,
+    parts: AnswerPart[],
+  ): void {
     for (const call of calls) {
       const named = call?.function?.name;
       const given = call?.function?.arguments;
@@ -121,10 +163,10 @@ export class UpstreamStream {
           ? call.id
           : `call_${crypto.randomUUID().replaceAll("-", "")}`;
         const name = named.slice(0, LIMITS.modelRefLength);
-        yield { type: "tool_call", index: this.#calls++, id, name, tokens: this.#count() } as const;
+        parts.push({ type: "tool_call", index: this.#calls++, id, name, tokens: this.#count() });
       }
       if (typeof given === "string" && given !== "" && this.#calls > 0) {
-        yield { type: "tool_arguments", index: this.#calls - 1, text: given, tokens: this.#count() } as const;
+        parts.push({ type: "tool_arguments", index: this.#calls - 1, text: given, tokens: this.#count() });
       }
     }
   }
@@ -149,6 +191,23 @@ export class UpstreamStream {
       timings: { queue_ms: 0, load_ms: 0, prompt_ms: first - this.#began, generation_ms: now - first },
     };
   }
+}
+
+/**
+ * The text of a chunk that says nothing but a piece of text, by the same rules as {@linkcode UpstreamStream} has; else
+ * null.
+ */
+function plainText({ choices, usage, error }: Chunk): string | null {
+  if ((error !== undefined && error !== null) || (usage !== undefined && usage !== null)) return null;
+  const choice = Array.isArray(choices) ? choices[0] : undefined;
+  if (typeof choice !== "object" || choice === null) return null;
+  const { delta, text, logprobs, finish_reason } = choice;
+  const thought = delta?.reasoning_content ?? delta?.reasoning;
+  if (typeof thought === "string" && thought !== "") return null;
+  if (Array.isArray(delta?.tool_calls) || Array.isArray(logprobs?.content)) return null;
+  if (finish_reason !== undefined && finish_reason !== null) return null;
+  const said = delta?.content ?? text;
+  return typeof said === "string" && said !== "" ? said : null;
 }
 
 /** Longest line that is held: an event of a mesh may not be longer either. */

@@ -20,7 +20,7 @@ Deno.test("openaiRoutes() answers for the owner, and passes on only what it know
     input: { kind: "chat", messages: [{ role: "user", content: "Hello" }] },
     parameters: { temperature: 0.5 },
   });
-  assert.deepEqual(Object.keys(options).sort(), ["chosen", "principal", "priority", "request", "signal"]);
+  assert.deepEqual(Object.keys(options).sort(), ["chosen", "direct", "principal", "priority", "request", "signal"]);
   // By its id the request is found in the owner's list of requests.
   assert.equal(options.request, response.headers.get("x-request-id"));
   assert.deepEqual([options.priority, options.principal], ["owner", "owner"]);
