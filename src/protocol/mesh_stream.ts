@@ -3,6 +3,7 @@ import { isCount } from "./count.ts";
 import { decodeInferenceEvent, isFinishReason } from "./decode_event.ts";
 import type { InferenceEvent } from "./inference.ts";
 import { LIMITS } from "./limits.ts";
+import { decodeTextFrame } from "./text_frame.ts";
 import type { Receipt } from "./receipt.ts";
 
 /** A receipt with its Ed25519 signature in base64. */
@@ -112,6 +113,8 @@ export class FrameSplitter {
 export function decodeFrame(frame: Uint8Array): MeshFrame {
   if (frame.length > LIMITS.eventBytes) throw tooLong();
   if (frame[0] === 58) return { type: "alive" };
+  const event = decodeTextFrame(frame);
+  if (event !== null) return { type: "event", event };
   try {
     const text = DECODER.decode(frame).trimEnd();
     if (text.startsWith("data: ")) return { type: "event", event: decodeInferenceEvent(JSON.parse(text.slice(6))) };

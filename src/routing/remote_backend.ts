@@ -1,6 +1,6 @@
 import type { AuditLog } from "@ark/node/audit";
 import type { NodeId } from "@ark/node/identity";
-import type { Backend, InferOptions } from "@ark/node/inference";
+import type { Backend, InferOptions, PartSink } from "@ark/node/inference";
 import type { ApprovedPeer } from "@ark/node/peers";
 import {
   ArkError,
@@ -49,6 +49,7 @@ interface Run {
   model: string | null;
   tally: Tally;
   signal: AbortSignal;
+  direct: PartSink | undefined;
   /** Monotonic time at which the peer was last heard on this request, in milliseconds. */
   heardAt: number;
   /** Fires when the peer is silent, here and to questions that are asked meanwhile. */
@@ -83,9 +84,9 @@ export class RemoteBackend implements Backend {
    * @throws {ArkError} what the peer said, `unavailable` where it cannot be reached, breaks off or lies, `too_large`,
    * `audit_unavailable`, and `cancelled` when the signal is aborted.
    */
-  async *infer(request: InferenceRequest, { signal, trace }: InferOptions): AsyncGenerator<InferenceEvent> {
+  async *infer(request: InferenceRequest, { signal, trace, direct }: InferOptions): AsyncGenerator<InferenceEvent> {
     if (signal.aborted) throw cancelled(signal.reason);
-    const run = { ...this.#prepare(request, signal), path: inferPath(trace) };
+    const run = { ...this.#prepare(request, { signal, direct }), path: inferPath(trace) };
     const { audit, table } = this.#options;
     const began = performance.now();
     run.heardAt = began;
@@ -119,7 +120,7 @@ export class RemoteBackend implements Backend {
 
   #prepare(
     { model: asked, input, parameters, count_only, ids, resume }: InferenceRequest,
-    signal: AbortSignal,
+    { signal, direct }: Pick<Run, "signal" | "direct">,
   ): Omit<Run, "path"> {
     const { table } = this.#options;
     const offer = table.list().find((view) => view.peer.node_id === this.id)?.offer;
@@ -148,7 +149,7 @@ export class RemoteBackend implements Backend {
       request: null,
       receipt: null,
     };
-    return { request, body, model, tally, signal, heardAt: 0, lost: new AbortController() };
+    return { request, body, model, tally, signal, direct, heardAt: 0, lost: new AbortController() };
   }
 
   async *#answer(run: Run): AsyncGenerator<InferenceEvent> {
@@ -175,12 +176,11 @@ export class RemoteBackend implements Backend {
       else {
         const heard = () => void (run.heardAt = performance.now());
         const asked = new AskedParts(run.request);
-        for await (const item of readAnswer(response, { id, name, model, tally, silenceMs, hangUp, heard })) {
+        const see = (event: InferenceEvent) => asked.take(event);
+        const held = { id, name, model, tally, silenceMs, hangUp, heard, see, direct: run.direct };
+        for await (const item of readAnswer(response, held)) {
           if (item instanceof ArkError) refusal = item;
-          else {
-            asked.take(item);
-            yield item;
-          }
+          else yield item;
         }
       }
       whole = true;

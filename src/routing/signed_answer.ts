@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { type NodeId, publicKeyOf, verify } from "@ark/node/identity";
+import type { PartSink } from "@ark/node/inference";
 import {
+  type AnswerPart,
   ArkError,
   decodeFrame,
   FrameSplitter,
@@ -46,6 +48,10 @@ export interface AnswerOptions {
   hangUp(): void;
   /** Called whenever something arrives. */
   heard(): void;
+  /** Told each event before it is passed on; what it throws ends the answer. */
+  see?(event: InferenceEvent): void;
+  /** Takes parts by the short way, where it is open. */
+  direct?: PartSink | undefined;
 }
 
 type End = Extract<InferenceEvent, { type: "end" }>;
@@ -60,64 +66,180 @@ const CLOSING_MS = 250;
  * @throws {ArkError} `unavailable` when the stream breaks, falls silent, grows too long or is not what its receipt says.
  */
 export async function* readAnswer(
-  { body }: Pick<MeshResponse, "body">,
+  response: Pick<MeshResponse, "body" | "read">,
   options: AnswerOptions,
 ): AsyncGenerator<InferenceEvent | ArkError> {
-  const { name, tally, silenceMs, hangUp, heard } = options;
-  const splitter = new FrameSplitter();
-  const hash = createHash("sha256");
-  let size = 0;
-  let started = false;
-  let end: End | null = null;
-  let receipted = false;
+  const { name, silenceMs, hangUp, heard, direct } = options;
+  const read = readerOf(response);
+  const answer = new AnswerFrames(options);
   using watchdog = startWatchdog(hangUp, silenceMs);
   try {
-    for await (const chunk of body) {
+    for (let chunk = await read.next(); chunk !== null; chunk = await read.next()) {
       heard();
-      size += chunk.length;
-      if (size > LIMITS.answerBytes) throw lie(name, "sent more than an answer may hold");
-      for (const bytes of splitter.push(chunk)) {
-        const frame = decodeFrame(bytes);
-        if (receipted) {
-          if (frame.type === "alive") continue;
-          throw lie(name, "went on after its receipt");
-        }
+      let fault: unknown = null;
+      try {
         // Only a whole frame is a sign of life: bytes can be dripped for ever.
-        watchdog.wake(silenceMs);
-        if (frame.type === "receipt") {
-          if (end === null) throw lie(name, "sent a receipt before the end of its answer");
-          checkReceipt(frame.signed, { ...options, end, stream: hash.digest("hex") });
-          receipted = true;
-          watchdog.wake(CLOSING_MS);
-          continue;
-        }
-        hash.update(bytes);
-        if (frame.type === "alive") continue;
-        if (frame.type === "error") return yield frame.error;
-        const { event } = frame;
-        if (end !== null || started === (event.type === "start")) throw lie(name, "sent its answer in a wrong order");
-        if (event.type === "end") {
-          // Shown only together with its receipt: a stream without one is a cut stream.
-          end = event;
-          continue;
-        }
-        if (event.type === "start") begin(event, options);
-        else tally.completion_tokens = Math.min(tally.completion_tokens + tokensOf(event), Number.MAX_SAFE_INTEGER);
-        started = true;
-        // Time that our own reader takes is not the peer's silence.
-        watchdog.rest();
-        yield event;
-        watchdog.wake(silenceMs);
+        if (answer.take(chunk)) watchdog.wake(answer.receipted ? CLOSING_MS : silenceMs);
+      } catch (error) {
+        // What came before it is shown all the same.
+        fault = error ?? new TypeError("Nothing was thrown");
       }
+      const parts = answer.start === null ? answer.parts() : null;
+      if (parts !== null && parts.length > 0 && direct?.open) {
+        const full = direct.take(parts);
+        if (full !== null) {
+          // Time that our own reader takes is not the peer's silence.
+          watchdog.rest();
+          await full;
+          watchdog.wake(silenceMs);
+        }
+      } else {
+        for (const event of [...answer.begun(), ...parts ?? answer.parts()]) {
+          watchdog.rest();
+          yield event;
+          watchdog.wake(answer.receipted ? CLOSING_MS : silenceMs);
+        }
+      }
+      if (fault !== null) throw fault;
+      if (answer.failure !== null) return yield answer.failure;
     }
   } catch (error) {
-    if (!receipted || error instanceof LieError) {
+    if (!answer.receipted || error instanceof LieError) {
       if (watchdog.barked) throw lie(name, `fell silent for ${silenceMs / 1_000} s`, error);
       throw error;
     }
+  } finally {
+    await read.leave();
   }
-  if (end === null || !receipted) throw lie(name, "broke off before its answer was complete");
-  yield end;
+  if (answer.end === null || !answer.receipted) throw lie(name, "broke off before its answer was complete");
+  yield answer.end;
+}
+
+/** Reads a body by the way that takes fewer turns, where there is one. */
+function readerOf({ body, read }: Pick<MeshResponse, "body" | "read">): {
+  next(): Promise<Uint8Array | null>;
+  leave(): Promise<void>;
+} {
+  // Whoever leaves before the end hangs up, which closes the connection.
+  if (read !== undefined) return { next: read, leave: () => Promise.resolve() };
+  const reader = body.getReader();
+  let done = false;
+  return {
+    next: async () => {
+      const chunk = await reader.read();
+      done = chunk.done;
+      return chunk.value ?? null;
+    },
+    leave: async () => {
+      if (!done) await reader.cancel().catch(() => {});
+    },
+  };
+}
+
+/** So many bytes are hashed at once: each call costs as much as hashing some kilobytes. */
+const HASHED_BYTES = 4 << 10;
+
+/** What the frames of one answer say, and whether they may say it. */
+class AnswerFrames {
+  /** The beginning, until it was taken. */
+  start: Extract<InferenceEvent, { type: "start" }> | null = null;
+  /** The end, which is shown only together with its receipt: a stream without one is a cut stream. */
+  end: End | null = null;
+  /** The peer's own error. */
+  failure: ArkError | null = null;
+  /** Whether the receipt was found to be true. */
+  receipted = false;
+  readonly #options: AnswerOptions;
+  readonly #splitter = new FrameSplitter();
+  readonly #hash = createHash("sha256");
+  readonly #unhashed = new Uint8Array(HASHED_BYTES);
+  #held = 0;
+  #size = 0;
+  #started = false;
+  #parts: AnswerPart[] = [];
+
+  constructor(options: AnswerOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the next bytes; true where they complete a frame that is a sign of life. */
+  take(chunk: Uint8Array): boolean {
+    const { name } = this.#options;
+    this.#size += chunk.length;
+    if (this.#size > LIMITS.answerBytes) throw lie(name, "sent more than an answer may hold");
+    let alive = false;
+    for (const bytes of this.#splitter.push(chunk)) {
+      if (this.failure !== null) break;
+      const frame = decodeFrame(bytes);
+      if (this.receipted) {
+        if (frame.type === "alive") continue;
+        throw lie(name, "went on after its receipt");
+      }
+      alive = true;
+      if (frame.type === "receipt") {
+        if (this.end === null) throw lie(name, "sent a receipt before the end of its answer");
+        checkReceipt(frame.signed, { ...this.#options, end: this.end, stream: this.#digest() });
+        this.receipted = true;
+        continue;
+      }
+      this.#hashed(bytes);
+      if (frame.type === "alive") continue;
+      if (frame.type === "error") this.failure = frame.error;
+      else this.#event(frame.event);
+    }
+    return alive;
+  }
+
+  /** The parts that came, once. */
+  parts(): AnswerPart[] {
+    const parts = this.#parts;
+    if (parts.length > 0) this.#parts = [];
+    return parts;
+  }
+
+  /** The beginning, once. */
+  begun(): InferenceEvent[] {
+    const begun = this.start === null ? [] : [this.start];
+    this.start = null;
+    return begun;
+  }
+
+  #event(event: InferenceEvent): void {
+    const { name, tally, see } = this.#options;
+    if (this.end !== null || this.#started === (event.type === "start")) {
+      throw lie(name, "sent its answer in a wrong order");
+    }
+    see?.(event);
+    if (event.type === "end") {
+      this.end = event;
+      return;
+    }
+    if (event.type === "start") {
+      begin(event, this.#options);
+      this.start = event;
+    } else {
+      tally.completion_tokens = Math.min(tally.completion_tokens + tokensOf(event), Number.MAX_SAFE_INTEGER);
+      this.#parts.push(event);
+    }
+    this.#started = true;
+  }
+
+  #hashed(bytes: Uint8Array): void {
+    if (this.#held + bytes.length > HASHED_BYTES) this.#flush();
+    if (bytes.length > HASHED_BYTES) return void this.#hash.update(bytes);
+    this.#unhashed.set(bytes, this.#held);
+    this.#held += bytes.length;
+  }
+
+  #flush(): void {
+    if (this.#held > 0) this.#hash.update(this.#unhashed.subarray(0, this.#held));
+    this.#held = 0;
+  }
+
+  #digest(): string {
+    this.#flush();
+    return this.#hash.digest("hex");
+  }
 }
 
 /** An answer that is not what the protocol, or the answer itself, says. */

@@ -18,11 +18,11 @@ export interface MeshClientOptions {
   identity: Identity;
   /** Times of dialling that differ from 1 s to connect, 3 s for the handshake, 250 ms between addresses. */
   times?: Partial<DialTimes>;
-  /** Requests to one peer at once; further ones wait. @default {32} */
+  /** Requests to one peer at once; further ones wait, but for the urgent. @default {512} */
   connectionsPerPeer?: number;
-  /** Idle connections kept to one peer. @default {8} */
+  /** Idle connections kept to one peer: as many as there may be requests, since a handshake costs more than a hundred tokens. @default {512} */
   idlePerPeer?: number;
-  /** How long an idle connection is kept, in milliseconds; a peer keeps it for 15 s. @default {10000} */
+  /** How long an idle connection is kept, in milliseconds; a peer keeps it for 60 s. @default {45000} */
   idleMs?: number;
   /** Where time comes from. */
   clock?: Clock;
@@ -62,6 +62,11 @@ export interface MeshResponse {
   headers: Headers;
   /** The body as it arrives; nothing is read ahead. Cancelling it hangs up. It fails when the connection breaks. */
   body: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * The next bytes of the body, as many as have arrived; null at its end. The same as reading `body`, in place of it and
+   * with fewer turns of promises; whoever began with the one goes on with it. To hang up, abort the call's signal.
+   */
+  read?(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** SHA-256 of the signature of our request, hex. */
   signature: string;
   /** Where the peer answered. */
@@ -104,7 +109,7 @@ export class MeshClient implements AsyncDisposable {
 
   /** Makes a client that has no connection yet. */
   constructor(options: MeshClientOptions) {
-    const { identity, clock = SYSTEM_CLOCK, connectionsPerPeer = 32, idlePerPeer = 8, idleMs = 10_000 } = options;
+    const { identity, clock = SYSTEM_CLOCK, connectionsPerPeer = 512, idlePerPeer = 512, idleMs = 45_000 } = options;
     this.#identity = identity;
     this.#clock = clock;
     this.#options = { connectionsPerPeer, idlePerPeer, idleMs, ...DIAL_TIMES, ...options.times };
@@ -153,7 +158,7 @@ export class MeshClient implements AsyncDisposable {
         apart: call.apart === true,
       });
       clearTimeout(timer);
-      return { ...answer.response, body: bodyOf(answer.exchange, { signal: hangUp.signal, end }) };
+      return { ...answer.response, ...bodyOf(answer.exchange, { signal: hangUp.signal, end }) };
     } catch (error) {
       end();
       throw error;
@@ -287,7 +292,7 @@ interface Message {
 }
 
 interface Answer {
-  response: Omit<MeshResponse, "body">;
+  response: Omit<MeshResponse, "body" | "read">;
   exchange: Exchange;
   /** Which refusal of the transport it is, as far as it matters here. */
   code: "ark_clock" | null;
@@ -314,43 +319,62 @@ function codeOf({ status, headers }: IncomingHead): "ark_clock" | null {
 function bodyOf(
   exchange: Exchange,
   { signal, end }: { signal: AbortSignal; end: () => void },
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const finish = async () => {
-    await exchange.finish();
+): Required<Pick<MeshResponse, "body" | "read">> {
+  let over = false;
+  const stop = () => {
+    over = true;
+    signal.removeEventListener("abort", onAbort);
     end();
   };
-  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+  const finish = async () => {
+    await exchange.finish();
+    stop();
+  };
+  let fail: (reason: unknown) => void = () => {};
+  const onAbort = () => {
+    // A reader that waits gets its answer here; the connection is closed by the exchange.
+    exchange.end("broken");
+    fail(signal.reason);
+    stop();
+  };
+  const read = async () => {
+    if (over) {
+      signal.throwIfAborted();
+      return null;
+    }
+    try {
+      const chunk = await exchange.read();
+      // At the end the connection is ready for the next request before anybody knows of it.
+      if (exchange.done) await finish();
+      return chunk;
+    } catch (error) {
+      stop();
+      throw error;
+    }
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     start: async (controller) => {
-      if (exchange.done) {
-        controller.close();
-        await finish();
-        return;
-      }
-      signal.addEventListener("abort", () => {
-        // A reader that waits gets its answer here; the connection is closed by the exchange.
-        exchange.end("broken");
-        controller.error(signal.reason);
-        end();
-      }, { once: true });
+      fail = (reason) => controller.error(reason);
+      if (!exchange.done) return;
+      controller.close();
+      await finish();
     },
     pull: async (controller) => {
       try {
-        const chunk = await exchange.read();
+        const chunk = await read();
         if (chunk !== null) controller.enqueue(chunk);
-        if (exchange.done) {
-          controller.close();
-          await finish();
-        }
+        if (over) controller.close();
       } catch (error) {
-        end();
         controller.error(error);
       }
     },
     cancel: () => {
       exchange.end("broken");
-      end();
+      stop();
     },
   }, { highWaterMark: 0 });
+  return { body, read };
 }
 
 const MOST_DRAINED_BYTES = 4 << 10;

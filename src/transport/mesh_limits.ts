@@ -8,7 +8,7 @@ export interface MeshLimits {
   headersMs: number;
   /** A whole request with its body. @default {15000} */
   requestMs: number;
-  /** How long an idle connection is kept. @default {15000} */
+  /** How long an idle connection is kept. @default {60000} */
   keepAliveMs: number;
   /** How often the times above are looked at. @default {1000} */
   checkMs: number;
@@ -20,9 +20,11 @@ export interface MeshLimits {
   writeStallMs: number;
   /** How long a refused caller gets to read the refusal. @default {1000} */
   lingerMs: number;
-  /** Connections in all. @default {256} */
+  /** Connections in all. @default {1536} */
   connections: number;
-  /** Connections of one source (IPv4 address or IPv6 /56). @default {64} */
+  /** Connections in all on which no approved peer has proved itself yet. @default {192} */
+  strangers: number;
+  /** Connections of one source (IPv4 address or IPv6 /56). @default {640} */
   connectionsPerSource: number;
   /** Connections of one source on which no approved peer has proved itself yet. @default {8} */
   strangersPerSource: number;
@@ -47,14 +49,15 @@ export const MESH_LIMITS: Readonly<MeshLimits> = {
   handshakeMs: 3_000,
   headersMs: 4_000,
   requestMs: 15_000,
-  keepAliveMs: 15_000,
+  keepAliveMs: 60_000,
   checkMs: 1_000,
   headerBytes: 8 << 10,
   bodyBytes: LIMITS.requestBodyBytes,
   writeStallMs: 20_000,
   lingerMs: 1_000,
-  connections: 256,
-  connectionsPerSource: 64,
+  connections: 1_536,
+  strangers: 192,
+  connectionsPerSource: 640,
   strangersPerSource: 8,
   burstPerSource: 16,
   newPerSourceAndSecond: 0.2,

@@ -125,7 +125,10 @@ class HttpsMeshListener implements MeshListener {
         },
       }),
     });
-    this.#sockets = new MeshSockets(new SourceLimiter(limits, clock), { most: limits.connections });
+    this.#sockets = new MeshSockets(new SourceLimiter(limits, clock), {
+      most: limits.connections,
+      strangers: limits.strangers,
+    });
     this.#server = this.#createServer();
   }
 

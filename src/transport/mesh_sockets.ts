@@ -6,23 +6,28 @@ interface Connected {
   socket: Socket;
   admission: Admission;
   ids: Set<NodeId>;
+  /** Whether no approved peer proved itself on it. */
+  stranger: boolean;
 }
 
 /** Every open connection of a listener, and the keys that proved themselves on it. */
 export class MeshSockets {
   readonly #limiter: SourceLimiter;
   readonly #most: number;
+  readonly #mostStrangers: number;
+  #strangers = 0;
   readonly #connected = new Map<string, Connected>();
 
-  /** Starts with no connection; takes at most `most` in all. */
-  constructor(limiter: SourceLimiter, { most }: { most: number }) {
+  /** Starts with no connection; takes at most `most` in all, and of these no more than `strangers` from strangers. */
+  constructor(limiter: SourceLimiter, { most, strangers = most }: { most: number; strangers?: number }) {
     this.#limiter = limiter;
     this.#most = most;
+    this.#mostStrangers = strangers;
   }
 
   /** Takes a new TCP connection, or destroys it when there are too many, of its source or in all; says which. */
   admit(socket: Socket): boolean {
-    const admission = this.#connected.size < this.#most
+    const admission = this.#connected.size < this.#most && this.#strangers < this.#mostStrangers
       ? this.#limiter.admit(plainAddress(socket.remoteAddress ?? ""))
       : null;
     if (admission === null) {
@@ -31,10 +36,12 @@ export class MeshSockets {
     }
     socket.setNoDelay();
     const name = nameOf(socket);
-    const entry: Connected = { socket, admission, ids: new Set() };
+    const entry: Connected = { socket, admission, ids: new Set(), stranger: true };
     this.#connected.set(name, entry);
+    this.#strangers++;
     socket.once("close", () => {
       admission[Symbol.dispose]();
+      this.#known(entry);
       if (this.#connected.get(name) === entry) this.#connected.delete(name);
     });
     return true;
@@ -45,6 +52,7 @@ export class MeshSockets {
     const entry = this.#connected.get(nameOf(socket));
     entry?.ids.add(id);
     entry?.admission.proven();
+    if (entry !== undefined) this.#known(entry);
   }
 
   /**
@@ -59,6 +67,11 @@ export class MeshSockets {
       count++;
     }
     return count;
+  }
+
+  #known(entry: Connected): void {
+    if (entry.stranger) this.#strangers--;
+    entry.stranger = false;
   }
 
   /** Destroys every connection. */

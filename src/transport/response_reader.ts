@@ -11,8 +11,8 @@ export interface IncomingHead {
 /** Gives the next bytes of a connection; null at its end. */
 export type ReadBytes = (buffer: Uint8Array) => Promise<number | null>;
 
-/** Size of the buffer that a {@linkcode ResponseReader} works in. */
-export const READ_BUFFER_BYTES = 64 << 10;
+/** Size of the buffer that a {@linkcode ResponseReader} works in: a head, or a record of TLS. Hundreds of streams have one each. */
+export const READ_BUFFER_BYTES = 16 << 10;
 
 const MOST_HEAD_BYTES = 16 << 10;
 const MOST_SIZE_LINE = 18;
