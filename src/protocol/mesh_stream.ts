@@ -34,6 +34,7 @@ export type MeshFrame =
 const SIGNATURE_REGEXP = /^[A-Za-z0-9+/]{85}[AQgw]==$/;
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { fatal: true });
+const NOTHING = new Uint8Array(0);
 
 /** Encodes one step of an answer. */
 export function encodeEventFrame(event: InferenceEvent): Uint8Array<ArrayBuffer> {
@@ -61,7 +62,7 @@ export const ALIVE_FRAME: Uint8Array<ArrayBuffer> = ENCODER.encode(": alive\n\n"
  */
 export class FrameSplitter {
   /** The first `#length` bytes belong to an unfinished frame. */
-  #held = new Uint8Array(0);
+  #held: Uint8Array<ArrayBuffer> = NOTHING;
   #length = 0;
 
   /**
@@ -77,11 +78,13 @@ export class FrameSplitter {
     for (let end = bytes.indexOf(10, from); end !== -1; end = bytes.indexOf(10, from)) {
       from = end + 1;
       if (bytes[from] !== 10) continue;
-      frames.push(bytes.subarray(start, from + 1));
+      frames.push(start === 0 && from + 1 === bytes.length ? bytes : bytes.subarray(start, from + 1));
       start = from = from + 1;
+      if (start === bytes.length) break;
     }
     // Frames are views of these bytes, so what follows them goes on in memory of its own.
-    if (start > 0 || bytes === chunk) this.#held = bytes.slice(start);
+    if (start === bytes.length) this.#held = NOTHING;
+    else if (start > 0 || bytes === chunk) this.#held = bytes.slice(start);
     this.#length = bytes.length - start;
     if (this.#length > LIMITS.eventBytes || frames.some(({ length }) => length > LIMITS.eventBytes)) throw tooLong();
     return frames;

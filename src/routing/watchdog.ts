@@ -8,25 +8,39 @@ export interface Watchdog extends Disposable {
   rest(): void;
 }
 
+/** How often it looks in the time that it waits; by so much of it may a call be late. */
+const LOOKS = 8;
+
 /**
- * Starts a watchdog that is awake and calls `bark` once. It looks at the clock a few times per limit instead of setting a
- * timer for each token.
+ * Starts a watchdog that is awake and calls `bark` once, no earlier than it should and up to an eighth of the time later.
+ * Being woken for the same time again costs no look at the clock, since that happens with each token.
  */
 export function startWatchdog(bark: () => void, ms: number): Watchdog {
   let barked = false;
+  let woken = false;
+  let resting = false;
+  let limit = ms;
   let until = performance.now() + ms;
-  let nextLook = until;
-  let timer = setTimeout(look, ms);
+  let nextLook = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  lookIn(ms / LOOKS);
   return {
     get barked() {
       return barked;
     },
-    wake(limit) {
-      until = performance.now() + limit;
-      if (until < nextLook) lookIn(limit);
+    wake(time) {
+      if (time === limit && !resting) {
+        woken = true;
+        return;
+      }
+      resting = woken = false;
+      limit = time;
+      until = performance.now() + time;
+      if (nextLook > until) lookIn(time);
     },
     rest() {
-      until = Infinity;
+      resting = true;
+      woken = false;
     },
     [Symbol.dispose]: () => clearTimeout(timer),
   };
@@ -38,8 +52,12 @@ export function startWatchdog(bark: () => void, ms: number): Watchdog {
   }
 
   function look() {
-    const left = until - performance.now();
-    if (left > 0) return lookIn(Math.min(left, ms));
+    if (resting) return lookIn(limit / LOOKS);
+    const now = performance.now();
+    if (woken) until = now + limit;
+    woken = false;
+    const left = until - now;
+    if (left > 0) return lookIn(Math.min(left, limit / LOOKS));
     barked = true;
     bark();
   }

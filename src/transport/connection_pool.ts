@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { dialFirst, type DialTimes, type PinnedConnection } from "./pinned_connection.ts";
 import { formatAddress, type PeerAddress } from "./peer_address.ts";
 import { Semaphore } from "./semaphore.ts";
@@ -30,6 +31,10 @@ const NO_PLACE: Disposable = { [Symbol.dispose]() {} };
 
 /** Handshakes at once. More would look like a flood to the other side, whose limit for strangers is eight. */
 const DIALS_AT_ONCE = 4;
+/** How often a connection is tried again that was turned away while others are open. */
+const MOST_RETRIES = 4;
+/** How long it waits before that, in milliseconds; each time as much longer. */
+const RETRY_MS = 150;
 
 /** Connections to one peer: each carries one request at a time, idle ones are kept for a while. */
 export class ConnectionPool {
@@ -99,10 +104,25 @@ export class ConnectionPool {
     if (idle !== null) return idle;
     const last = this.#lastGood;
     const sorted = addresses.toSorted((a, b) => Number(formatAddress(b) === last) - Number(formatAddress(a) === last));
-    const connection = await dialFirst(this.#key, sorted, { ...this.#options, signal });
+    const connection = await this.#reach(sorted, signal);
     this.#lastGood = formatAddress(connection.address);
     this.#open.add(connection);
     return connection;
+  }
+
+  /**
+   * A peer that is there turns connections away while too many new ones have not proved themselves to it, which they do
+   * with their first request; a little later it takes them.
+   */
+  async #reach(addresses: readonly PeerAddress[], signal: AbortSignal): Promise<PinnedConnection> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await dialFirst(this.#key, addresses, { ...this.#options, signal });
+      } catch (error) {
+        if (signal.aborted || this.#open.size === 0 || attempt > MOST_RETRIES) throw error;
+        await pause(RETRY_MS * attempt, undefined, { signal }).catch(() => signal.throwIfAborted());
+      }
+    }
   }
 
   #takeIdle(): PinnedConnection | null {

@@ -1,5 +1,5 @@
 import type { PeerAddress } from "./peer_address.ts";
-import { ResponseReader } from "./response_reader.ts";
+import { READ_BUFFER_BYTES, ResponseReader } from "./response_reader.ts";
 
 /** A request to a server that is no node, without encryption: for the owner's own servers. */
 export interface PlainRequest {
@@ -32,8 +32,6 @@ export interface PlainResponse extends Disposable {
 }
 
 const ENCODER = new TextEncoder();
-/** A head fits in. Hundreds of streams have one each, and larger ones make the garbage collector run for each of them. */
-const BUFFER_BYTES = 16 << 10;
 
 /**
  * Sends one request on a connection of its own.
@@ -69,7 +67,7 @@ export async function plainExchange(request: PlainRequest): Promise<PlainRespons
     bytes.set(head);
     bytes.set(body, head.length);
     for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
-    const buffer = new Uint8Array(BUFFER_BYTES);
+    const buffer = new Uint8Array(READ_BUFFER_BYTES);
     const reader = new ResponseReader((into) => connection.read(into), buffer, { untilClose: true });
     const { status, headers } = await reader.head();
     return { status, headers, read: () => reader.body(), [Symbol.dispose]: close };

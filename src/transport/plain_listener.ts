@@ -378,7 +378,8 @@ class ChunkSink implements ByteSink {
     const { length } = bytes;
     if (length === 0) return null;
     const size = length.toString(16);
-    const framed = new Uint8Array(length + size.length + 4);
+    // From a pool: memory of its own for each token keeps the garbage collector busy.
+    const framed = Buffer.allocUnsafe(length + size.length + 4);
     let at = 0;
     for (; at < size.length; at++) framed[at] = size.charCodeAt(at);
     framed[at++] = 13;

@@ -12,7 +12,7 @@ export interface IncomingHead {
 export type ReadBytes = (buffer: Uint8Array) => Promise<number | null>;
 
 /** Size of the buffer that a {@linkcode ResponseReader} works in: a head, or a record of TLS. Hundreds of streams have one each. */
-export const READ_BUFFER_BYTES = 16 << 10;
+export const READ_BUFFER_BYTES = 20 << 10;
 
 const MOST_HEAD_BYTES = 16 << 10;
 const MOST_SIZE_LINE = 18;

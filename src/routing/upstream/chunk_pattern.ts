@@ -1,3 +1,9 @@
+const ENCODER = new TextEncoder();
+const ASCII = /^[\x20-\x7e]*$/;
+const QUOTE = 34;
+const BACKSLASH = 92;
+const LONG = 64;
+
 /** Reads the text of a chunk in full: of one that says nothing but a piece of text, that text, else null. */
 export type PlainTextOf = (data: string) => string | null;
 
@@ -16,6 +22,8 @@ export class ChunkPattern {
   readonly #read: PlainTextOf;
   #before = "";
   #after = "";
+  #beforeBytes: Uint8Array | null = null;
+  #afterBytes: Uint8Array | null = null;
   #known = false;
   #learnt = 0;
 
@@ -41,6 +49,25 @@ export class ChunkPattern {
     }
   }
 
+  /**
+   * Reads the event that begins at `from`, a line like those before and an empty one, without making text of it. Null
+   * where it is anything else, or has not come as a whole.
+   */
+  matchBytes(bytes: Uint8Array, from: number): { text: string; next: number } | null {
+    const [before, after] = [this.#beforeBytes, this.#afterBytes];
+    if (before === null || after === null || !has(bytes, before, from)) return null;
+    let end = from + before.length;
+    let text = "";
+    for (;; end++) {
+      const byte = bytes[end];
+      if (byte === QUOTE) break;
+      // What is spelt with escapes or is no ASCII is read as text; so is what is longer than a token.
+      if (byte === undefined || byte < 32 || byte === BACKSLASH || byte > 126 || text.length >= LONG) return null;
+      text += String.fromCharCode(byte);
+    }
+    return text === "" || !has(bytes, after, end) ? null : { text, next: end + after.length };
+  }
+
   /** Takes note of a line that was read in full and says `text`, and nothing else. */
   learn(data: string, text: string): void {
     if (this.#learnt >= MOST_PATTERNS) return;
@@ -53,5 +80,13 @@ export class ChunkPattern {
     // That string may stand where it says nothing: another text in its place must be what the line then says.
     const probe = `${text.length}p`;
     this.#known = this.#read(`${this.#before}${probe}${this.#after}`) === probe;
+    const plain = this.#known && ASCII.test(this.#before) && ASCII.test(this.#after);
+    this.#beforeBytes = plain ? ENCODER.encode(`data: ${this.#before}`) : null;
+    this.#afterBytes = plain ? ENCODER.encode(`${this.#after}\n\n`) : null;
   }
+}
+
+function has(bytes: Uint8Array, part: Uint8Array, at: number): boolean {
+  for (let index = 0; index < part.length; index++) if (bytes[at + index] !== part[index]) return false;
+  return true;
 }

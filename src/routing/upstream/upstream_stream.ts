@@ -74,7 +74,8 @@ export class UpstreamStream {
       const parts: AnswerPart[] = [];
       let fault: unknown = null;
       try {
-        done = this.#take(lines.push(bytes), parts);
+        const rest = lines.between ? this.#known(bytes, parts) : 0;
+        if (rest < bytes.length) done = this.#take(lines.push(rest === 0 ? bytes : bytes.subarray(rest)), parts);
       } catch (error) {
         // What came before it is shown all the same.
         fault = error ?? new TypeError("Nothing was thrown");
@@ -91,6 +92,18 @@ export class UpstreamStream {
     }
     // Some servers leave the mark out; without a reason to finish either, the stream was cut.
     yield this.#end();
+  }
+
+  /** Adds what the events say that are like those before; where the first one begins that is not. */
+  #known(bytes: Uint8Array, parts: AnswerPart[]): number {
+    let at = 0;
+    while (at < bytes.length) {
+      const found = this.#pattern.matchBytes(bytes, at);
+      if (found === null) return at;
+      parts.push({ type: "text", text: found.text, tokens: this.#count() });
+      at = found.next;
+    }
+    return at;
   }
 
   /** Adds what the lines say; true where they say that it is all. */
@@ -210,6 +223,7 @@ function plainText({ choices, usage, error }: Chunk): string | null {
   return typeof said === "string" && said !== "" ? said : null;
 }
 
+const LF = 10;
 /** Longest line that is held: an event of a mesh may not be longer either. */
 const MOST_LINE = LIMITS.eventBytes;
 
@@ -217,12 +231,16 @@ const MOST_LINE = LIMITS.eventBytes;
 class LineSplitter {
   readonly #decoder = new TextDecoder();
   #held = "";
+  /** Whether nothing is held: what comes next begins a line. */
+  between = true;
 
   push(bytes: Uint8Array): string[] {
     const text = this.#decoder.decode(bytes, { stream: true });
     const lines = text.split("\n");
     lines[0] = this.#held + (lines[0] ?? "");
     this.#held = lines.pop() ?? "";
+    // The decoder may hold the beginning of a character only where the last byte is not a line break.
+    this.between = bytes.at(-1) === LF || (this.between && bytes.length === 0);
     if (this.#held.length > MOST_LINE) throw new ArkError("unavailable", "The server sent a line that is too long");
     return lines.map((line) => line.endsWith("\r") ? line.slice(0, -1) : line);
   }
