@@ -68,9 +68,19 @@ export class Exchange {
     try {
       return await this.#reader.body();
     } catch (error) {
-      this.end("broken");
-      throw this.#explain(error);
+      throw this.failed(error);
     }
+  }
+
+  /** The same, but the bytes hold until the next call only, and what it rejects with is to go to {@linkcode failed}. */
+  readView(): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#reader.bodyView();
+  }
+
+  /** Ends the exchange with what reading failed with, and says what that means. */
+  failed(error: unknown): unknown {
+    this.end("broken");
+    return this.#explain(error);
   }
 
   /** Gives the connection back: for another request if the response is complete, else closed. */

@@ -64,7 +64,8 @@ export interface MeshResponse {
   body: ReadableStream<Uint8Array<ArrayBuffer>>;
   /**
    * The next bytes of the body, as many as have arrived; null at its end. The same as reading `body`, in place of it and
-   * with fewer turns of promises; whoever began with the one goes on with it. To hang up, abort the call's signal.
+   * with fewer turns of promises; the bytes hold until the next call. Whoever began with the one way goes on with it. To hang
+   * up, abort the call's signal.
    */
   read?(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** SHA-256 of the signature of our request, hex. */
@@ -343,13 +344,15 @@ function bodyOf(
       return null;
     }
     try {
-      const chunk = await exchange.read();
-      // At the end the connection is ready for the next request before anybody knows of it.
-      if (exchange.done) await finish();
-      return chunk;
+      const chunk = await exchange.readView();
+      if (!exchange.done) return chunk;
+      // The next request may work in the same buffer: it may begin before anybody knows that this one is over.
+      const last = chunk?.slice() ?? null;
+      await finish();
+      return last;
     } catch (error) {
       stop();
-      throw error;
+      throw exchange.failed(error);
     }
   };
   signal.addEventListener("abort", onAbort, { once: true });
@@ -363,7 +366,7 @@ function bodyOf(
     pull: async (controller) => {
       try {
         const chunk = await read();
-        if (chunk !== null) controller.enqueue(chunk);
+        if (chunk !== null) controller.enqueue(chunk.slice());
         if (over) controller.close();
       } catch (error) {
         controller.error(error);

@@ -24,7 +24,7 @@ export interface PlainResponse extends Disposable {
   /** Header fields. */
   readonly headers: Headers;
   /**
-   * The next bytes of the body, as many as have arrived; null at its end.
+   * The next bytes of the body, as many as have arrived; null at its end. They hold until the next call.
    *
    * @throws {ArkError} `unavailable` when the connection ends before the body does.
    */
@@ -70,7 +70,7 @@ export async function plainExchange(request: PlainRequest): Promise<PlainRespons
     const buffer = new Uint8Array(READ_BUFFER_BYTES);
     const reader = new ResponseReader((into) => connection.read(into), buffer, { untilClose: true });
     const { status, headers } = await reader.head();
-    return { status, headers, read: () => reader.body(), [Symbol.dispose]: close };
+    return { status, headers, read: () => reader.bodyView(), [Symbol.dispose]: close };
   } catch (error) {
     close();
     signal.throwIfAborted();

@@ -93,7 +93,6 @@ export class RequestReader {
    * @throws {RequestFault}
    */
   async head(): Promise<RequestHead | null> {
-    await this.#watching;
     this.#state = "head";
     // An empty line before a request belongs to none (RFC 9112, 2.2).
     let from = this.#start;
@@ -110,7 +109,7 @@ export class RequestReader {
       if (this.#end - this.#start >= MOST_HEAD_BYTES) throw new RequestFault(431, "The header is too long");
       const held = this.#end - this.#start;
       from = Math.max(0, held - 3);
-      if (!await this.#fill()) return null;
+      if (!await this.#more()) return null;
     }
   }
 
@@ -120,8 +119,8 @@ export class RequestReader {
       const bytes = this.#chunked ? this.#chunk() : this.#takeUpTo();
       if (bytes.length > 0) return bytes;
       if (this.done) return null;
-      if (this.#chunked) {
-        if (!await this.#fill()) throw new Error("The connection ended before the body did");
+      if (this.#chunked || this.#watching !== null) {
+        if (!await this.#more()) throw new Error("The connection ended before the body did");
         continue;
       }
       const piece = new Uint8Array(Math.min(PIECE_BYTES, this.#left));
@@ -237,6 +236,13 @@ export class RequestReader {
     const line = latin1(this.#buffer.subarray(this.#start, end - 1));
     this.#start = end + 1;
     return line;
+  }
+
+  /** Waits for more bytes, those that a watch is waiting for first; false at the end. */
+  async #more(): Promise<boolean> {
+    if (this.#watching === null) return !this.#ended && await this.#fill();
+    await this.#watching;
+    return !this.#ended;
   }
 
   async #fill(): Promise<boolean> {

@@ -43,6 +43,7 @@ export class ResponseReader {
   #keepAlive = true;
   #state: "head" | "body" | "rest" | "size" | "chunk" | "chunk-end" | "last" | "done" = "head";
   #sawBytes = false;
+  #views = false;
   readonly #untilClose: boolean;
 
   /**
@@ -99,7 +100,18 @@ export class ResponseReader {
    *
    * @throws {ArkError} `unavailable` when the connection ends before the body does, or on malformed framing.
    */
-  async body(): Promise<Uint8Array<ArrayBuffer> | null> {
+  body(): Promise<Uint8Array<ArrayBuffer> | null> {
+    this.#views = false;
+    return this.#next();
+  }
+
+  /** The same as {@linkcode body}, but the bytes may be those of the buffer: they hold until the next call. */
+  bodyView(): Promise<Uint8Array<ArrayBuffer> | null> {
+    this.#views = true;
+    return this.#next();
+  }
+
+  async #next(): Promise<Uint8Array<ArrayBuffer> | null> {
     for (;;) {
       const bytes = this.#takeBody();
       if (bytes.length > 0) return bytes;
@@ -193,7 +205,8 @@ export class ResponseReader {
   }
 
   #takeUpTo(most: number): Uint8Array<ArrayBuffer> {
-    const bytes = this.#buffer.slice(this.#start, Math.min(this.#end, this.#start + most));
+    const end = Math.min(this.#end, this.#start + most);
+    const bytes = this.#views ? this.#buffer.subarray(this.#start, end) : this.#buffer.slice(this.#start, end);
     this.#start += bytes.length;
     this.#left -= bytes.length;
     return bytes;

@@ -8,7 +8,7 @@ export interface UpstreamResponse extends Disposable {
   readonly status: number;
   /** Header fields. */
   readonly headers: Headers;
-  /** The next bytes of the body; null at its end. */
+  /** The next bytes of the body, which hold until the next call; null at its end. */
   read(): Promise<Uint8Array | null>;
 }
 
@@ -82,7 +82,7 @@ export async function textOf(response: UpstreamResponse, most: number): Promise<
   for (let bytes = await response.read(); bytes !== null; bytes = await response.read()) {
     size += bytes.length;
     if (size > most) throw new ArkError("unavailable", "The server sent more than an answer may hold");
-    pieces.push(bytes);
+    pieces.push(bytes.slice());
   }
   return Buffer.concat(pieces, size).toString();
 }
