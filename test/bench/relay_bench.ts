@@ -1,6 +1,10 @@
 /**
  * What a stream costs that a node only passes on: processor time per token of the node's process, against that of a bare
- * pass-through in another process, which hands the same server's bytes on. Both carry the same streams, in turn.
+ * pass-through in another process, which hands the same server's bytes on. All carry the same streams, in turn.
+ *
+ * There are three pass-throughs. The first one is `Deno.serve` with the body of a `fetch`: no byte of it ever reaches
+ * JavaScript. The second one is the same program, but JavaScript reads each piece and writes it. The third one has two
+ * sockets and no HTTP at all: the floor for a program in Deno that sees what it hands on.
  */
 import { fileURLToPath } from "node:url";
 import { NodeProcess } from "../support/node_process.ts";
@@ -16,6 +20,9 @@ const LOADS = [
   { streams: 512, tokens: 25, everyMs: 150 },
 ] as const;
 
+/** So many ways are no nodes. */
+const OTHERS = 3;
+
 interface Load {
   streams: number;
   tokens: number;
@@ -26,6 +33,8 @@ interface Load {
 export async function relayBench(): Promise<void> {
   await using server = await Helper.start(`${SUPPORT}paced_server.ts`);
   await using bare = await Helper.start(`${SUPPORT}bare_relay.ts`, server.url);
+  await using seen = await Helper.start(`${SUPPORT}seen_relay.ts`, server.url);
+  await using socket = await Helper.start(`${SUPPORT}socket_relay.ts`, server.url);
   const quiet = ["--no-mdns", "--log-level", "warn", "--wireguard", "off"];
   await using node = await NodeProcess.start({ name: "N", args: [...quiet, "--upstream", `s=${server.url}`] });
   const shared = [...quiet, "--upstream", `s=${server.url}`, "--share-upstreams"];
@@ -38,6 +47,8 @@ export async function relayBench(): Promise<void> {
   }
   const ways: [string, string, number][] = [
     ["bare pass-through", bare.url, bare.pid],
+    ["pass-through whose bytes JavaScript sees", seen.url, seen.pid],
+    ["from socket to socket, in JavaScript", socket.url, socket.pid],
     ["node, from an upstream server", node.ready.api, node.ready.pid],
     ["node, from a peer", a.ready.api, a.ready.pid],
   ];
@@ -55,16 +66,17 @@ export async function relayBench(): Promise<void> {
         slowest[index]?.push(spread);
       }
     }
-    const baseline = median(costs[0] ?? []);
+    const [baseline = NaN, inScript = NaN] = costs.map(median);
     for (const [index, [name]] of ways.entries()) {
       const us = median(costs[index] ?? []);
-      const ratio = index === 0 ? "" : `, ratio ${(us / baseline).toFixed(2)}`;
+      const beside = index < OTHERS ? "" : ` (${(us / inScript).toFixed(2)} of one in JavaScript)`;
+      const ratio = index === 0 ? "" : `, ratio ${(us / baseline).toFixed(2)}${beside}`;
       const lost = failed[index] === 0 ? "" : `; ${failed[index]} STREAMS FAILED in ${ROUNDS + 1} rounds`;
       const fair = `slowest stream ${median(slowest[index] ?? []).toFixed(2)} of the median's time${lost}`;
       result(
         `${load.streams} streams: ${name}`,
         `${us.toFixed(1)} us${ratio}; ${fair}`,
-        index === 0 ? undefined : "ratio at most 2",
+        index < OTHERS ? undefined : "ratio at most 2",
       );
     }
   }
