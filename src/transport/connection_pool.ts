@@ -44,6 +44,7 @@ export class ConnectionPool {
   readonly #dials = new Semaphore(DIALS_AT_ONCE);
   readonly #open = new Set<PinnedConnection>();
   readonly #idle = new Map<PinnedConnection, ReturnType<typeof setTimeout>>();
+  #dialling = 0;
   #lastGood: string | null = null;
 
   /** Makes a pool of connections to the holder of one key. */
@@ -115,13 +116,19 @@ export class ConnectionPool {
    * with their first request; a little later it takes them.
    */
   async #reach(addresses: readonly PeerAddress[], signal: AbortSignal): Promise<PinnedConnection> {
-    for (let attempt = 1;; attempt++) {
-      try {
-        return await dialFirst(this.#key, addresses, { ...this.#options, signal });
-      } catch (error) {
-        if (signal.aborted || this.#open.size === 0 || attempt > MOST_RETRIES) throw error;
-        await pause(RETRY_MS * attempt, undefined, { signal }).catch(() => signal.throwIfAborted());
+    this.#dialling++;
+    try {
+      for (let attempt = 1;; attempt++) {
+        try {
+          return await dialFirst(this.#key, addresses, { ...this.#options, signal });
+        } catch (error) {
+          const alone = this.#open.size === 0 && this.#dialling === 1;
+          if (signal.aborted || alone || attempt > MOST_RETRIES) throw error;
+          await pause(RETRY_MS * attempt, undefined, { signal }).catch(() => signal.throwIfAborted());
+        }
       }
+    } finally {
+      this.#dialling--;
     }
   }
 

@@ -576,3 +576,45 @@ test("A request counts as running at its peer before it is recorded, so that oth
   await answer.return(undefined);
   assert.equal(scene.table.list()[0]?.inFlight, 0);
 });
+
+test("RemoteBackend.infer() gives the same parts by the short way, in their order, and the same receipt", async (scene) => {
+  const [start, ...rest] = answerEvents("tiny:1b", { prompt_tokens: 2, words: 40 });
+  const odd: InferenceEvent = { type: "text", text: 'ü "\n', tokens: 0, ids: [] };
+  const told = start === undefined ? [] : [start, odd, ...rest];
+  scene.bob.onInfer = ({ hash }) => ({ body: scene.bob.signed(told, { hash }) });
+  const events: InferenceEvent[] = [];
+  let taken = 0;
+  const direct = {
+    open: false,
+    take(parts: readonly InferenceEvent[]) {
+      taken += parts.length;
+      events.push(...parts);
+      return taken % 7 === 0 ? new Promise<void>((resolve) => setTimeout(resolve)) : null;
+    },
+  };
+  for await (const event of scene.backend.infer(HELLO, { ...asking(), direct })) {
+    events.push(event);
+    direct.open = true;
+  }
+  const read = await Array.fromAsync(infer(scene));
+  assert.ok(taken > 20);
+  assert.deepEqual(events, read);
+  assert.deepEqual(await scene.ends(), ["ok", "ok"]);
+});
+
+test("RemoteBackend.infer() refuses by the short way what was not asked for, after what came before it", async (scene) => {
+  const start = { type: "start", model: "tiny:1b", digest: DIGEST, prompt_tokens: 1 } as const;
+  const text = { type: "text", text: "a", tokens: 1 } as const;
+  const call = { type: "tool_call", index: 0, id: "c", name: "f", tokens: 1 } as const;
+  scene.bob.onInfer = () => ({ body: [start, text, text, call].map(encodeEventFrame) });
+  const shown: InferenceEvent[] = [];
+  const direct = { open: false, take: (parts: readonly InferenceEvent[]) => (shown.push(...parts), null) };
+  await assert.rejects(async () => {
+    for await (const event of scene.backend.infer(HELLO, { ...asking(), direct })) {
+      shown.push(event);
+      direct.open = true;
+    }
+  }, { code: "unavailable" });
+  assert.deepEqual(shown, [start, text, text]);
+  assert.deepEqual(await scene.ends(), ["unavailable"]);
+});

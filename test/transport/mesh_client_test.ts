@@ -439,6 +439,47 @@ Deno.test("MeshClient makes no more requests to a peer at once than it may, and 
   assert.deepEqual(order.toSorted(), paths.toSorted());
 });
 
+Deno.test("MeshClient.request() lets urgent questions past requests that wait for a connection", async () => {
+  const go = Promise.withResolvers<void>();
+  await using mesh = await TestMesh.start({
+    handler: async (request) => {
+      if (!request.url.endsWith("/urgent")) await go.promise;
+      return new Response("ok");
+    },
+  });
+  await using client = mesh.client({ connectionsPerPeer: 2 });
+  const answers = Array.from({ length: 8 }, () => client.request(mesh.peer, GET).then(text));
+  await until(() => mesh.handled.length === 2);
+  const urgent = { ...GET, path: "/urgent", urgent: true };
+  assert.equal(await client.request(mesh.peer, urgent).then(text), "ok");
+  assert.equal(mesh.handled.length, 3);
+  go.resolve();
+  assert.deepEqual(await Promise.all(answers), answers.map(() => "ok"));
+});
+
+Deno.test("MeshClient.request() gives a body piece by piece, and its connection back at the end", async () => {
+  await using node = await ScriptedNode.start((request, socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\n${node.sign(request)}Content-Length: 6\r\n\r\nabc`);
+    setTimeout(() => socket.write("def"), 5);
+  });
+  await using client = clientOf();
+  for (let round = 0; round < 3; round++) {
+    const { read } = await client.request(node.peer, GET);
+    let said = "";
+    for (let bytes = await read?.(); bytes; bytes = await read?.()) said += new TextDecoder().decode(bytes);
+    assert.equal(said, "abcdef");
+    assert.equal(await read?.(), null);
+  }
+  assert.equal(node.connections, 1);
+});
+
+Deno.test("MeshClient.request() tries a connection again that its peer turns away while others are open", async () => {
+  await using mesh = await TestMesh.start({ limits: { strangersPerSource: 2 } });
+  await using client = mesh.client({ connectionsPerPeer: 24 });
+  const answers = Array.from({ length: 24 }, () => client.request(mesh.peer, GET).then(text));
+  assert.equal((await Promise.all(answers)).length, 24);
+});
+
 Deno.test("MeshClient keeps no more idle connections than it may", async () => {
   await using node = await ScriptedNode.start((request, socket) => {
     socket.write(`HTTP/1.1 200 OK\r\n${node.sign(request)}Content-Length: 2\r\n\r\nok`);

@@ -25,10 +25,10 @@ Deno.test("SourceLimiter.admit() admits eight strangers of one source at once, a
   assert.equal(limiter.admit("192.0.2.1"), null);
 });
 
-Deno.test("SourceLimiter.admit() does not count as strangers those who proved themselves, up to 64 connections", () => {
+Deno.test("SourceLimiter.admit() does not count as strangers those who proved themselves, up to 640 connections", () => {
   const { limiter } = limiterOf();
   const open: Admission[] = [];
-  for (let i = 0; i < 64; i++) {
+  for (let i = 0; i < 640; i++) {
     const admission = admitted(limiter.admit("192.0.2.1"));
     admission.proven();
     open.push(admission);

@@ -45,16 +45,14 @@ export class AnswerFeed<E> implements PushedBody {
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
         if (begun) controller.enqueue(keepAlive);
+        // Below 0 lies what the client has not taken yet: it is not waiting for a sign of life.
+        this.#watch(() => {
+          if (controller.desiredSize === 0) controller.enqueue(keepAlive);
+        });
+        // A stream that the server never began to read is not cancelled either.
+        this.#run.signal.addEventListener("abort", () => clearInterval(this.#timer), { once: true });
       },
       pull: async (controller) => {
-        // A stream that the server never began to read is not cancelled either, and must not keep a timer.
-        if (this.#timer === undefined) {
-          // Below 0 lies what the client has not taken yet: it is not waiting for a sign of life.
-          this.#watch(() => {
-            if (controller.desiredSize === 0) controller.enqueue(keepAlive);
-          });
-          this.#run.signal.addEventListener("abort", () => clearInterval(this.#timer), { once: true });
-        }
         let last: Uint8Array;
         try {
           const bytes = await this.#more();
@@ -102,6 +100,7 @@ export class AnswerFeed<E> implements PushedBody {
 
   /** Every so often with nothing to say. */
   #watch(silent: () => void): void {
+    clearInterval(this.#timer);
     this.#timer = setInterval(() => {
       this.#silence = (this.#silence + 1) % STEPS;
       if (this.#silence === 0) silent();

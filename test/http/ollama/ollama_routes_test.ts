@@ -148,7 +148,7 @@ Deno.test("ollamaRoutes() asks what the client asked, and nothing else", async (
     },
     parameters: { max_tokens: 3, temperature: 0, seed: 7, format: { kind: "json_schema", schema } },
   });
-  const { signal: _, chosen: __, ...options } = asked?.options as unknown as Record<string, unknown>;
+  const { signal: _, chosen: __, direct: ___, ...options } = asked?.options as unknown as Record<string, unknown>;
   const { request: id, ...rest } = options;
   assert.match(String(id), /^req_[0-9a-f]{32}$/);
   assert.deepEqual(rest, { priority: "owner", principal: "owner", keepAliveMs: 600_000 });
