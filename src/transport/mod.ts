@@ -12,6 +12,9 @@
  * accepted once; where the clocks differ, or the receiver has just started, it asks for a nonce of its own, which costs one
  * round trip and which {@linkcode MeshClient} does by itself.
  *
+ * Beside it, without encryption and for the owner's own programs and servers: {@linkcode listenPlain} and
+ * {@linkcode plainExchange}, HTTP/1.1 over sockets, since every layer more is paid for with each token.
+ *
  * Not here: who is approved and what they may do (`peers`), and what is said (`protocol`, `http`). Limits: an answer's
  * body is protected by TLS alone, its head is signed; what a stream said as a whole is signed by its receipt.
  *
@@ -45,6 +48,7 @@ export * from "./mesh_listener.ts";
 export * from "./peer_address.ts";
 export * from "./pin_check.ts";
 export { listenPlain, type PlainLimits, PlainListener, type PlainListenOptions } from "./plain_listener.ts";
+export type { PlainHandler, PlainTimes } from "./plain_connection.ts";
 export { notePushed, type PushedBody, pushedBody } from "./pushed_body.ts";
 export type { ByteSink } from "./socket_writer.ts";
 export { plainExchange, type PlainRequest, type PlainResponse } from "./plain_exchange.ts";

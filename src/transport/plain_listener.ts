@@ -1,11 +1,8 @@
-import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
-import { pushedBody } from "./pushed_body.ts";
-import { RequestFault, type RequestHead, RequestReader } from "./request_reader.ts";
-import { type ByteSink, joined, SocketWriter } from "./socket_writer.ts";
+import { closeQuietly, PlainConnection, type PlainHandler, type PlainTimes } from "./plain_connection.ts";
 
 /** Times and sizes of {@linkcode listenPlain}. */
-export interface PlainLimits {
+export interface PlainLimits extends PlainTimes {
   /** Connections at once; further ones are closed. @default {2048} */
   connections: number;
   /** How long a connection may carry no request, in milliseconds. @default {300000} */
@@ -26,7 +23,7 @@ export interface PlainListenOptions {
    * Answers a request. `request.url` has the host and the target as they were sent. `request.signal` aborts when the
    * client has left.
    */
-  handler(request: Request, from: { remote: string }): Promise<Response>;
+  handler: PlainHandler;
   /** Limits that differ. */
   limits?: Partial<PlainLimits>;
 }
@@ -34,8 +31,6 @@ export interface PlainListenOptions {
 const LIMITS: PlainLimits = { connections: 2_048, idleMs: 300_000, headMs: 30_000, lingerMs: 1_000 };
 /** How often limits of time are looked at, in milliseconds. */
 const LOOK_MS = 5_000;
-const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
-const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 
 /**
  * Listens for HTTP/1.1 without encryption: for the owner's programs. Rejects when the address is taken.
@@ -58,7 +53,7 @@ export class PlainListener implements AsyncDisposable {
   readonly #listener: Deno.TcpListener;
   readonly #options: PlainListenOptions;
   readonly #limits: PlainLimits;
-  readonly #open = new Map<Connection, Promise<void>>();
+  readonly #open = new Map<PlainConnection, Promise<void>>();
   readonly #accepting: Promise<void>;
   readonly #timer: ReturnType<typeof setInterval>;
   #closed = false;
@@ -110,7 +105,7 @@ export class PlainListener implements AsyncDisposable {
         closeQuietly(socket);
         continue;
       }
-      const connection = new Connection(socket, this.#options.handler, this.#limits);
+      const connection = new PlainConnection(socket, { handler: this.#options.handler, limits: this.#limits });
       if (this.#draining) connection.drain();
       const served = connection.serve().finally(() => this.#open.delete(connection));
       this.#open.set(connection, served);
@@ -120,325 +115,5 @@ export class PlainListener implements AsyncDisposable {
   #look(): void {
     const now = performance.now();
     for (const connection of this.#open.keys()) if (now > connection.until) connection.cut();
-  }
-}
-
-/** One connection of a client: it carries one request at a time. */
-class Connection {
-  /** Monotonic time at which it is cut, in milliseconds. */
-  until: number;
-  readonly #socket: Deno.TcpConn;
-  readonly #handler: PlainListenOptions["handler"];
-  readonly #limits: PlainLimits;
-  readonly #reader: RequestReader;
-  readonly #writer: SocketWriter;
-  readonly #remote: string;
-  /** Of the request that is being answered. */
-  #client: AbortController | null = null;
-  #cut = false;
-  #last = false;
-
-  constructor(socket: Deno.TcpConn, handler: PlainListenOptions["handler"], limits: PlainLimits) {
-    this.#socket = socket;
-    this.#handler = handler;
-    this.#limits = limits;
-    this.#remote = socket.remoteAddr.hostname;
-    this.until = performance.now() + limits.idleMs;
-    const counted = {
-      read: async (buffer: Uint8Array) => {
-        const count = await socket.read(buffer);
-        // The time of a head begins with its first byte.
-        if (this.#client === null && this.#reader.idle) this.until = performance.now() + limits.headMs;
-        return count;
-      },
-    };
-    this.#reader = new RequestReader(counted);
-    this.#writer = new SocketWriter(socket, () => this.cut());
-  }
-
-  /** Answers the requests that come. Never rejects. */
-  async serve(): Promise<void> {
-    try {
-      this.#socket.setNoDelay();
-      while (!this.#cut && await this.#next()) {
-        this.#client = null;
-        this.until = performance.now() + (this.#reader.idle ? this.#limits.idleMs : this.#limits.headMs);
-        if (this.#last) break;
-      }
-      await this.#writer.flushed();
-    } catch {
-      // The client has left, or broke off, or what it says is no HTTP: there is nobody to tell.
-    } finally {
-      this.cut();
-    }
-  }
-
-  /** Closes it after the request that is being answered; at once where there is none. */
-  drain(): void {
-    this.#last = true;
-    if (this.#client === null) this.cut();
-  }
-
-  /** Closes it at once. */
-  cut(): void {
-    if (this.#cut) return;
-    this.#cut = true;
-    closeQuietly(this.#socket);
-    this.#client?.abort(new DOMException("The client has left", "AbortError"));
-  }
-
-  /** Answers one request; false where it was the last one of the connection. */
-  async #next(): Promise<boolean> {
-    let head: RequestHead | null;
-    try {
-      head = await this.#reader.head();
-    } catch (error) {
-      if (!(error instanceof RequestFault)) throw error;
-      await this.#refuse(error);
-      return false;
-    }
-    if (head === null) return false;
-    this.until = Infinity;
-    const client = this.#client = new AbortController();
-    const request = this.#request(head, client);
-    if (request === null) {
-      await this.#refuse(new RequestFault(400, "The request is malformed"));
-      return false;
-    }
-    let response: Response;
-    try {
-      response = await this.#handler(request, { remote: this.#remote });
-    } catch {
-      response = new Response(null, { status: 500 });
-    }
-    return await this.#answer(head, response);
-  }
-
-  #request(head: RequestHead, client: AbortController): Request | null {
-    const { method, target, headers } = head;
-    const whole = /^https?:\/\/[^/]+/i.exec(target);
-    if (whole === null && !target.startsWith("/")) return null;
-    const url = whole === null ? `http://${headers.get("host") ?? ""}${target}` : target;
-    try {
-      const empty = method === "GET" || method === "HEAD";
-      const body = empty ? null : this.#body(head);
-      if (body === null && this.#reader.done) this.#watch();
-      const request = new Request("http://localhost/", { method, headers, body });
-      // As they were sent, which is what guards look at, and without the work of parsing.
-      Object.defineProperty(request, "url", { value: url });
-      Object.defineProperty(request, "signal", { value: client.signal });
-      return request;
-    } catch {
-      // A method that no request of the web may have.
-      return null;
-    }
-  }
-
-  #body({ waits, length }: RequestHead): ReadableStream<Uint8Array<ArrayBuffer>> | null {
-    const reader = this.#reader;
-    if (length === 0) return null;
-    let asked = waits;
-    return new ReadableStream<Uint8Array<ArrayBuffer>>({
-      pull: async (controller) => {
-        if (asked && !reader.arrived) this.#writer.write(CONTINUE);
-        asked = false;
-        try {
-          const bytes = await reader.body();
-          if (bytes !== null) controller.enqueue(bytes);
-          if (reader.done) {
-            controller.close();
-            this.#watch();
-          }
-        } catch (error) {
-          controller.error(error);
-          this.cut();
-        }
-      },
-    }, { highWaterMark: 0 });
-  }
-
-  #watch(): void {
-    this.#reader.watch(() => this.cut());
-  }
-
-  /** Writes an answer; false where nothing can follow it. */
-  async #answer(head: RequestHead, response: Response): Promise<boolean> {
-    const { body, status } = response;
-    if (this.#cut) {
-      await body?.cancel().catch(() => {});
-      return false;
-    }
-    const keep = head.keepAlive && !this.#last && this.#reader.done;
-    const bare = head.method === "HEAD" || status === 204 || status === 304;
-    const begin = (framing: string) => headBytes(response, `${framing}${keep ? "" : "connection: close\r\n"}`);
-    if (body === null || bare) {
-      await body?.cancel().catch(() => {});
-      this.#writer.write(begin(body === null && !bare ? "content-length: 0\r\n" : ""));
-    } else {
-      const framing = head.old ? "" : "transfer-encoding: chunked\r\n";
-      const sink = head.old ? this.#writer : new ChunkSink(this.#writer);
-      const pushed = pushedBody(body);
-      if (pushed !== null) {
-        this.#writer.write(begin(framing));
-        await pushed.pipe(sink);
-      } else if (!await this.#copy(body, { sink, begin, framing })) return await this.#rest(keep);
-      if (this.#cut) return false;
-      if (!head.old) this.#writer.write(LAST_CHUNK);
-    }
-    return await this.#rest(keep);
-  }
-
-  /** Writes a stream; false where it was short enough to say its length. */
-  async #copy(
-    body: ReadableStream<Uint8Array>,
-    { sink, begin, framing }: { sink: ByteSink; begin: (framing: string) => Uint8Array; framing: string },
-  ): Promise<boolean> {
-    const reader = body.getReader();
-    const cancel = () => void reader.cancel().catch(() => {});
-    this.#client?.signal.addEventListener("abort", cancel, { once: true });
-    let ended = false;
-    try {
-      let next = reader.read();
-      const first = await isSoon(next) ? await next : null;
-      if (first?.done) {
-        ended = true;
-        this.#writer.write(begin("content-length: 0\r\n"));
-        return false;
-      }
-      if (first !== null) {
-        next = reader.read();
-        if (await isSoon(next) && (await next).done) {
-          ended = true;
-          this.#writer.write(joined([begin(`content-length: ${first.value.length}\r\n`), first.value]));
-          return false;
-        }
-        // Whoever waits for room must not leave a failing read unobserved.
-        next.catch(() => {});
-      }
-      this.#writer.write(begin(framing));
-      const wait = first === null ? null : sink.write(first.value);
-      if (wait !== null) await wait;
-      for (let chunk = await next; !chunk.done; chunk = await reader.read()) {
-        const wait = sink.write(chunk.value);
-        if (wait !== null) await wait;
-        if (this.#cut) return true;
-      }
-      ended = true;
-      return true;
-    } finally {
-      if (!ended) cancel();
-      this.#client?.signal.removeEventListener("abort", cancel);
-    }
-  }
-
-  /** Ends an exchange. Closing while the body still arrives would reset the connection and lose the answer. */
-  async #rest(keep: boolean): Promise<boolean> {
-    await this.#writer.flushed();
-    if (this.#reader.done || this.#cut) return keep && !this.#cut;
-    await this.#linger();
-    return false;
-  }
-
-  async #linger(): Promise<void> {
-    await this.#socket.closeWrite().catch(() => {});
-    this.until = performance.now() + this.#limits.lingerMs;
-    const timer = setTimeout(() => this.cut(), this.#limits.lingerMs);
-    try {
-      const buffer = new Uint8Array(64 << 10);
-      while (!this.#cut && await this.#socket.read(buffer) !== null);
-    } catch {
-      // It had enough.
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  async #refuse({ status, message }: RequestFault): Promise<void> {
-    const response = new Response(null, { status, headers: { "content-type": "text/plain" } });
-    const framing = `content-length: ${message.length}\r\nconnection: close\r\n`;
-    this.#writer.write(joined([headBytes(response, framing), Buffer.from(message)]));
-    await this.#writer.flushed();
-    await this.#linger();
-  }
-}
-
-/** Frames what is written as chunks. */
-class ChunkSink implements ByteSink {
-  readonly #writer: SocketWriter;
-
-  constructor(writer: SocketWriter) {
-    this.#writer = writer;
-  }
-
-  get idle(): boolean {
-    return this.#writer.idle;
-  }
-
-  write(bytes: Uint8Array): Promise<void> | null {
-    const { length } = bytes;
-    if (length === 0) return null;
-    const size = length.toString(16);
-    // From a pool: memory of its own for each token keeps the garbage collector busy.
-    const framed = Buffer.allocUnsafe(length + size.length + 4);
-    let at = 0;
-    for (; at < size.length; at++) framed[at] = size.charCodeAt(at);
-    framed[at++] = 13;
-    framed[at++] = 10;
-    framed.set(bytes, at);
-    framed[at + length] = 13;
-    framed[at + length + 1] = 10;
-    return this.#writer.write(framed);
-  }
-}
-
-/** Fields that say how a message is framed: they are the connection's, and no handler's. */
-const OWN_FIELDS: ReadonlySet<string> = new Set(["connection", "content-length", "transfer-encoding", "keep-alive"]);
-
-function headBytes({ status, headers }: Response, framing: string): Uint8Array {
-  const reason = REASONS[status] ?? "";
-  let text = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (const [name, value] of headers) if (!OWN_FIELDS.has(name)) text += `${name}: ${value}\r\n`;
-  if (!headers.has("date")) text += `date: ${new Date().toUTCString()}\r\n`;
-  return Buffer.from(`${text}${framing}\r\n`, "latin1");
-}
-
-const REASONS: Readonly<Record<number, string>> = {
-  200: "OK",
-  201: "Created",
-  202: "Accepted",
-  204: "No Content",
-  304: "Not Modified",
-  400: "Bad Request",
-  401: "Unauthorized",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  409: "Conflict",
-  413: "Content Too Large",
-  415: "Unsupported Media Type",
-  422: "Unprocessable Content",
-  429: "Too Many Requests",
-  431: "Request Header Fields Too Large",
-  500: "Internal Server Error",
-  502: "Bad Gateway",
-  503: "Service Unavailable",
-  504: "Gateway Timeout",
-  505: "HTTP Version Not Supported",
-};
-
-/** Whether a promise settles before the event loop has gone round once. */
-async function isSoon(promise: Promise<unknown>): Promise<boolean> {
-  const { promise: first, resolve } = Promise.withResolvers<"promise" | "turn">();
-  const settled = () => resolve("promise");
-  promise.then(settled, settled);
-  setImmediate(() => resolve("turn"));
-  return await first === "promise";
-}
-
-function closeQuietly(socket: Deno.TcpConn): void {
-  try {
-    socket.close();
-  } catch {
-    // The other side was faster.
   }
 }
