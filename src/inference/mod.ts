@@ -9,6 +9,7 @@
  *   last slot of a model that has two or more is the owner's alone, and where all are taken, the youngest answer for a
  *   peer is set aside and goes on afterwards. The line is bounded: who finds it full gets `busy`, with the place that it
  *   would have and the time until its turn, except that the owner takes the place of the last peer.
+ *   Where the native engine computes on a CPU, a step of peers' answers that takes long is broken off for the owner.
  * - A model stays for its keep-alive after its last use, which the owner's requests may change and peers cannot. Models
  *   that were used least recently make room for others, by number and by memory; those at work do not, nor pinned ones,
  *   nor for a peer one that the owner used within its keep-alive.

@@ -65,7 +65,7 @@ Deno.test("Peers' answers come to their end, though the owner asks without a pau
   await using worker = await EngineWorker.start({ slots: 2 });
   const over = new AbortController();
   const asked = owners(worker, { pauseMs: 0, signal: over.signal });
-  await peer(worker, { number: 1, sentences: 2, tokens: 3 });
+  await peer(worker, { number: 1, sentences: 12, tokens: 2 });
   over.abort();
   assert.ok(await asked > 0);
 });

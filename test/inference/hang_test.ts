@@ -30,12 +30,12 @@ Deno.test("An engine that hangs between two tokens is ended; who ran beside fail
 });
 
 Deno.test("A peer's answer that waits while the owner's is written is not taken for one that hangs", async () => {
-  await using fake = new FakeBackend({ slots: 2, workerTimes: { interToken: 150 } });
+  await using fake = new FakeBackend({ slots: 2, workerTimes: { interToken: 400 } });
   const peer = asking({ priority: "peer", principal: "dave" });
   const hung = answerOf(fake.backend.infer(question("fake", "#hang-after=3"), peer));
   await until(() => fake.log("generate").length === 1);
-  const owner = answerOf(fake.backend.infer(question("fake", "#slow=20", { max_tokens: 50 }), asking()));
-  assert.equal((await owner).usage.completion_tokens, 50, "a second long");
+  const owner = answerOf(fake.backend.infer(question("fake", "#slow=20", { max_tokens: 80 }), asking()));
+  assert.equal((await owner).usage.completion_tokens, 80, "longer than that");
   await assert.rejects(hung, { code: "engine_failed", message: /hung while it wrote/ });
   assert.deepEqual(fake.log("generate").map(({ urgent }) => urgent), [undefined, true]);
 });
