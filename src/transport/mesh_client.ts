@@ -18,7 +18,7 @@ export interface MeshClientOptions {
   identity: Identity;
   /** Times of dialling that differ from 1 s to connect, 3 s for the handshake, 250 ms between addresses. */
   times?: Partial<DialTimes>;
-  /** Requests to one peer at once; further ones wait, but for the urgent. @default {512} */
+  /** Requests to one peer at once; further ones wait, but for those apart. @default {512} */
   connectionsPerPeer?: number;
   /** Idle connections kept to one peer: as many as there may be requests, since a handshake costs more than a hundred tokens. @default {512} */
   idlePerPeer?: number;

@@ -439,7 +439,7 @@ Deno.test("MeshClient makes no more requests to a peer at once than it may, and 
   assert.deepEqual(order.toSorted(), paths.toSorted());
 });
 
-Deno.test("MeshClient.request() lets urgent questions past requests that wait for a connection", async () => {
+Deno.test("MeshClient.request() lets questions that are apart past requests that wait for a connection", async () => {
   const go = Promise.withResolvers<void>();
   await using mesh = await TestMesh.start({
     handler: async (request) => {
@@ -450,7 +450,7 @@ Deno.test("MeshClient.request() lets urgent questions past requests that wait fo
   await using client = mesh.client({ connectionsPerPeer: 2 });
   const answers = Array.from({ length: 8 }, () => client.request(mesh.peer, GET).then(text));
   await until(() => mesh.handled.length === 2);
-  const urgent = { ...GET, path: "/urgent", urgent: true };
+  const urgent = { ...GET, path: "/urgent", apart: true };
   assert.equal(await client.request(mesh.peer, urgent).then(text), "ok");
   assert.equal(mesh.handled.length, 3);
   go.resolve();
