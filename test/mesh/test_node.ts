@@ -25,8 +25,10 @@ export interface TestNodeOptions {
   data?: string;
   /** Roles. @default {"compute,gateway"} */
   role?: string;
-  /** `worker_main` for the real engine, `observed_worker` for one that writes down what it reused. @default {"fake_worker"} */
-  worker?: "fake_worker" | "worker_main" | "observed_worker";
+  /** `worker_main` for the real engine, `observed_worker` for one that writes down what it reused, `chain_worker` for one whose next token is known. @default {"fake_worker"} */
+  worker?: "fake_worker" | "worker_main" | "observed_worker" | "chain_worker";
+  /** Variables that its workers see. */
+  environment?: Record<string, string>;
   /** More flags of `serve`, or others in place of those that a test node has. */
   flags?: Record<string, string | boolean | string[]>;
 }
@@ -76,8 +78,9 @@ export class TestNode implements AsyncDisposable {
     const log: string[] = [];
     const logger = new Logger({ level: "debug", write: (line) => void log.push(line) });
     const program = workerCommand(worker);
+    const variables = Object.entries(options.environment ?? {}).map(([variable, value]) => `${variable}=${value}`);
     const workerLog = await Deno.makeTempFile({ prefix: "ark-worker-" });
-    const command = ["/usr/bin/env", `FAKE_WORKER_LOG=${workerLog}`, ...program];
+    const command = ["/usr/bin/env", `FAKE_WORKER_LOG=${workerLog}`, ...variables, ...program];
     const daemon = await startDaemon(config, {
       version: "0.0.0",
       roles: ROLES.filter((one) => config.roles.includes(one.name)),
