@@ -36,16 +36,19 @@ async function round(lab: ProcessLab, { strike, mend }: Disaster): Promise<Struc
   const [most] = Map.groupBy(running(), ({ node }) => node).entries()
     .toArray().sort(([, a], [, b]) => b.length - a.length);
   const name = lab.peer(most?.[0] ?? null).name;
+  const before = clients.states.map(({ node, over }) => node === name && !over);
   await strike(lab, name);
   const states = clients.states.map((state) => ({ ...state }));
   const answers = await clients.answers;
   await mend(lab, name);
-  const struck = states.map(({ node, over, tokens }) => node === name && !over && tokens > 0 && tokens < TOKENS);
+  const struck = states.map(({ over, tokens }, index) =>
+    before[index] && tokens < TOKENS && !(over && answers[index]?.error === null)
+  );
   for (const [index, answer] of answers.entries()) {
     const context = `client ${index} of ${states[index]?.node}, at token ${
       states[index]?.tokens
     } when ${name} was struck`;
-    if (struck[index]) assertSurvived(answer, context);
+    if (before[index]) assertSurvived(answer, context);
     else assertWhole(answer, context);
   }
   return {
@@ -90,11 +93,11 @@ const DISASTERS: Record<string, Disaster> = {
     mend: () => {},
   },
   "A peer whose owner revokes the gateway": {
-    strike: async (lab, name) => void await lab.peer(name).node.json("peers", "revoke", "Gateway"),
+    strike: (lab, name) => lab.revoke("gateway", name),
     mend: (lab, name) => lab.approveGateway(name),
   },
   "A peer that the gateway's owner revokes": {
-    strike: async (lab, name) => void await lab.gateway.json("peers", "revoke", name),
+    strike: (lab, name) => lab.revoke("peer", name),
     mend: (lab, name) => lab.approvePeer(name),
   },
 };

@@ -109,13 +109,17 @@ export class ProcessLab implements AsyncDisposable {
     peer.node = await startPeer({ name, data: peer.data, meshListen: peer.mesh, command });
   }
 
+  /** The gateway's owner revokes a peer, or, of the `gateway`, the peer's owner the gateway. */
+  async revoke(whose: "gateway" | "peer", name: string): Promise<void> {
+    const { node } = this.peer(name);
+    const [at, other] = whose === "peer" ? [this.gateway, node] : [node, this.gateway];
+    // Not by a command: that is a process, and takes longer than an answer has left.
+    await told(at, { path: "peers/revoke", body: { node_id: other.ready.node_id } });
+  }
+
   /** What a node tells its owner. */
-  async #told<T>(node: NodeProcess, what: "models" | "status"): Promise<T> {
-    // A command is a process: where the node's own API is within reach, that is not needed.
-    if (this.network !== null) return await node.json<T>(what);
-    const token = (await Deno.readTextFile(`${node.ready.data}/admin.token`)).trim();
-    const response = await fetch(`${node.ready.api}/${what}`, { headers: { authorization: `Bearer ${token}` } });
-    return await response.json();
+  async #told<T>(node: NodeProcess, path: "models" | "status"): Promise<T> {
+    return this.network === null ? await told<T>(node, { path }) : await node.json<T>(path);
   }
 
   /** Waits until all peers are within reach of the gateway, warm, and known by their weights. */
@@ -151,6 +155,16 @@ export class ProcessLab implements AsyncDisposable {
     for (const { data } of this.peers) await Deno.remove(data, { recursive: true });
     await this.network?.[Symbol.asyncDispose]();
   }
+}
+
+async function told<T>(node: NodeProcess, { path, body }: { path: string; body?: unknown }): Promise<T> {
+  const token = (await Deno.readTextFile(`${node.ready.data}/admin.token`)).trim();
+  const response = await fetch(`${node.ready.api}/${path}`, {
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    ...body === undefined ? {} : { method: "POST", body: JSON.stringify(body) },
+  });
+  if (!response.ok) throw new Error(`${path} failed: ${await response.text()}`);
+  return await response.json();
 }
 
 function commandOn(
