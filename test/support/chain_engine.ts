@@ -12,11 +12,11 @@
  * | `#tag=x1` | written to the log with what is done |
  *
  * With `CHAIN_FAILS=0.1:7` so many of the requests fail (seed 7), half of them before the first token and half in the
- * middle of the answer. With `FAKE_WORKER_LOG` it appends a line of JSON for each answer that it begins,
+ * middle of the answer; a third of them as an engine that fails, the others as a node that cannot go on. With `FAKE_WORKER_LOG` it appends a line of JSON for each answer that it begins,
  * `{"type":"chain:begin","pid":…,"tag":…,"from":…}`, and for each that ends, `{"type":"chain:over",…,"to":…}`.
  */
 import type { Engine, EngineGenerateOptions, EngineLoad, EngineRequest, EngineResult } from "@ark/node/inference";
-import { ArkError, decodeTokenIds, encodeTokenIds } from "@ark/node/protocol";
+import { ArkError, decodeTokenIds, encodeTokenIds, type ErrorCode } from "@ark/node/protocol";
 import { seeded } from "./seeded.ts";
 
 /** Requests at once, at most. */
@@ -51,7 +51,7 @@ export class ChainEngine implements Engine {
     const from = writtenBefore(request, prompt);
     const tag = /#tag=([\w.-]+)/.exec(text)?.[1] ?? null;
     log({ type: "chain:begin", pid: Deno.pid, tag, from });
-    const failsAfter = this.#fails();
+    const fails = this.#fails();
     const promptTokens = decodeTokenIds(prompt).length;
     // As the engines of `inference` do: ids only where they are wanted.
     const start: (tokens: number, ids?: string) => void = sink.start;
@@ -62,7 +62,7 @@ export class ChainEngine implements Engine {
     const slow = option(text, "slow");
     let next = from;
     for (; next < Math.min(stop, last); next++) {
-      if (next - from >= failsAfter) throw new ArkError("engine_failed", "The chain broke as it was told");
+      if (next - from >= fails.after) throw new ArkError(fails.code, "The chain broke as it was told");
       await pause(slow, signal);
       const part = { type: "text" as const, text: wordOf(next), tokens: 1 };
       sink.part(ids === true ? { ...part, ids: [next] } : part);
@@ -100,14 +100,14 @@ function writtenBefore({ resume }: Continued, prompt: string): number {
   return written.length;
 }
 
-/** Tells for each request after how many tokens it fails: never, mostly. */
-function failures(told = "0:1"): () => number {
+/** Tells for each request after how many tokens it fails, mostly never, and how. */
+function failures(told = "0:1"): () => { after: number; code: ErrorCode } {
   const [share = 0, seed = 1] = told.split(":").map(Number);
   const random = seeded(seed);
   return () => {
-    const [fails, when] = [random() < share, random()];
-    if (!fails) return Infinity;
-    return when < 0.5 ? 0 : Math.ceil((when - 0.5) * 40);
+    const [fails, when, how] = [random() < share, random(), random()];
+    const after = !fails ? Infinity : when < 0.5 ? 0 : Math.ceil((when - 0.5) * 40);
+    return { after, code: how < 1 / 3 ? "engine_failed" : "unavailable" };
   };
 }
 

@@ -24,6 +24,8 @@ export interface Shape {
   latencyMs?: number;
   /** And up to so much later on top, at random for each chunk; the order stays. */
   jitterMs?: number;
+  /** This share of the chunks comes much later: by so many milliseconds on average, exponentially distributed. */
+  hiccups?: { share: number; meanMs: number };
   /** At most so many bytes in a second. */
   bytesPerSecond?: number;
   /** Written in slices of so many bytes, each for itself. */
@@ -353,10 +355,12 @@ class Lane {
 
   #take(bytes: Uint8Array): void {
     if (this.#over) return;
-    const { latencyMs = 0, jitterMs = 0, bytesPerSecond, sliceBytes } = this.#proxy.shapes[this.#direction];
+    const { latencyMs = 0, jitterMs = 0, hiccups, bytesPerSecond, sliceBytes } = this.#proxy.shapes[this.#direction];
+    const random = () => this.#proxy.random();
+    const hiccupMs = hiccups !== undefined && random() < hiccups.share ? -hiccups.meanMs * Math.log(1 - random()) : 0;
     // A narrow link passes small pieces one after the other, and not a large one after a long wait.
     const most = sliceBytes ?? (bytesPerSecond === undefined ? Infinity : Math.max(1, Math.ceil(bytesPerSecond / 100)));
-    this.#lastDue = Math.max(this.#lastDue, performance.now() + latencyMs + jitterMs * this.#proxy.random());
+    this.#lastDue = Math.max(this.#lastDue, performance.now() + latencyMs + jitterMs * random() + hiccupMs);
     for (let at = 0; at < bytes.length; at += most) {
       this.#line.push({ bytes: bytes.subarray(at, Math.min(bytes.length, at + most)), dueAt: this.#lastDue });
     }

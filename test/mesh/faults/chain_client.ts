@@ -7,7 +7,7 @@ import { MODEL } from "../test_node.ts";
  * Whether an answer whose node dies is gone on with by another. Without that it must end with an error that says so, and
  * never silently.
  */
-export const CONTINUES = false;
+export const CONTINUES = true;
 
 /** What a client asks, and what it does meanwhile. */
 export interface ChainQuestion {

@@ -113,6 +113,16 @@ export class FaultLab implements AsyncDisposable {
     return found;
   }
 
+  /** How many answers were taken from a node in their middle so far: whether it had failed, or was only taken to have. */
+  get failovers(): number {
+    return this.gateway.log.filter((line) => line.includes("broke off its answer")).length;
+  }
+
+  /** How many answers the peers' workers began. */
+  get begins(): number {
+    return this.peers.reduce((sum, { node }) => sum + (node.workerLog().match(/chain:begin/g)?.length ?? 0), 0);
+  }
+
   /** The peer with a label. */
   peer(name: string | null): LabPeer {
     const found = this.peers.find((each) => each.name === name);
