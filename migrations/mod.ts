@@ -13,6 +13,7 @@ import * as rotations from "./0005_rotations.ts";
 import * as usage from "./0006_usage.ts";
 import * as lastAddresses from "./0007_last_addresses.ts";
 import * as reputations from "./0008_reputations.ts";
+import * as demand from "./0009_demand.ts";
 
 /** Every migration by its name, which stands in the database once it has run. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -24,4 +25,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0006_usage": usage,
   "0007_last_addresses": lastAddresses,
   "0008_reputations": reputations,
+  "0009_demand": demand,
 };

@@ -82,6 +82,10 @@ export interface Config {
   readonly preload: readonly string[];
   /** Models that are loaded at the start, and never leave to make room. */
   readonly pinned: readonly string[];
+  /** Models of which some of the owner's nodes keep one in memory, and how many nodes; null where `pinned` says it all. */
+  readonly replicas: { readonly models: readonly string[]; readonly count: number } | null;
+  /** Whether models are loaded before they are asked for, as the hours of earlier days say. */
+  readonly prewarm: boolean;
   /** Which implementation of the engine runs models. */
   readonly engine: EngineChoice;
   /** Additions to models that the owner's requests may name. */
@@ -168,6 +172,14 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   "keep-alive": { value: "TIME", help: "how long a model stays that nobody uses: 30s, 5m, 12h or never (default: 5m)" },
   preload: { value: "MODEL", multiple: true, help: "model to load at the start; may be repeated" },
   pin: { value: "MODEL", multiple: true, help: "model to load at the start and to keep in memory; may be repeated" },
+  replicas: {
+    value: "N",
+    help: "keep a --pin on so many of your own nodes, not always here (see peers approve --own)",
+  },
+  prewarm: {
+    value: "WHICH",
+    help: "on or off: while idle, load what is mostly asked for at this hour (default: on)",
+  },
   engine: { value: "WHICH", help: "auto, native or addon (default: auto, the faster one that works here)" },
   lora: {
     value: "NAME=FILE",
@@ -222,6 +234,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
   const reserve = text("vram-reserve");
   const threads = text("threads");
   const slots = text("slots");
+  const keepAliveMs = stay("keep-alive", text("keep-alive") ?? "5m");
   const ollamaPort = text("ollama-port");
   return Object.freeze({
     roles: roles(text("role") ?? ROLE_NAMES.join(",")),
@@ -249,9 +262,11 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     maxLoaded: natural("max-loaded", text("max-loaded") ?? "4", { least: 1, most: 64 }),
     slots: slots === undefined ? null : natural("slots", slots, { least: 1, most: 64 }),
     maxQueued: natural("max-queued", text("max-queued") ?? "64", { least: 1, most: 1_024 }),
-    keepAliveMs: stay("keep-alive", text("keep-alive") ?? "5m"),
+    keepAliveMs,
     preload: list("preload"),
-    pinned: list("pin"),
+    ...pins(list("pin"), text("replicas")),
+    // With --keep-alive never, what was asked for once is there anyway.
+    prewarm: choice("prewarm", text("prewarm") ?? "on", ["on", "off"]) === "on" && keepAliveMs !== null,
     engine: choice("engine", text("engine") ?? "auto", ["auto", "native", "addon"]),
     loras: list("lora").map(lora),
     hedge: hedgeSetting(text("hedge") ?? "p95"),
@@ -280,6 +295,14 @@ async function writable(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Models that this node itself keeps, or that some of the owner's nodes do. */
+function pins(models: readonly string[], replicas: string | undefined): Pick<Config, "pinned" | "replicas"> {
+  if (replicas === undefined) return { pinned: models, replicas: null };
+  const count = natural("replicas", replicas, { least: 1, most: 64 });
+  if (models.length === 0) throw new ConfigError("Cannot use --replicas without --pin MODEL: it says of which model");
+  return { pinned: [], replicas: { models, count } };
 }
 
 function roles(text: string): RoleName[] {

@@ -42,6 +42,7 @@ import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { attempt, StartError } from "./start_error.ts";
 import { tracesOf } from "./traces_of.ts";
+import { openWarmth } from "./warmth.ts";
 import { workerProgram } from "./worker_command.ts";
 
 /** Options of {@linkcode startDaemon} beside the configuration. */
@@ -134,6 +135,9 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   if (engine !== null) opened.use(engine.backend);
   const neighbours = opened.use(await openNeighbours({ config, identity, chain, store, audit, events, logger }));
   const { book, client, gate, neighbourhood, rotations, table, witness } = neighbours;
+  const warmth = engine === null
+    ? null
+    : opened.use(await openWarmth({ config, self: identity.id, engine, store, book, table, metrics, logger }));
   const upstreams = config.upstreams.map((one) => new Upstream({ ...one, logger }));
   const router = new Router({
     name: config.name,
@@ -272,6 +276,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     { name: "denials", run: (signal) => denials.run(signal) },
     { name: "checkpoints", run: (signal) => audit.checkpoints.run(signal) },
     { name: "reserve", run: (signal) => audit.keepReserve(signal) },
+    ...warmth?.services() ?? [],
     ...(engine === null ? [] : [{ name: "models", run: (signal: AbortSignal) => engine.catalogue.run(signal) }]),
     ...(engine === null ? [] : [{ name: "engine", run: (signal: AbortSignal) => engine.backend.run(signal) }]),
   ];

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { withDefaults } from "@ark/node/models";
 import { ArkError, type InferenceEvent, type InferenceRequest, type ModelRef, reasonOf } from "@ark/node/protocol";
+import type { AskedModel } from "./asked_model.ts";
 import type { Backend, InferOptions } from "./backend.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { EventStream } from "./event_stream.ts";
@@ -35,6 +36,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
   /** Pinned models that the owner sent away: they come back when they are asked for. */
   readonly #sentAway = new Set<string>();
   readonly #watchers = new Set<() => void>();
+  readonly #askedListeners = new Set<(asked: AskedModel) => void>();
   #disposed = false;
 
   /** Makes a backend without any model in memory. */
@@ -187,6 +189,23 @@ export class LocalBackend implements Backend, AsyncDisposable {
       null;
   }
 
+  /** Calls with each request for one of its models, until it is disposed of. */
+  onAsked(listener: (asked: AskedModel) => void): Disposable {
+    this.#askedListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#askedListeners.delete(listener) };
+  }
+
+  /** Whether a model could be loaded now as it would like to be, without sending another one away. */
+  hasRoomFor(ref: ModelRef): boolean {
+    const model = this.#options.catalogue.find(ref);
+    if (model === undefined) return false;
+    const { residents } = this.#dispatcher;
+    const all = residents.list();
+    const held = all.reduce((bytes, { state }) => bytes + state.bytes, 0);
+    const { maxLoaded, bytes } = residents.room;
+    return all.length < maxLoaded && held + residents.wishOf({ model, task: mainTask(model) }) <= bytes;
+  }
+
   /** Whether there is such a model file. */
   handles(model: ModelRef): boolean {
     return this.#options.catalogue.find(model) !== undefined;
@@ -278,6 +297,9 @@ export class LocalBackend implements Backend, AsyncDisposable {
     if (options.priority === "peer" && !this.ready) return refuse(mustWait());
     const job = new AnswerJob(withDefaults(request, model), { model, options, stream });
     this.#sentAway.delete(model.id);
+    const warm = this.#dispatcher.residents.find(job.key)?.phase === "ready";
+    const { priority, principal } = options;
+    for (const listener of this.#askedListeners) listener({ model: model.id, priority, principal, warm });
     this.#dispatcher.join(job);
     return job;
   }

@@ -35,6 +35,9 @@
  * - A chat template is a program from the model's file. It can call nothing, and one that does not end costs its worker.
  * - The header of a file is read again right before the engine gets it, so that it never gets one which was refused.
  *
+ * - {@linkcode Prewarmer} loads what the owner's hours say will be asked for next, into memory that is free, while nobody
+ *   asks for anything. It sends nothing away, and peers teach it nothing but those that the owner calls own.
+ *
  * Not promised: that an engine stays within its memory: what a model takes is an estimate until its engine tells.
  *
  * {@linkcode runWorker} is the main of the child process.
@@ -55,12 +58,15 @@
  *
  * @module
  */
+export type { AskedModel } from "./asked_model.ts";
 export * from "./backend.ts";
+export { DemandHistory, type DemandHistoryOptions, type HourOf, hourOfWeek } from "./demand_history.ts";
 export * from "./local_backend.ts";
 export { type ProbedEngine, probeEngine, type ProbeOptions } from "./engine_probe.ts";
 export type { WorkerProgram } from "./worker_program.ts";
 export { runProbe } from "./worker/probe.ts";
 export * from "./local_options.ts";
+export { Prewarmer, type PrewarmerOptions, type WarmBackend } from "./prewarmer.ts";
 export type { ModelSpeed } from "./model_speeds.ts";
 export { type MemoryReading, readMemory, type ReadMemoryOptions } from "./memory_reader.ts";
 export type { ModelOccupancy, Occupancy } from "./occupancy.ts";

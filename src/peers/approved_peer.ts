@@ -36,6 +36,8 @@ export interface ApprovedPeer {
   paused?: true;
   /** False until the owner has compared the words on both screens; absent where nothing is left to compare. */
   verified?: false;
+  /** Whether it is a node of the owner's own. It grants nothing: it only says whose demand and replicas count. */
+  own?: true;
   /** Its key in a WireGuard network, `wg:<base64>`; never proof of who it is. */
   wireguard_key?: string;
   /** What it may do here. */
@@ -58,6 +60,8 @@ export interface Approval {
   paused?: boolean;
   /** Whether the words on both screens were compared, or need not be. */
   verified?: boolean;
+  /** Whether it is the owner's own; absent leaves it as it was. */
+  own?: boolean;
   /** `wg:<base64>` */
   wireguard_key?: string;
   /** What it may do; what is omitted it may not. */
@@ -72,6 +76,7 @@ const PEER_FIELDS = [
   "expires_at",
   "paused",
   "verified",
+  "own",
   "wireguard_key",
   "permissions",
 ];
@@ -105,6 +110,7 @@ export function decodeApproval(value: unknown, approvedAt: string): ApprovedPeer
     ...(fields.expires_at === undefined ? {} : { expires_at: instant(fields.expires_at, "expires_at") }),
     ...(flag(fields, "paused") ? { paused: true } : {}),
     ...(fields.verified === undefined || flag(fields, "verified") ? {} : { verified: false }),
+    ...(flag(fields, "own") ? { own: true } : {}),
     ...(fields.wireguard_key === undefined ? {} : { wireguard_key: readWireguardKey(fields.wireguard_key) }),
     permissions: decodePermissions(fields.permissions === undefined ? {} : fields.permissions),
   };

@@ -363,6 +363,7 @@ function parsePeers(source: string, mtime: string): Map<NodeId, ApprovedPeer> {
 function keep(peer: ApprovedPeer, { before, said }: { before: ApprovedPeer; said: Approval }): void {
   if (said.name === undefined) peer.name = before.name;
   if (said.paused === undefined && before.paused) peer.paused = true;
+  if (said.own === undefined && before.own) peer.own = true;
   if (said.verified === undefined && before.verified === false) peer.verified = false;
   if (said.wireguard_key === undefined && before.wireguard_key !== undefined) peer.wireguard_key = before.wireguard_key;
 }

@@ -63,6 +63,7 @@ export * from "./peer_table.ts";
 export * from "./peer_view.ts";
 export { type Candidate, type Demand, estimateMs, rank, type Work } from "./rank.ts";
 export * from "./remote_backend.ts";
+export * from "./replicas.ts";
 export * from "./reputation.ts";
 export * from "./request_ledger.ts";
 export * from "./rotation_announcer.ts";

@@ -30,6 +30,8 @@ export interface Database {
   last_addresses: LastAddressesTable;
   /** How far approved peers can be relied on. */
   reputations: ReputationsTable;
+  /** When which model is asked for. */
+  demand: DemandTable;
 }
 
 /** One act of the node; what the fields mean is told by the audit module. */
@@ -246,4 +248,16 @@ export interface ReputationsTable {
   saved_at: number;
   /** JSON: the sums of `ReputationRecord`. */
   record: string;
+}
+
+/** How often a model was asked for in an hour of the week. Only the inference module writes here. */
+export interface DemandTable {
+  /** Id of the model. */
+  model: string;
+  /** Hour of the week, 0 to 167; 0 is midnight of a Sunday. */
+  hour: number;
+  /** How often, as of `week`: what was asked before counts less. */
+  asked: number;
+  /** Week in which it was asked for last, counted since 1970. */
+  week: number;
 }

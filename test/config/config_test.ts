@@ -84,6 +84,7 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
   "max-queued": { of: ({ maxQueued }) => maxQueued, flag: ["1", 1], env: ["1024", 1_024] },
   "keep-alive": { of: ({ keepAliveMs }) => keepAliveMs, flag: ["never", null], env: ["30s", 30_000] },
   preload: { of: ({ preload }) => preload, flag: ["llama:8b", ["llama:8b"]], env: ["a, b", ["a", "b"]] },
+  prewarm: { of: ({ prewarm }) => prewarm, flag: ["off", false], env: ["off", false] },
   pin: { of: ({ pinned }) => pinned, flag: ["llama:8b", ["llama:8b"]], env: ["a,b", ["a", "b"]] },
   engine: { of: ({ engine }) => engine, flag: ["native", "native"], env: ["addon", "addon"] },
   lora: {
@@ -116,8 +117,8 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
 
 Deno.test("loadConfig() knows every flag of the help", () => {
   const switches = ["auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
-  // It says nothing without an upstream: see the tests of upstreams().
-  const others = ["upstream-key-file"];
+  // They say nothing without an upstream, or a pin: see the tests of upstreams(), and the one below.
+  const others = ["upstream-key-file", "replicas"];
   assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), ...switches, ...others].sort());
 });
 
@@ -157,6 +158,8 @@ Deno.test("loadConfig() has these defaults", async () => {
     keepAliveMs: 300_000,
     preload: [],
     pinned: [],
+    replicas: null,
+    prewarm: true,
     engine: "auto",
     loras: [],
     showHardware: false,
@@ -167,6 +170,16 @@ Deno.test("loadConfig() has these defaults", async () => {
     hedge: "p95",
     stall: "auto",
   });
+});
+
+Deno.test("loadConfig() takes a pin as a wish among the owner's nodes where it is told how many", async () => {
+  const wish = await load(["--pin", "a", "--pin", "b", "--replicas", "2"]);
+  assert.deepEqual([wish.pinned, wish.replicas], [[], { models: ["a", "b"], count: 2 }]);
+  await assert.rejects(load(["--replicas", "2"]), { message: /--pin MODEL/ });
+  await assert.rejects(load(["--pin", "a", "--replicas", "0"]), { message: /--replicas/ });
+  // Where models never leave there is nothing to load early that was there once.
+  assert.ok(!(await load(["--keep-alive", "never"])).prewarm);
+  await assert.rejects(load(["--prewarm", "maybe"]), { message: /--prewarm/ });
 });
 
 Deno.test("loadConfig() switches mDNS off by flag or variable, and is told by no other word", async () => {

@@ -197,3 +197,11 @@ Deno.test("sharesModel() is fast for the worst of patterns", () => {
   // A matcher that tries every way of sharing out the letters would not return at all.
   assert.ok(took < 2_000, `${took} ms`);
 });
+
+Deno.test("decodeApproval() takes whether a node is the owner's own, which grants nothing", () => {
+  const own = decodeApproval({ public_key: KEY, own: true }, NOW);
+  assert.ok(own.own);
+  assert.deepEqual(own.permissions, decodeApproval({ public_key: KEY }, NOW).permissions);
+  assert.ok(!("own" in decodeApproval({ public_key: KEY, own: false }, NOW)));
+  assert.throws(() => decodeApproval({ public_key: KEY, own: "yes" }, NOW), { code: "bad_request" });
+});

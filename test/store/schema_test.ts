@@ -7,6 +7,7 @@ import {
   type AuditPrunesTable,
   type AuditTilesTable,
   type Database,
+  type DemandTable,
   type IgnoredNodesTable,
   type InvitationsTable,
   type LastAddressesTable,
@@ -96,6 +97,7 @@ const SCHEMA = {
   } satisfies Columns<InvitationsTable>,
   last_addresses: { node_id: "text", addresses: "text" } satisfies Columns<LastAddressesTable>,
   reputations: { node_id: "text", saved_at: "integer", record: "text" } satisfies Columns<ReputationsTable>,
+  demand: { model: "text", hour: "integer", asked: "real", week: "integer" } satisfies Columns<DemandTable>,
 } satisfies Record<keyof Database, Record<string, Column>>;
 
 type Columns<Table> = {
@@ -117,6 +119,7 @@ const RELEASED: Record<string, string> = {
   "0006_usage": "3a471c1a430f446a547be22d1e13818cd4ad45815cdd4d183b3f63fe5528b740",
   "0007_last_addresses": "91e37fb0544fcd06e1546b7dff627d96b22093ab068c0e1c225b3d74705e232c",
   "0008_reputations": "d22b11444603b31c15a6a3a4f3b309d95e4ecddcafb00a30b3081774fdcb3070",
+  "0009_demand": "66a56ceb4d41df7269752012f97b016db8d5c4f353e29c39d8e89299a6142c15",
 };
 
 Deno.test("The migrations add up to schema.ts", async () => {

@@ -27,6 +27,8 @@ export const PEERS_APPROVE: Command = {
     "max-tokens": { value: "N", help: "longest answer in tokens (default: 2048)" },
     pull: { help: "let it download these models, too" },
     name: { value: "NAME", help: "label that you will see" },
+    own: { help: "it is a node of yours, which counts for --replicas; grants nothing more" },
+    "not-own": { help: "it is not, or no more" },
     expires: { value: "TIME", help: "12h, 30d, 4w or never (default: never)" },
   },
   details: `
@@ -67,6 +69,7 @@ function terms({ flags }: CommandContext) {
   const lives = duration("expires", textFlag(flags, "expires") ?? "never");
   return {
     ...(name === undefined ? {} : { name }),
+    ...(flags.own === true || flags["not-own"] === true ? { own: flags["not-own"] !== true } : {}),
     ...(lives === null ? {} : { expires_at: new Date(Date.now() + lives).toISOString() }),
     permissions: {
       can_request_inference: true,

@@ -35,8 +35,9 @@ export const PEERS_LIST: Command = {
       ]),
     );
     out.line();
-    for (const { name, permissions, expires_at, state, reason, verified, node_id } of peers) {
+    for (const { name, permissions, expires_at, state, reason, verified, own, node_id } of peers) {
       out.line(describePermissions(name, permissions, expires_at ?? null));
+      if (own) out.line(`  ${name} is a node of yours.`);
       if (verified === false) {
         out.line(`  ${name} is not verified: compare words with its owner, ark-node peers pair ${short(node_id)}.`);
       }
