@@ -4,6 +4,7 @@ import { Attempt } from "./attempt.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Choice, Choices } from "./choices.ts";
 import type { Demands } from "./demand.ts";
+import type { Lately } from "./lately.ts";
 import { type HowAsked, TRY_NEXT } from "./first_token.ts";
 import type { HedgeBudget, HedgeSetting } from "./hedging.ts";
 import type { Observations } from "./observations.ts";
@@ -34,6 +35,8 @@ export interface RoutingState {
   readonly plain: PlainPeers;
   /** Who has the beginning of which prompt in its cache. */
   readonly prefixes: PrefixAffinity;
+  /** Which models were within reach a moment ago. */
+  readonly lately: Lately;
   /** Whether a second one is asked beside one that is slow. */
   readonly hedge: HedgeSetting;
   /** Which silence is a stall. */

@@ -112,15 +112,15 @@ export class Journey {
     const state = this.#state;
     const asker = this.#asker;
     const demand = asker.demand;
-    const all = state.candidates(this.#request.model, { options: this.#options, demand });
+    const { model } = this.#request;
+    const look = () => state.candidates(model, { options: this.#options, demand });
+    const all = await state.lately.found(model, { look, signal: this.#options.signal });
     asker.ranked(all);
     state.budget.asked();
     const first = await this.#race(all, all);
     if (first instanceof FirstToken === false) return first;
     // A connection may break on its way to a peer that is well: who can be reached gets a second chance.
-    const line = await this.#successors.again(() =>
-      state.candidates(this.#request.model, { options: this.#options, demand })
-    );
+    const line = await this.#successors.again(look);
     const second = line.length === 0 ? first : await this.#race(line, all);
     if (second instanceof FirstToken === false) return second;
     const failed = second.failure ?? first.failure;

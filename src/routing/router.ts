@@ -10,6 +10,7 @@ import { HedgeBudget, type HedgeSetting } from "./hedging.ts";
 import { Journey } from "./journey.ts";
 import { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
+import { Lately } from "./lately.ts";
 import { PlainPeers } from "./plain_peers.ts";
 import { PooledChoices } from "./pooled_choices.ts";
 import { PrefixAffinity } from "./prefix_affinity.ts";
@@ -89,6 +90,7 @@ export class Router implements Backend {
       demands: new Demands(),
       plain: new PlainPeers(),
       prefixes: new PrefixAffinity(),
+      lately: new Lately(() => table.list().some(({ state }) => state === "unreachable")),
       hedge,
       stall,
       table,

@@ -112,7 +112,8 @@ export class Successors {
       }
       begun = null;
       if (signal.aborted) return null;
-      const busy = [...this.#failures.values()].some(({ code }) => code === "busy");
+      const busy = [...this.#failures.values()].some(({ code }) => code === "busy") ||
+        (line.length === 0 && this.#state.lately.away);
       if (round > 0 && !busy) return null;
       if (busy) await pause(BUSY_PAUSE_MS * 2 ** round, undefined, { signal }).catch(() => {});
       await this.#askAgain([...again ? [dead.choice.peer] : [], ...this.#peers()]);
