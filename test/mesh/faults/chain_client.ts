@@ -3,12 +3,6 @@ import assert from "node:assert/strict";
 import { chainText } from "../../support/chain_engine.ts";
 import { MODEL } from "../test_node.ts";
 
-/**
- * Whether an answer whose node dies is gone on with by another. Without that it must end with an error that says so, and
- * never silently.
- */
-export const CONTINUES = true;
-
 /** What a client asks, and what it does meanwhile. */
 export interface ChainQuestion {
   /** Words of the answer. */
@@ -127,11 +121,6 @@ export function assertHonest(answer: ChainAnswer, context = ""): void {
   assert.match(answer.error.message, SENTENCE, context);
   assert.match(answer.error.code, /^[a-z_]{4,40}$/, context);
   assert.ok(!answer.done, `${context}: an answer that failed does not end as if it were whole`);
-}
-
-/** What an answer must be whose node or link died in the middle of it. */
-export function assertSurvived(answer: ChainAnswer, context = ""): void {
-  (CONTINUES ? assertWhole : assertHonest)(answer, context);
 }
 
 /** The value below which so much of the values are. */
