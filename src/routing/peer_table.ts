@@ -226,7 +226,9 @@ export class PeerTable {
     }
     const away = row.awayAt === null ? 0 : now - row.awayAt;
     const factor = AWAY.find(({ ms }) => away >= ms)?.factor ?? 1;
-    const wait = inFlight > 0 ? hurryMs : everyMs * factor;
+    // One that was there just now is asked after a moment, and then after ever longer ones.
+    const usual = inFlight > 0 ? hurryMs : everyMs * factor;
+    const wait = row.awayAt === null ? usual : Math.min(usual, away / 2);
     // A timer may fire a little early.
     if (due || now - askedAt >= wait - tickMs / 8) this.ask(row.id, signal);
   }
