@@ -133,7 +133,7 @@ export class Asker {
     { request, how, written = 0 }: { request: InferenceRequest; how: HowAsked; written?: number },
   ): Attempt {
     const { key, name, model, loaded, queued, roundTripMs, claim } = choice;
-    const { priority, principal, keepAliveMs, trace } = this.#options;
+    const { priority, principal, keepAliveMs, trace, direct } = this.#options;
     const number = this.#attempts.size;
     this.#state.breakers.asked(key, model);
     this.#state.pooled.asked(choice);
@@ -149,6 +149,7 @@ export class Asker {
         principal,
         ...keepAliveMs === undefined ? {} : { keepAliveMs },
         ...trace === undefined ? {} : { trace },
+        ...direct === undefined ? {} : { direct },
       },
       observation: this.#state.observations.begin(key, model, {
         promptTokens,

@@ -1,6 +1,14 @@
-import type { InferOptions } from "@ark/node/inference";
-import { ArkError, type InferenceEvent, type InferenceRequest, toArkError, tokensOf } from "@ark/node/protocol";
+import type { InferOptions, PartSink } from "@ark/node/inference";
+import {
+  type AnswerPart,
+  ArkError,
+  type InferenceEvent,
+  type InferenceRequest,
+  toArkError,
+  tokensOf,
+} from "@ark/node/protocol";
 import type { Choice } from "./choices.ts";
+import type { Beginning } from "./first_token.ts";
 import type { Observation } from "./observations.ts";
 import { answeredAt } from "./request_ledger.ts";
 import type { StallWatch } from "./stall_watch.ts";
@@ -34,6 +42,8 @@ export class Attempt {
   readonly request: InferenceRequest;
   /** Watches over the silence between two events, where it is to be watched. */
   watch: StallWatch | null = null;
+  /** Takes its parts by the short way, where it leads. */
+  sink: PartSink | null = null;
   readonly #observation: Observation;
   readonly #written: number;
   readonly #hangUp = new AbortController();
@@ -50,7 +60,10 @@ export class Attempt {
     this.request = request;
     this.#observation = observation;
     this.#written = written;
-    const options = { ...asking, signal: this.#hangUp.signal };
+    // What a traced request writes is counted on the way that all of it takes.
+    const { direct: wanted, ...others } = asking;
+    const direct = wanted === undefined || asking.trace !== undefined ? {} : { direct: this.#direct() };
+    const options = { ...others, signal: this.#hangUp.signal, ...direct };
     const { name, key } = choice;
     const attempt = { name, where: answeredAt(key), attempt: number };
     this.#events = tracedAttempt(choice.backend, { request, options, attempt })[Symbol.asyncIterator]();
@@ -79,12 +92,19 @@ export class Attempt {
     return waiting.promise;
   }
 
-  /** Reads until its first part, or its end, is there. */
-  async first(started: (start: AnswerStart) => void): Promise<{ start: AnswerStart; event: InferenceEvent }> {
+  /** Reads until the first part that tells its token, or its end, is there. */
+  async first(started: (start: AnswerStart) => void): Promise<Beginning> {
     const start = await this.next();
     if (start.type !== "start") throw this.stop(this.#disorder());
     started(start);
-    return { start, event: await this.next() };
+    const before: AnswerPart[] = [];
+    for (;;) {
+      const event = await this.next();
+      const told = start.prompt_ids === undefined || event.type === "start" || event.type === "end" ||
+        !("tokens" in event) || event.tokens > 0;
+      if (told) return { start, event, before };
+      before.push(event);
+    }
   }
 
   /** Gives it up for a reason, which is returned: what it failed with before, where it had. */
@@ -94,6 +114,34 @@ export class Attempt {
     this.#hangUp.abort(reason);
     this.#settled = Promise.resolve(this.#events.return?.()).catch(() => {});
     return reason;
+  }
+
+  #direct(): PartSink {
+    const isOpen = () => this.#over === null && this.#waiting !== null && this.sink?.open === true;
+    return {
+      get open() {
+        return isOpen();
+      },
+      take: (parts) => this.#handed(parts),
+    };
+  }
+
+  #handed(parts: readonly AnswerPart[]): Promise<void> | null {
+    // What comes after it was stopped is nobody's.
+    if (this.#over !== null || this.sink === null) return null;
+    this.watch?.rest();
+    this.#observation.firstToken();
+    let tokens = 0;
+    for (const part of parts) tokens += tokensOf(part);
+    this.#observation.tokens(tokens);
+    const full = this.sink.take(parts);
+    const wait = () => {
+      if (this.#over === null) this.watch?.wait();
+    };
+    // Time that our own reader takes is not the candidate's silence.
+    if (full === null) wait();
+    else void full.then(wait);
+    return full;
   }
 
   #end(reason: ArkError): void {

@@ -1,4 +1,4 @@
-import { ArkError, type ErrorCode, type InferenceEvent } from "@ark/node/protocol";
+import { type AnswerPart, ArkError, type ErrorCode, type InferenceEvent } from "@ark/node/protocol";
 import type { Attempt } from "./attempt.ts";
 import type { Choice } from "./choices.ts";
 import type { AnswerStart } from "./transcript.ts";
@@ -25,6 +25,8 @@ export interface Beginning {
   readonly start: AnswerStart;
   /** Its first part, or its end where there is none. */
   readonly event: InferenceEvent;
+  /** Parts before it, which the token that it tells completed, too. */
+  readonly before: readonly AnswerPart[];
 }
 
 /** The one whose first part is there. */

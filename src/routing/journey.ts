@@ -10,6 +10,7 @@ import type { RouteOptions } from "./route.ts";
 import { StallRule } from "./stall_rule.ts";
 import { StallWatch } from "./stall_watch.ts";
 import { Successors } from "./successors.ts";
+import { ShownParts } from "./shown_parts.ts";
 import { type AnswerEnd, Transcript, withoutIds } from "./transcript.ts";
 
 /** Silence of this very node's engine is no matter of a network: it reads another prompt, or hangs. */
@@ -33,6 +34,7 @@ export class Journey {
   readonly #options: RouteOptions;
   readonly #asker: Asker;
   readonly #transcript: Transcript;
+  readonly #shown: ShownParts;
   readonly #successors: Successors;
   /** One who has begun to read what was written so far, because the one who answers is silent. */
   #prepared: Begun | null = null;
@@ -44,6 +46,7 @@ export class Journey {
     this.#options = options;
     this.#asker = new Asker(state, { request, options });
     this.#transcript = new Transcript(request);
+    this.#shown = new ShownParts(this.#transcript);
     this.#successors = new Successors(state, { asker: this.#asker, transcript: this.#transcript, options });
   }
 
@@ -61,25 +64,31 @@ export class Journey {
     let outcome: ArkError["code"] | "ok" = "cancelled";
     try {
       if (signal.aborted) throw cancelled(signal.reason);
-      let { attempt, start, event } = await this.#begin();
+      let { attempt, start, event, before } = await this.#begin();
       transcript.begin(start);
-      this.#watch(attempt);
+      this.#lead(attempt);
       yield withoutIds(start);
       for (;;) {
         let failure: unknown = null;
-        try {
-          if (event.type === "end") event = transcript.end(event);
-          else if (event.type !== "start") transcript.take(event);
-        } catch (error) {
-          failure = attempt.stop(error as ArkError);
+        if (event.type !== "start") {
+          const { parts, fault } = event.type === "end"
+            ? this.#shown.rest(before)
+            : this.#shown.take([...before, event]);
+          before = [];
+          for (const part of parts) yield part;
+          if (fault !== null) failure = attempt.stop(fault);
+        }
+        if (failure === null && event.type === "end") {
+          try {
+            const end = transcript.end(event);
+            outcome = "ok";
+            this.#succeeded(attempt, end);
+            return yield end;
+          } catch (error) {
+            failure = attempt.stop(toArkError(error));
+          }
         }
         if (failure === null) {
-          if (event.type === "end") {
-            outcome = "ok";
-            this.#succeeded(attempt, event);
-            return yield event;
-          }
-          yield withoutIds(event);
           if (this.#prepared !== null) this.#dropPrepared();
           try {
             event = await attempt.next();
@@ -91,9 +100,10 @@ export class Journey {
         const next = await this.#goOn(attempt, failure);
         if (next === null) {
           outcome = "ok";
+          for (const part of this.#shown.rest([]).parts) yield part;
           return yield transcript.full();
         }
-        ({ attempt, event } = next);
+        ({ attempt, event, before } = next);
       }
     } catch (error) {
       const failure = signal.aborted ? cancelled(error) : toArkError(error);
@@ -183,8 +193,28 @@ export class Journey {
     this.#prepared = null;
     const lead = await this.#successors.goOn(dead, { code: failure.code, prepared });
     if (lead === null) throw shown;
-    this.#watch(lead.attempt);
+    this.#shown.drop();
+    this.#lead(lead.attempt);
     return lead;
+  }
+
+  /** What one who answers hands over by the short way is treated like what it gives to the iteration. */
+  #lead(attempt: Attempt): void {
+    this.#watch(attempt);
+    const { direct } = this.#options;
+    if (direct === undefined) return;
+    attempt.sink = {
+      get open() {
+        return direct.open;
+      },
+      take: (given) => {
+        if (this.#prepared !== null) this.#dropPrepared();
+        const { parts, fault } = this.#shown.take(given);
+        const full = parts.length === 0 ? null : direct.take(parts);
+        if (fault !== null) attempt.stop(fault);
+        return full;
+      },
+    };
   }
 
   /** Watches over the silence of one who answers, where another one could go on. */

@@ -68,6 +68,11 @@ export class Transcript {
     return most === undefined ? undefined : most - this.#tokens;
   }
 
+  /** Whether its tokens are told, so far. */
+  get tellsTokens(): boolean {
+    return this.#prompt !== null;
+  }
+
   /** Whether another node could go on with it. */
   get resumable(): boolean {
     return this.#prompt !== null && this.#written.length > 0 && this.digest !== null;

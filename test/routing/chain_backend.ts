@@ -50,6 +50,13 @@ export function inGroups(from: number, to: number): AnswerPart[] {
   return parts;
 }
 
+/** Each token ends a thought and begins a text: only the last of both tells it, as engines do. */
+export function inTwo(from: number, to: number): AnswerPart[] {
+  return plainText(from, to).flatMap((part): AnswerPart[] =>
+    part.type === "text" ? [{ type: "reasoning", text: part.text, tokens: 0 }, { ...part, text: "" }] : []
+  );
+}
+
 /** After three thoughts each token that 5 divides begins a call, and the others are its arguments. */
 export function withCalls(from: number, to: number): AnswerPart[] {
   const first = 10;
@@ -116,7 +123,13 @@ export class ChainBackend implements Backend {
     this.asked.push(options);
     this.running++;
     try {
-      yield* this.#fated(request, { fate: this.options.fates?.[number], signal: options.signal });
+      for await (
+        const event of this.#fated(request, { fate: this.options.fates?.[number], signal: options.signal })
+      ) {
+        // By the short way where there is one, as a peer's answer comes.
+        if (event.type === "start" || event.type === "end" || options.direct?.open !== true) yield event;
+        else await options.direct.take([event]);
+      }
     } finally {
       this.running--;
       this.left.push(performance.now());
@@ -334,6 +347,34 @@ function ownEngine(backend: ChainBackend): NonNullable<RouterOptions["local"]> {
 
 function raise(): never {
   throw new RangeError("There is no such peer");
+}
+
+/** The answer of one who takes parts by the short way, in the order in which they came. */
+export async function* readShort(
+  infer: ChainScene["infer"],
+  request?: Partial<InferenceRequest>,
+): AsyncGenerator<InferenceEvent> {
+  let [came, open]: [InferenceEvent[], boolean] = [[], false];
+  const direct = {
+    get open() {
+      return open;
+    },
+    take(parts: readonly AnswerPart[]) {
+      came.push(...parts);
+      return came.length % 3 === 0 ? Promise.resolve() : null;
+    },
+  };
+  try {
+    for await (const event of infer(request, { direct })) {
+      yield* came.splice(0);
+      yield event;
+      open = event.type !== "start";
+    }
+  } catch (error) {
+    yield* came;
+    came = [];
+    throw error;
+  }
 }
 
 /** What a reader saw. */

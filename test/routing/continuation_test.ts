@@ -8,8 +8,10 @@ import {
   chainScene,
   type Fate,
   inGroups,
+  inTwo,
   plainText,
   readChain,
+  readShort,
   withCalls,
 } from "./chain_backend.ts";
 
@@ -29,11 +31,12 @@ Deno.test("Router.infer() shows each token once, whoever fails and when, as long
     fates: fc.array(fate(22, [...PASSING, "cut", "silent", { lateMs: 3 }]).filter(notSilentEarly), { maxLength: 5 }),
     owners: fc.array(fc.nat(3), { minLength: 5, maxLength: 5 }),
     candidates: fc.integer({ min: 2, max: 5 }),
-    grammar: fc.constantFrom(plainText, inGroups, withCalls),
+    grammar: fc.constantFrom(plainText, inGroups, inTwo, withCalls),
     here: fc.boolean(),
+    short: fc.boolean(),
   });
   await fc.assert(
-    fc.asyncProperty(scene, async ({ most, fates, owners, candidates, grammar, here }) => {
+    fc.asyncProperty(scene, async ({ most, fates, owners, candidates, grammar, here, short }) => {
       const backends = Array.from({ length: candidates }, (_, index) => {
         const own = index === candidates - 1
           ? []
@@ -45,7 +48,8 @@ Deno.test("Router.infer() shows each token once, whoever fails and when, as long
       const { infer, steps } = here && local !== undefined
         ? chainScene({ peers: rest, local, stall: 20 })
         : chainScene({ peers: backends, stall: 20 });
-      const { ids, error, events } = await readChain(infer({ parameters: { max_tokens: most } }));
+      const request = { parameters: { max_tokens: most } };
+      const { ids, error, events } = await readChain(short ? readShort(infer, request) : infer(request));
       assert.equal(error, null);
       assert.deepEqual(ids, chain(most));
       const end = events.at(-1);
@@ -61,7 +65,7 @@ Deno.test("Router.infer() shows each token once, whoever fails and when, as long
 
 /** Before the first part silence is not a stall: it is waited for much longer. */
 function notSilentEarly({ after, how }: Fate): boolean {
-  return how !== "silent" || after >= 2;
+  return how !== "silent" || after >= 3;
 }
 
 Deno.test("Router.infer() shows a beginning of the answer and a typed error where nobody is sound, and never a gap", async () => {
@@ -98,8 +102,8 @@ Deno.test(`Of ${LONG ? "10,000" : "1,000"} kills in the middle of an answer none
   for (let round = 0; kills < wanted; round++) {
     // A different point each time, from the first token to the last, twice in an answer where there is room.
     const most = 1 + round % 24;
-    const fates = [{ after: 2 + round * 7 % most, how: HOWS[round % HOWS.length] ?? "unavailable" }];
-    const grammar = [plainText, inGroups, withCalls][round % 3] ?? plainText;
+    const fates = [{ after: 3 + round * 7 % most, how: HOWS[round % HOWS.length] ?? "unavailable" }];
+    const grammar = [plainText, inGroups, inTwo, withCalls][round % 4] ?? plainText;
     const peers = [0, 1].map((index) => new ChainBackend(`p${index}`, { fates, grammar }));
     const { infer, steps } = chainScene({ peers: [...peers, new ChainBackend("sound", { grammar })], stall: 10 });
     const { ids, error } = await readChain(infer({ parameters: { max_tokens: most } }));

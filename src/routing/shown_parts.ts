@@ -1,0 +1,65 @@
+import { type AnswerPart, type ArkError, toArkError } from "@ark/node/protocol";
+import { type Transcript, withoutIds } from "./transcript.ts";
+
+/** Parts that may be shown now, and what was wrong with the one after them. */
+export interface Shown {
+  /** In their order, without what only nodes are told. */
+  readonly parts: readonly AnswerPart[];
+  /** Why the one who answers must not go on; null where it may. */
+  readonly fault: ArkError | null;
+}
+
+/**
+ * Lets parts pass when it is settled which tokens they belong to. Of several parts that one token completes only the last
+ * one tells that token: whoever goes on from the tokens before it writes all of them again, so they are shown together.
+ */
+export class ShownParts {
+  readonly #transcript: Transcript;
+  #held: AnswerPart[] = [];
+
+  /** Notes what is shown in a transcript. */
+  constructor(transcript: Transcript) {
+    this.#transcript = transcript;
+  }
+
+  /** Takes parts, in their order. */
+  take(parts: readonly AnswerPart[]): Shown {
+    const passed: AnswerPart[] = [];
+    try {
+      for (const part of parts) {
+        this.#held.push(part);
+        if (this.#transcript.tellsTokens && "tokens" in part && part.tokens === 0) continue;
+        this.#pass(passed);
+      }
+    } catch (error) {
+      return { parts: passed, fault: toArkError(error) };
+    }
+    return { parts: passed, fault: null };
+  }
+
+  /** What is held, and some more parts, where the answer ends. */
+  rest(more: readonly AnswerPart[]): Shown {
+    const passed: AnswerPart[] = [];
+    this.#held.push(...more);
+    try {
+      this.#pass(passed);
+    } catch (error) {
+      return { parts: passed, fault: toArkError(error) };
+    }
+    return { parts: passed, fault: null };
+  }
+
+  /** Forgets what is held: somebody else goes on, and writes it again. */
+  drop(): void {
+    this.#held = [];
+  }
+
+  #pass(passed: AnswerPart[]): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const part of held) {
+      this.#transcript.take(part);
+      passed.push(withoutIds(part));
+    }
+  }
+}
