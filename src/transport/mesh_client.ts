@@ -377,6 +377,8 @@ function bodyOf(
       stop();
     },
   }, { highWaterMark: 0 });
+  // It may have fired while the head of the answer was on its way here.
+  if (signal.aborted) onAbort();
   return { body, read };
 }
 

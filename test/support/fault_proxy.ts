@@ -2,7 +2,7 @@
  * A TCP link that goes wrong as told: it lies between two nodes, forwards bytes, and can be slow, uneven, narrow, torn or
  * dead in either direction. It reads nothing: what passes is TLS that is pinned to the far end's key.
  *
- * ```ts
+ * ```ts ignore
  * await using link = await FaultProxy.listen({ hostname: "127.0.0.1", port: 8911 });
  * link.shape("down", { latencyMs: 20, jitterMs: 10, sliceBytes: 7 });
  * link.fail("reset", { direction: "down", afterBytes: 5_000 }); // Or at once, without `afterBytes`.

@@ -56,7 +56,8 @@ Deno.test("listenMesh() opens nothing but the very paths of introductions to str
 });
 
 Deno.test("listenMesh() takes an introduction once, and only with a nonce of its own", async () => {
-  await using open = await meeting();
+  // What is asked without a client ends when the listener lets go of the connection.
+  await using open = await meeting({ limits: { keepAliveMs: 100, checkMs: 50 } });
   const { mesh, heard } = open;
   const stranger = generateIdentity();
   using connection = await mesh.connect();
