@@ -78,7 +78,7 @@ class FakeEngine implements Engine {
     const room = this.#room(input.kind === "embed" ? longest(input.texts) : words);
     const { sink } = options;
     const promptIds = prompt ?? words.map((_, index) => index + 1);
-    sink.start(words.length, ids ? encodeTokenIds(promptIds) : undefined);
+    sink.start(words.length, ids && promptIds.length > 0 ? encodeTokenIds(promptIds) : undefined);
     if (resume === undefined && /#hang(?!-)/.test(text)) await new Promise(() => {});
     const written = input.kind === "embed" || input.kind === "rerank" || count_only
       ? { finish_reason: "stop" as const, count: 0 }

@@ -55,9 +55,9 @@ export function nothingToResume(): ArkError {
   return new ArkError("bad_request", "Only an answer that is written can be gone on with; leave resume out");
 }
 
-/** The ids of a prompt, where they are wanted and not too many to be gone on with. */
+/** The ids of a prompt, where they are wanted, there are any, and they are not too many to be gone on with. */
 export function promptIds({ ids }: Pick<EngineRequest, "ids">, prompt: readonly number[]): TokenIds | undefined {
-  return ids && prompt.length <= LIMITS.resumedTokens ? encodeTokenIds(prompt) : undefined;
+  return ids && prompt.length > 0 && prompt.length <= LIMITS.resumedTokens ? encodeTokenIds(prompt) : undefined;
 }
 
 /** What reads the tokens that were written before. */
