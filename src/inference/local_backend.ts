@@ -10,15 +10,15 @@ import type { LoadedModel, LoadingModel, LoadOptions, LocalBackendOptions, Local
 import { MemoryGuard } from "./memory_guard.ts";
 import { readMemory } from "./memory_reader.ts";
 import type { ModelSpeed } from "./model_speeds.ts";
+import { freeFor, type Occupancy, occupancyOf } from "./occupancy.ts";
 import { mustWait } from "./refusals.ts";
-import { type Occupancy, occupancyOf } from "./occupancy.ts";
 import { DEFAULT_SLOTS } from "./residents.ts";
-import { peerSlots } from "./schedule.ts";
 import { TASKS } from "./worker/engine.ts";
 import { WorkerStarter } from "./worker_starter.ts";
 
 /** How often it is looked at how memory stands, and whether the models that shall be there are, in milliseconds. */
 const WATCH_MS = 2_000;
+
 /**
  * The models of this node, each in a worker process of its own that is started by the first request and stays for a
  * while. A model answers as many requests at once as it has slots; the others wait in a line, the owner's before those
@@ -144,15 +144,12 @@ export class LocalBackend implements Backend, AsyncDisposable {
   /** How much it has to do, and could take on. */
   queue(): LocalQueue {
     const states = this.#dispatcher.residents.list().map(({ state }) => state).filter(({ phase }) => phase === "ready");
-    const free = states.map(({ slots, owners, peers, yielding }) =>
-      Math.max(0, Math.min(slots - owners - peers - yielding, peerSlots(slots) - peers - yielding))
-    );
     const sum = (numbers: readonly number[]) => numbers.reduce((all, each) => all + each, 0);
     return {
       running: this.busy,
       waiting: this.queued,
       slots: states.length === 0 ? 1 : sum(states.map(({ slots }) => slots)),
-      freeForPeers: !this.ready ? 0 : states.length === 0 ? 1 : sum(free),
+      freeForPeers: !this.ready ? 0 : states.length === 0 ? 1 : sum(states.map(freeFor)),
     };
   }
 

@@ -56,6 +56,7 @@ export function occupancyOf({ residents, waiting, coldSlots }: Occupied): Occupa
   return { ownersTurn: waits || works, coldSlots: cold, models };
 }
 
-function freeFor({ slots, owners, peers, yielding }: ResidentModel): number {
+/** Requests of peers that a model in memory would begin at once, were nobody waiting. */
+export function freeFor({ slots, owners, peers, yielding }: ResidentModel): number {
   return Math.max(0, Math.min(slots - owners - peers - yielding, peerSlots(slots) - peers - yielding));
 }
