@@ -24,29 +24,19 @@ export class ShownParts {
 
   /** Takes parts, in their order. */
   take(parts: readonly AnswerPart[]): Shown {
-    const passed: AnswerPart[] = [];
-    try {
+    return this.#shown((pass) => {
       for (const part of parts) {
         this.#held.push(part);
         if (this.#transcript.tellsTokens && "tokens" in part && part.tokens === 0) continue;
-        this.#pass(passed);
+        pass();
       }
-    } catch (error) {
-      return { parts: passed, fault: toArkError(error) };
-    }
-    return { parts: passed, fault: null };
+    });
   }
 
   /** What is held, and some more parts, where the answer ends. */
   rest(more: readonly AnswerPart[]): Shown {
-    const passed: AnswerPart[] = [];
     this.#held.push(...more);
-    try {
-      this.#pass(passed);
-    } catch (error) {
-      return { parts: passed, fault: toArkError(error) };
-    }
-    return { parts: passed, fault: null };
+    return this.#shown((pass) => pass());
   }
 
   /** Forgets what is held: somebody else goes on, and writes it again. */
@@ -54,12 +44,20 @@ export class ShownParts {
     this.#held = [];
   }
 
-  #pass(passed: AnswerPart[]): void {
-    const held = this.#held;
-    this.#held = [];
-    for (const part of held) {
-      this.#transcript.take(part);
-      passed.push(withoutIds(part));
+  /** Lets all that is held pass whenever `work` says so, up to a part with which something is wrong. */
+  #shown(work: (pass: () => void) => void): Shown {
+    const parts: AnswerPart[] = [];
+    const pass = () => {
+      for (const part of this.#held.splice(0)) {
+        this.#transcript.take(part);
+        parts.push(withoutIds(part));
+      }
+    };
+    try {
+      work(pass);
+      return { parts, fault: null };
+    } catch (error) {
+      return { parts, fault: toArkError(error) };
     }
   }
 }

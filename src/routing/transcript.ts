@@ -149,7 +149,7 @@ export class Transcript {
   end(last: AnswerEnd): AnswerEnd {
     if (!this.#continued) return last;
     if (last.finish_reason === "tool_calls" && this.#calls === 0) throw notTheRest();
-    return this.#whole({ ...last, usage: { ...last.usage, completion_tokens: last.usage.completion_tokens } });
+    return this.#whole(last);
   }
 
   /** The end of an answer that had written all it may when the one who wrote it failed. */
