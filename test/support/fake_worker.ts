@@ -37,7 +37,8 @@
  */
 import { setImmediate } from "node:timers";
 import { type Engine, type EngineGenerateOptions, type EngineRequest, runWorker } from "@ark/node/inference";
-import { ArkError, decodeTokenIds, encodeTokenIds, type FinishReason, type TokenLogprob } from "@ark/node/protocol";
+import { ArkError, decodeTokenIds, type FinishReason, type TokenLogprob } from "@ark/node/protocol";
+import { promptIds } from "../../src/inference/worker/resumption.ts";
 import { StopFilter } from "../../src/inference/worker/stop_filter.ts";
 import { chance, mostTokens, option, overlap, piecesOf, textOf, vectorOf, wordsOf } from "./fake_answer.ts";
 
@@ -77,8 +78,7 @@ class FakeEngine implements Engine {
     this.#last = { principal, words };
     const room = this.#room(input.kind === "embed" ? longest(input.texts) : words);
     const { sink } = options;
-    const promptIds = prompt ?? words.map((_, index) => index + 1);
-    sink.start(words.length, ids && promptIds.length > 0 ? encodeTokenIds(promptIds) : undefined);
+    sink.start(words.length, promptIds(request, prompt ?? words.map((_, index) => index + 1)));
     if (resume === undefined && /#hang(?!-)/.test(text)) await new Promise(() => {});
     const written = input.kind === "embed" || input.kind === "rerank" || count_only
       ? { finish_reason: "stop" as const, count: 0 }
