@@ -1,30 +1,16 @@
 import assert from "node:assert/strict";
 import { ArkError } from "@ark/node/protocol";
 import { type OllamaOptions, ollamaRoutes } from "../../../src/http/ollama/ollama_routes.ts";
-import { ScriptedAnswers, START, telling } from "../api/scripted_answers.ts";
+import { endless, serveRoutes } from "../api/disconnects.ts";
+import { ScriptedAnswers, telling } from "../api/scripted_answers.ts";
 import { chat, ScriptedKeeper } from "./asking.ts";
 
-/** Serves the routes on a port of this machine. */
 function serve(options: OllamaOptions): AsyncDisposable & { url: string } {
-  const app = ollamaRoutes(options);
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => app.fetch(request));
-  return { url: `http://127.0.0.1:${server.addr.port}/api`, [Symbol.asyncDispose]: () => server.shutdown() };
+  return serveRoutes(ollamaRoutes(options), "/api");
 }
 
 function post(body: unknown, signal?: AbortSignal): RequestInit {
   return { method: "POST", body: JSON.stringify(body), signal: signal ?? null };
-}
-
-/** Answers as an engine does that only a signal stops. */
-function endless(): ScriptedAnswers {
-  return new ScriptedAnswers(async function* ({ signal }) {
-    yield START;
-    for (;;) {
-      signal.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      yield { type: "text", text: "more ", tokens: 1 };
-    }
-  });
 }
 
 Deno.test("ollamaRoutes() stops the engine when the client of a stream goes away", async () => {
