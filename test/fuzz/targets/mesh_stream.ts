@@ -5,13 +5,12 @@ import {
   decodeFrame,
   encodeErrorFrame,
   encodeEventFrame,
-  FrameSplitter,
   type InferenceEvent,
   type MeshFrame,
 } from "@ark/node/protocol";
 import { answerEvents } from "../../routing/scripted_peer.ts";
-import { mutateBytes } from "../mutate.ts";
-import { type FuzzTarget, refusedBy, showBytes, shrinkBytes } from "../target.ts";
+import { mutateFrames, readFrames } from "../frames.ts";
+import { type FuzzTarget, showBytes, shrinkBytes } from "../target.ts";
 import { RECEIPT_FRAME } from "./receipt.ts";
 
 const STREAM = Uint8Array.from([
@@ -38,19 +37,7 @@ const FRAMES = [
 
 /** What a stream comes to when it arrives in pieces of this size; null where it is refused. */
 function read(bytes: Uint8Array, size: number): MeshFrame[] | null {
-  const splitter = new FrameSplitter();
-  const frames: MeshFrame[] = [];
-  try {
-    for (let at = 0; at < bytes.length; at += size) {
-      // Frames are views of what arrived, and must not change with what comes after.
-      for (const frame of splitter.push(bytes.slice(at, at + size))) frames.push(decodeFrame(frame));
-    }
-  } catch (error) {
-    assert.ok(!(error instanceof ArkError) || error.code === "unavailable");
-    refusedBy(error, ArkError);
-    return null;
-  }
-  return frames;
+  return readFrames(bytes, { size, decode: decodeFrame });
 }
 
 /** Frames as text, which is compared far sooner than they are. */
@@ -75,12 +62,7 @@ export const meshStream: FuzzTarget<Uint8Array> = {
   promise: "A stream is refused as unavailable, or is the same frames however it is cut, with known fields only.",
   corpus: [STREAM, FAILED],
   covers: ["/src/protocol/"],
-  mutate(random, bytes, other) {
-    if (!random.once(3)) return mutateBytes(random, bytes, other);
-    const frames = new TextDecoder().decode(bytes).split(/(?<=\n\n)/);
-    frames.splice(random.below(frames.length), random.below(2), random.pick(FRAMES));
-    return new TextEncoder().encode(frames.join(""));
-  },
+  mutate: (random, bytes, other) => mutateFrames(random, bytes, { other, frames: FRAMES }),
   check(bytes) {
     const frames = read(bytes, 7);
     assert.equal(textOf(read(bytes, bytes.length || 1)), textOf(frames));

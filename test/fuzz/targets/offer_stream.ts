@@ -1,18 +1,16 @@
 import assert from "node:assert/strict";
 import {
   ALIVE_FRAME,
-  ArkError,
   decodeOffer,
   decodeOfferFrame,
   encodeOfferUpdate,
-  FrameSplitter,
   LIMITS,
   type Offer,
   OfferReader,
   offerUpdates,
 } from "@ark/node/protocol";
-import { mutateBytes } from "../mutate.ts";
-import { type FuzzTarget, refusedBy, showBytes, shrinkBytes } from "../target.ts";
+import { mutateFrames, readFrames } from "../frames.ts";
+import { type FuzzTarget, showBytes, shrinkBytes } from "../target.ts";
 
 const MODEL = { id: "tiny:1b", size: 7, loaded: true, free_slots: 1 };
 const FIRST = decodeOffer({ name: "A", ready: true, models: [MODEL, { ...MODEL, id: "big:70b" }] });
@@ -35,23 +33,14 @@ const FRAMES = [
 
 /** The offers of a stream that arrives in pieces of this size; null where it is refused. */
 function read(bytes: Uint8Array, size: number): Offer[] | null {
-  const splitter = new FrameSplitter();
   const reader = new OfferReader();
-  const offers: Offer[] = [];
-  try {
-    for (let at = 0; at < bytes.length; at += size) {
-      for (const frame of splitter.push(bytes.slice(at, at + size))) {
-        const decoded = decodeOfferFrame(frame);
-        const offer = decoded.type === "update" ? reader.take(decoded.update) : null;
-        if (offer !== null) offers.push(offer);
-      }
-    }
-  } catch (error) {
-    assert.ok(!(error instanceof ArkError) || error.code === "unavailable");
-    refusedBy(error, ArkError);
-    return null;
-  }
-  return offers;
+  return readFrames(bytes, {
+    size,
+    decode(frame) {
+      const decoded = decodeOfferFrame(frame);
+      return decoded.type === "update" ? reader.take(decoded.update) : null;
+    },
+  });
 }
 
 /** A peer's stream of offers. */
@@ -60,12 +49,7 @@ export const offerStream: FuzzTarget<Uint8Array> = {
   promise: "A stream is refused as unavailable, or is the same clean offers however it is cut, none of them too large.",
   corpus: [STREAM],
   covers: ["/src/protocol/"],
-  mutate(random, bytes, other) {
-    if (!random.once(3)) return mutateBytes(random, bytes, other);
-    const frames = new TextDecoder().decode(bytes).split(/(?<=\n\n)/);
-    frames.splice(random.below(frames.length), random.below(2), random.pick(FRAMES));
-    return new TextEncoder().encode(frames.join(""));
-  },
+  mutate: (random, bytes, other) => mutateFrames(random, bytes, { other, frames: FRAMES }),
   check(bytes) {
     const offers = read(bytes, 7);
     assert.equal(JSON.stringify(read(bytes, bytes.length || 1)), JSON.stringify(offers));
