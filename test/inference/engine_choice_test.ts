@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import type { EngineLoad } from "@ark/node/inference";
 import { engineFor } from "../../src/inference/worker/engine_choice.ts";
 import { EngineWorker } from "../support/engine_worker.ts";
+import { TINY_LOAD } from "../support/tiny_load.ts";
 
 /** A load whose build of llama.cpp has no libraries beside it. */
 const WITHOUT: EngineLoad = {
+  ...TINY_LOAD,
   binding: {
     path: `${Deno.cwd()}/test/fixtures/llama-addon.node`,
     extensions: null,
@@ -12,16 +14,8 @@ const WITHOUT: EngineLoad = {
     gpu: false,
     release: { repo: "ggml-org/llama.cpp", release: "v0" },
   },
-  path: "test/fixtures/arkling-9m-q4_0.gguf",
-  parameters: 9e6,
   context_size: 256,
-  threads: 1,
-  gpu: "off",
-  vram_reserve: null,
-  task: "generate",
-  slots: 1,
   engine: "auto",
-  loras: [],
 };
 
 Deno.test("engineFor() takes the addon where the native engine's libraries are not there, unless that one is wanted", async () => {

@@ -3,6 +3,7 @@ import { type ArkError, toArkError } from "@ark/node/protocol";
 import type { EngineRequest, EngineResult } from "@ark/node/inference";
 import { WorkerProcess, type WorkerState } from "../../src/inference/worker_process.ts";
 import { workerEnvironment } from "../../src/inference/worker_environment.ts";
+import { TINY_LOAD } from "../support/tiny_load.ts";
 import { alive, workerCommand } from "./local_fixture.ts";
 
 const FIXTURE = "test/fixtures/arkling-9m-q4_0.gguf";
@@ -14,19 +15,7 @@ interface Run extends AsyncDisposable {
 }
 
 function run(name: string, path = FIXTURE): Run {
-  const load = {
-    binding: null,
-    path,
-    parameters: 9e6,
-    context_size: 512,
-    threads: 1,
-    gpu: "off",
-    vram_reserve: null,
-    task: "generate",
-    slots: 1,
-    engine: "addon",
-    loras: [],
-  } as const;
+  const load = { ...TINY_LOAD, path };
   const worker = new WorkerProcess({
     prepare: () => Promise.resolve({ command: workerCommand(name), load }),
     environment: workerEnvironment(Deno.env.toObject()),

@@ -3,6 +3,7 @@ import { type AnswerPart, ArkError } from "@ark/node/protocol";
 import type { EngineLoad, EngineModel } from "../../src/inference/worker/engine.ts";
 import { encodeFrame, FrameReader } from "../../src/inference/worker/frames.ts";
 import { decodeWorkerMessage, type NodeMessage, type WorkerMessage } from "../../src/inference/worker/messages.ts";
+import { TINY_LOAD } from "./tiny_load.ts";
 
 /** What came of a request. */
 export interface EngineAnswer extends EngineResult {
@@ -39,17 +40,8 @@ export class EngineProcess implements AsyncDisposable {
     const worker = new EngineProcess(command.spawn());
     await worker.#send({
       type: "load",
-      binding: null,
+      ...TINY_LOAD,
       path,
-      parameters: 9e6,
-      context_size: 512,
-      threads: 1,
-      gpu: "off",
-      vram_reserve: null,
-      task: "generate",
-      slots: 1,
-      engine: "addon",
-      loras: [],
       ...parts,
     });
     for (;;) {

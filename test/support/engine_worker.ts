@@ -4,6 +4,7 @@ import type { EngineBinding, EngineLoad, EngineModel, EngineRequest, EngineResul
 import { type AnswerPart, ArkError } from "@ark/node/protocol";
 import { encodeFrame, FrameReader } from "../../src/inference/worker/frames.ts";
 import { decodeWorkerMessage, type NodeMessage, type WorkerMessage } from "../../src/inference/worker/messages.ts";
+import { TINY_LOAD } from "./tiny_load.ts";
 
 /** What came of a request. */
 export interface Asked extends EngineResult {
@@ -63,16 +64,9 @@ export class EngineWorker implements AsyncDisposable {
     this.#reading = this.#read();
     this.#send({
       type: "load",
-      path: "test/fixtures/arkling-9m-q4_0.gguf",
-      parameters: 9e6,
+      ...TINY_LOAD,
       context_size: 1_024,
-      threads: 1,
-      gpu: "off",
-      vram_reserve: null,
-      task: "generate",
-      slots: 1,
       engine: "native",
-      loras: [],
       ...load,
     });
   }
