@@ -1,26 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Candidate, type Demand, estimateMs, rank } from "@ark/node/routing";
+import { someCandidate as candidate } from "./some_candidate.ts";
 
 const DEMAND: Demand = { promptTokens: 500, answerTokens: 200 };
-
-function candidate(fields: Partial<Candidate> = {}): Candidate {
-  return {
-    key: "peer",
-    name: "peer",
-    local: false,
-    loaded: true,
-    inFlight: 0,
-    slots: 1,
-    queued: 0,
-    roundTripMs: 0,
-    promptRate: 1_000,
-    generationRate: 20,
-    loadMs: 3_000,
-    successRate: 1,
-    ...fields,
-  };
-}
 
 function anyCandidate(): fc.Arbitrary<Candidate> {
   const speed = fc.option(fc.oneof(fc.double({ min: 0, max: 1e6, noNaN: true }), fc.constant(Infinity)));

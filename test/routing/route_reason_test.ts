@@ -2,25 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Candidate, type Demand, rank } from "@ark/node/routing";
 import { routeReason } from "../../src/routing/route_reason.ts";
+import { someCandidate } from "./some_candidate.ts";
 
 const DEMAND: Demand = { promptTokens: 500, answerTokens: 200 };
 
 function peer(fields: Partial<Candidate> = {}): Candidate {
-  return {
-    key: "canarykey",
-    name: "canary",
-    local: false,
-    loaded: true,
-    inFlight: 0,
-    slots: 1,
-    queued: 0,
-    roundTripMs: 0,
-    promptRate: 1_000,
-    generationRate: 20,
-    loadMs: 3_000,
-    successRate: 1,
-    ...fields,
-  };
+  return someCandidate({ key: "canarykey", name: "canary", ...fields });
 }
 
 function firstOf(...candidates: Candidate[]): string {
