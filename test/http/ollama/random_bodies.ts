@@ -7,17 +7,16 @@ import {
   type BodyFields,
   bodyOf,
   type FieldValue,
+  FLAG,
   listOf,
   number,
   oneOf,
   posted,
   type RandomFamily,
   type RandomRequest,
+  WHOLE,
 } from "../../mesh/random_requests/random_request.ts";
 import { assertAnswerLines, assertShape } from "./schemas.ts";
-
-const WHOLE = { whole: true };
-const FLAG: FieldValue = (random) => random.once(2);
 
 /** The one model that the node has, by some of its names, and models that it has not. */
 const MODEL: FieldValue = (random) =>

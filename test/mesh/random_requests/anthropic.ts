@@ -10,24 +10,17 @@ import {
   type BodyFields,
   bodyOf,
   type FieldValue,
+  FLAG,
   listOf,
+  MODEL,
   number,
   oneOf,
   posted,
   type RandomFamily,
   type RandomRequest,
+  TEXT,
+  WHOLE,
 } from "./random_request.ts";
-
-const WHOLE = { whole: true };
-
-const FLAG: FieldValue = (random) => random.once(2);
-
-const MODEL: FieldValue = (random) =>
-  random.once(30) ? random.pick(["nobody-has-it", "", 5, "\n"]) : random.pick(["arkling:9m-q4_0", "arkling"]);
-
-/** What a prompt says; the engine of the node does what some of it tells. */
-const TEXT: FieldValue = (random) =>
-  random.pick(["one two", "Grüße 😀", "#call=weather", "#think", "#stop=2", "", "#fail-after=1", "\u2028\ud800"]);
 
 const BLOCK: FieldValue = (random) => {
   if (random.once(30)) return anything(random);

@@ -8,12 +8,14 @@ import {
   type BodyFields,
   bodyOf,
   type FieldValue,
+  FLAG,
   listOf,
   number,
   oneOf,
   posted,
   type RandomFamily,
   type RandomRequest,
+  WHOLE,
 } from "./random_request.ts";
 
 /** The one model that the node has, by some of its names, and models that it has not. */
@@ -84,10 +86,6 @@ const FORMAT: FieldValue = (random) => {
     json_schema: { name: "x", schema },
   }]);
 };
-
-const WHOLE = { whole: true };
-
-const FLAG: FieldValue = (random) => random.once(2);
 
 const GENERATION: Readonly<Record<string, FieldValue>> = {
   temperature: number(0, 2),

@@ -34,6 +34,20 @@ export interface RandomFamily {
 /** Makes a value of a field, which may be a wrong one. */
 export type FieldValue = (random: Random) => unknown;
 
+/** For numbers without a fraction. */
+export const WHOLE = { whole: true };
+
+/** True or false. */
+export const FLAG = (random: Random): unknown => random.once(2);
+
+/** The one model that the node has, by two of its names, and models that it has not. */
+export const MODEL = (random: Random): unknown =>
+  random.once(30) ? random.pick(["nobody-has-it", "", 5, "\n"]) : random.pick(["arkling:9m-q4_0", "arkling"]);
+
+/** What a prompt says; the engine of the node does what some of it tells. */
+export const TEXT = (random: Random): unknown =>
+  random.pick(["one two", "Grüße 😀", "#call=weather", "#think", "#stop=2", "", "#fail-after=1", "\u2028\ud800"]);
+
 /** Fields of a body: those that it needs, and those that it may have. */
 export interface BodyFields {
   needed: Readonly<Record<string, FieldValue>>;
