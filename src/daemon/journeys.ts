@@ -10,7 +10,7 @@ import {
   type Route,
   type RouteStep,
 } from "@ark/node/routing";
-import { type Events, type Metrics, parseTraceparent, type Span, type Tracer } from "@ark/node/telemetry";
+import { type Events, History, type Metrics, parseTraceparent, type Span, type Tracer } from "@ark/node/telemetry";
 import { RoutingMetrics } from "./routing_metrics.ts";
 
 /** Where the journeys of requests are told. */
@@ -55,12 +55,19 @@ export interface Journey {
 export class Journeys {
   /** The last requests. */
   readonly ledger: RequestLedger;
+  /** The last hours in numbers. */
+  readonly history: History = new History();
   readonly #metrics: RoutingMetrics;
   readonly #tracer: Tracer | null;
 
   /** Begins with an empty ledger. */
   constructor({ events, metrics, tracer = null }: JourneysOptions) {
-    this.ledger = new RequestLedger({ changed: ({ seq }) => events.emit({ type: "journey", seq }) });
+    this.ledger = new RequestLedger({
+      changed: ({ seq, outcome, tokens, first_token_ms }) => {
+        if (outcome !== null) this.history.note({ ok: outcome === "ok", tokens, firstTokenMs: first_token_ms });
+        events.emit({ type: "journey", seq });
+      },
+    });
     this.#metrics = new RoutingMetrics(metrics);
     this.#tracer = tracer;
   }

@@ -65,6 +65,7 @@
  */
 export * from "./escaped.ts";
 export * from "./events.ts";
+export * from "./history.ts";
 export * from "./logger.ts";
 export * from "./metrics.ts";
 export * from "./otlp_exporter.ts";
