@@ -7,6 +7,7 @@ import type { Events } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { type AdmitOptions, admitPeer } from "../admit_peer.ts";
 import { readJson } from "../api/request_json.ts";
+import { eventStream } from "./event_stream.ts";
 import { discoveredPeer } from "./owner_view.ts";
 import type { PeerRoutesOptions } from "./peer_routes.ts";
 import { ignoredJson, pairingJson } from "./pairing_view.ts";
@@ -27,7 +28,6 @@ export interface PairRoutesOptions extends Pick<PeerRoutesOptions, "book" | "nei
 
 const BODY_BYTES = 64 << 10;
 const ACTS: ReadonlySet<string> = new Set(["match", "different", "cancel"]);
-const ALIVE_MS = 15_000;
 
 /**
  * | call | does |
@@ -44,7 +44,10 @@ export function pairRoutes(options: PairRoutesOptions): Hono {
   const app = new Hono();
   const shown = () => ({ pairings: pairings.list().map((view) => pairingJson(view, book.list())) });
   app.get("/pair", ({ json }) => json(shown()));
-  app.get("/pair/events", () => eventStream(shown, options));
+  app.get(
+    "/pair/events",
+    () => eventStream({ ...options, state: shown, each: ({ type }) => type === "pair" ? shown() : undefined }),
+  );
   app.post("/pair", async ({ req, json }) => {
     const view = await pairings.begin(targetOf(await readJson(req.raw, BODY_BYTES)));
     return json(pairingJson(view, book.list()));
@@ -116,37 +119,6 @@ async function approve({ req, json }: Context, options: PairRoutesOptions): Prom
   const { id } = admitted.view;
   await table.ask(id, AbortSignal.timeout(1_500)).catch(() => {});
   return json({ ...admitted.result, pairing: pairingJson(admitted.view, book.list()) });
-}
-
-/** The state now and after each change, until the reader goes or the node stops. */
-function eventStream(shown: () => unknown, { events, closing }: PairRoutesOptions): Response {
-  const gone = new AbortController();
-  const signal = AbortSignal.any([gone.signal, closing]);
-  const encoder = new TextEncoder();
-  let timer: ReturnType<typeof setInterval> | undefined;
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      const changes = events.subscribe(signal);
-      const say = (text: string) => {
-        if ((controller.desiredSize ?? 0) > -64) controller.enqueue(encoder.encode(text));
-      };
-      say(`data: ${JSON.stringify(shown())}\n\n`);
-      timer = setInterval(() => say(": alive\n\n"), ALIVE_MS);
-      void (async () => {
-        for await (const { type } of changes) {
-          if (type === "pair" || type === "lost") say(`data: ${JSON.stringify(shown())}\n\n`);
-        }
-        clearInterval(timer);
-        if (!gone.signal.aborted) controller.close();
-      })();
-      await Promise.resolve();
-    },
-    cancel() {
-      clearInterval(timer);
-      gone.abort();
-    },
-  });
-  return new Response(body, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
 }
 
 function targetOf(body: unknown): { address: PeerAddress } | { id: NodeId } {
