@@ -13,6 +13,7 @@ import {
   meetingRoutes,
   type MeshApp,
   meshApp,
+  OwnerSessions,
   ResponseShelf,
   ROTATE_PATH,
   rotateRoute,
@@ -206,6 +207,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const refused = refusedApps({ metrics, logger });
   const shelf = new ResponseShelf();
+  const sessions = new OwnerSessions();
   let doctor: Doctor | null = null;
   const local = opened.use(
     await bound("listen", config.listen, () =>
@@ -234,7 +236,9 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             rotate: () => prepareRotation(config.paths.key),
             audit,
             events,
+            sessions,
             ledger: journeys.ledger,
+            history: journeys.history,
             hardware: () => hardware.look(),
             router,
             upstreams,

@@ -11,6 +11,7 @@ import { keyedAnswers } from "./keys/keyed_answers.ts";
 import { senderOf } from "./keys/sender.ts";
 import { HostNames, isLoopbackAddress } from "./middleware/host_names.ts";
 import { isProxied, looksProxied } from "./middleware/proxied.ts";
+import { dashboardRoutes } from "./dashboard/dashboard_routes.ts";
 import { localGuard } from "./middleware/local_guard.ts";
 import { anthropicRoutes } from "./anthropic/anthropic_routes.ts";
 import { familyRefusal, isMessagesPath } from "./family_refusal.ts";
@@ -55,7 +56,7 @@ export type LocalApp = (request: Request, from?: { remote: string }) => Promise<
  */
 export function localApp(options: LocalAppOptions): LocalApp {
   const { admin, api, metrics, allowHosts = [], allowOrigins = [] } = options;
-  const { keys, keysRequired: required, token } = admin;
+  const { keys, keysRequired: required, token, sessions } = admin;
   const app = new Hono<{ Bindings: { remote?: string } }>({ getPath: pathOf });
   app.use(localGuard({
     hosts: new HostNames({ bound: admin.api.hostname, allowed: allowHosts }),
@@ -68,12 +69,14 @@ export function localApp(options: LocalAppOptions): LocalApp {
     if ((remote !== "" && !isLoopbackAddress(remote)) || isProxied(req.raw.headers)) {
       return arkErrorResponse(new ArkError("forbidden", "The metrics are for programs of this machine"));
     }
-    const text = metrics.render() + (holdsToken(req.raw, token) ? options.peerMetrics?.render() ?? "" : "");
+    const text = metrics.render() + (holdsToken(req.raw, admin) ? options.peerMetrics?.render() ?? "" : "");
     return body(text, 200, { "content-type": "text/plain; version=0.0.4" });
   });
+  if (admin.sessions !== undefined) app.route("/", dashboardRoutes({ token, sessions: admin.sessions }));
   app.route("/", viewRoutes(admin));
   if (api !== null) {
-    const who = (request: Request, remote: string) => senderOf(request, { keys, required, token, remote });
+    const who = (request: Request, remote: string) =>
+      senderOf(request, { keys, required, token, remote, ...sessions === undefined ? {} : { sessions } });
     const admit: ApiOptions["admit"] = (request, { remote, answers }) => {
       try {
         const sender = who(request, remote);

@@ -40,6 +40,8 @@ export type { ViewRoutesOptions } from "./admin/view_routes.ts";
 export type { RotationRoutesOptions } from "./admin/rotation_routes.ts";
 export type { WhyRoutesOptions } from "./admin/why_routes.ts";
 export type { AdmitOptions, Admitted } from "./admit_peer.ts";
+export { OwnerSessions, type SessionTimes } from "./dashboard/owner_sessions.ts";
+export type { OwnerProof } from "./admin/admin_guard.ts";
 export type { ApiKey, ApiKeyOrder, ApiKeyTerms } from "./keys/api_key.ts";
 export { ApiKeyBook, type ApiKeyBookOptions, type HeldKey } from "./keys/api_key_book.ts";
 export type { KeyLease, KeyMeter } from "./keys/key_meter.ts";

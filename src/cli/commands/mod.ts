@@ -25,6 +25,7 @@ import { PEERS_WHY } from "./peers_why.ts";
 import { REQUESTS } from "./requests.ts";
 import { SERVE } from "./serve.ts";
 import { STATUS } from "./status.ts";
+import { UI } from "./ui.ts";
 import { WHY } from "./why.ts";
 import { WORKER } from "./worker.ts";
 
@@ -32,6 +33,7 @@ import { WORKER } from "./worker.ts";
 export const COMMANDS: readonly Command[] = [
   SERVE,
   STATUS,
+  UI,
   DOCTOR,
   ID,
   ID_ROTATE,

@@ -32,7 +32,7 @@ export interface AdminOptions
     InviteRoutesOptions,
     KeyRoutesOptions,
     DoctorRouteOptions,
-    Pick<ViewRoutesOptions, "ledger" | "hardware">,
+    Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "sessions">,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The audit log. */
   audit: AuditLog;
@@ -88,7 +88,7 @@ const STARTED = performance.now();
  */
 export function adminRoutes(options: AdminOptions): Hono {
   const app = new Hono();
-  const guard = adminGuard(options.token);
+  const guard = adminGuard(options);
   for (const path of ["/status", "/doctor", "/identity/*"]) app.use(path, guard);
   for (const path of ["/keys", "/models", "/peers", "/invites", "/audit"]) app.use(path, guard).use(`${path}/*`, guard);
   app.get("/status", ({ json }) => json(status(options)));

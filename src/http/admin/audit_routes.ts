@@ -1,6 +1,13 @@
 import { Hono } from "hono";
 import { stream } from "hono/streaming";
-import { type AuditLog, type PruneRange, type WitnessBook, witnessedVerdict, type Witnesses } from "@ark/node/audit";
+import {
+  type AuditEntry,
+  type AuditLog,
+  type PruneRange,
+  type WitnessBook,
+  witnessedVerdict,
+  type Witnesses,
+} from "@ark/node/audit";
 import { ArkError } from "@ark/node/protocol";
 import { readJson } from "../api/request_json.ts";
 
@@ -19,7 +26,7 @@ export interface AuditRoutesOptions {
 /**
  * | call | answer |
  * |---|---|
- * | `GET /?count=N` | the last entries, and why none can be made |
+ * | `GET /?count=N` | the last entries, and why none can be made; with `before=SEQ` the last ones before that one |
  * | `GET /verify` | the verdict about the log, together with what witnesses hold |
  * | `GET /export` | all entries as JSON lines |
  * | `GET /checkpoint` | `{"checkpoint": note}`, over all entries, with the cosignatures that are there |
@@ -33,7 +40,11 @@ export function auditRoutes({ audit, witnesses }: AuditRoutesOptions): Hono {
     if (!Number.isInteger(count) || count < 1 || count > 10_000) {
       throw new ArkError("bad_request", "Field count must be a whole number from 1 to 10000");
     }
-    return json({ entries: await audit.tail(count), fault: audit.fault });
+    const before = req.query("before");
+    const entries = before === undefined
+      ? await audit.tail(count)
+      : await entriesBefore(Number(before), { audit, count });
+    return json({ entries, fault: audit.fault });
   });
   app.get("/verify", async ({ req, json }) => {
     const verdict = await audit.verify();
@@ -57,4 +68,21 @@ export function auditRoutes({ audit, witnesses }: AuditRoutesOptions): Hono {
     return json({ pruned: await audit.prune({ keep, before } as PruneRange) });
   });
   return app;
+}
+
+async function entriesBefore(
+  before: number,
+  { audit, count }: { audit: Pick<AuditLog, "export">; count: number },
+): Promise<AuditEntry[]> {
+  if (!Number.isSafeInteger(before) || before < 1) {
+    throw new ArkError("bad_request", "Field before must be the number of an entry");
+  }
+  const entries: AuditEntry[] = [];
+  for await (const line of audit.export({ after: Math.max(0, before - 1 - count) })) {
+    const entry: AuditEntry = JSON.parse(line);
+    if (entry.seq >= before) break;
+    entries.push(entry);
+    if (entries.length >= count) break;
+  }
+  return entries;
 }

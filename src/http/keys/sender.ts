@@ -1,5 +1,6 @@
 import { ArkError } from "@ark/node/protocol";
 import { sameToken } from "../admin/admin_token.ts";
+import type { OwnerSessions } from "../dashboard/owner_sessions.ts";
 import { isLoopbackAddress } from "../middleware/host_names.ts";
 import { isProxied } from "../middleware/proxied.ts";
 import type { ApiKeyBook } from "./api_key_book.ts";
@@ -13,6 +14,8 @@ export interface SenderOptions {
   required: boolean;
   /** The admin token: the owner's command line asks with it, on this machine. */
   token: string;
+  /** The owner's browsers: the dashboard's chat asks with their tokens. */
+  sessions?: Pick<OwnerSessions, "holds">;
   /** IP address of the connection's other end. */
   remote: string;
 }
@@ -26,7 +29,8 @@ const OURS = "ark-";
  *
  * @throws {ArkError} `unauthenticated` without a key that is in force, where one is needed; `bad_request`.
  */
-export function senderOf({ headers }: Request, { keys, required, token, remote }: SenderOptions): Sender {
+export function senderOf({ headers }: Request, options: SenderOptions): Sender {
+  const { keys, required } = options;
   const bearer = /^Bearer\s+(\S+)\s*$/i.exec(headers.get("authorization") ?? "")?.[1] ?? "";
   const header = headers.get("x-api-key") ?? "";
   const ours = [bearer, header].find((text) => text.startsWith(OURS));
@@ -35,7 +39,7 @@ export function senderOf({ headers }: Request, { keys, required, token, remote }
     const held = keys.find(ours);
     return { held, localOnly: localOnly || held.key.local_only };
   }
-  if (required && !isOwner(headers, { bearer, token, remote })) {
+  if (required && !isOwner(headers, { ...options, bearer })) {
     throw new ArkError(
       "unauthenticated",
       "This API needs a key, sent as 'Authorization: Bearer KEY': its owner makes one with 'ark-node keys create NAME'",
@@ -44,9 +48,13 @@ export function senderOf({ headers }: Request, { keys, required, token, remote }
   return { held: null, localOnly };
 }
 
-function isOwner(headers: Headers, given: { bearer: string; token: string; remote: string }): boolean {
-  const { bearer, token, remote } = given;
-  return isLoopbackAddress(remote) && !headers.has("origin") && !isProxied(headers) && sameToken(bearer, token);
+function isOwner(
+  headers: Headers,
+  { bearer, token, remote, sessions }: Omit<SenderOptions, "keys" | "required"> & { bearer: string },
+): boolean {
+  if (!isLoopbackAddress(remote) || isProxied(headers)) return false;
+  // Of pages only the dashboard has a session, and no page has the admin token.
+  return headers.has("origin") ? sessions?.holds(bearer) === true : sameToken(bearer, token);
 }
 
 /** A value that cannot be read is refused: to guess wrongly would send the prompt away. */

@@ -20,8 +20,8 @@ const READABLE =
 /**
  * Keeps web pages out of the owner's listener, before anything runs. The `Host` must be a name of this listener, which a
  * page that had its own name resolve to this machine cannot send. A page may use the APIs for programs (`/v1/…`, `/api/…`)
- * when the owner named its origin; everything else answers no page at all, not even one of this machine: what a browser says of
- * itself (`Origin`, `Referer`, `Sec-Fetch-…`) is enough to be refused.
+ * when the owner named its origin; everything else answers no page but the dashboard, which comes from this very listener, and
+ * not even another one of this machine: what a browser says of itself (`Origin`, `Referer`, `Sec-Fetch-…`) is enough to be refused.
  */
 export function localGuard({ hosts, origins, refuse }: LocalGuardOptions): MiddlewareHandler {
   return async (context, next) => {
@@ -34,7 +34,7 @@ export function localGuard({ hosts, origins, refuse }: LocalGuardOptions): Middl
         "http://127.0.0.1, let a reverse proxy set the Host header to that, or add the name with --allow-host";
     if (reason !== null) return refuse(new ArkError("forbidden", reason), req.path);
     const origin = req.header("origin");
-    if (origin === undefined) return await next();
+    if (origin === undefined || isOwnPage(context)) return await next();
     if (req.method === "OPTIONS") return preflight(origin, req.raw.headers);
     await next();
     context.res.headers.set("access-control-allow-origin", origin);
@@ -43,8 +43,20 @@ export function localGuard({ hosts, origins, refuse }: LocalGuardOptions): Middl
   };
 }
 
+/**
+ * Whether the browser says that a page of this very listener asks: the dashboard, since there is no other one. The host was
+ * checked before, so that no other name can be meant, and what such a page may do is decided by its session.
+ */
+function isOwnPage({ req }: Context): boolean {
+  const own = `http://${(req.header("host") ?? "").toLowerCase()}`;
+  return req.header("origin") === own && req.header("sec-fetch-site") === "same-origin" &&
+    req.header("sec-fetch-mode") !== "no-cors" && req.header("referer") === undefined;
+}
+
 /** Why what the browser says of the page forbids this request, or null. */
-function pageFault({ req }: Context, origins: ReadonlySet<string>): string | null {
+function pageFault(context: Context, origins: ReadonlySet<string>): string | null {
+  if (isOwnPage(context)) return null;
+  const { req } = context;
   const forPrograms = req.path.startsWith("/v1/") || req.path.startsWith("/api/");
   const origin = req.header("origin");
   const site = req.header("sec-fetch-site") ?? "none";
@@ -55,6 +67,9 @@ function pageFault({ req }: Context, origins: ReadonlySet<string>): string | nul
     const shown = escaped(origin, 100);
     return `Web pages of ${shown} may not use this API: where that is your own, start the node with --allow-origin ${shown}`;
   }
+  // The dashboard's own style and pictures; nothing in them is this node's.
+  const isAsset = req.method === "GET" && /^\/ui(\/|$)/.test(req.path) && (site === "same-origin" || site === "none");
+  if (isAsset) return null;
   // Browsers send these two by themselves, and no page can leave them out.
   if (req.header("sec-fetch-mode") === "no-cors") return "Web pages may not use this API without asking first (CORS)";
   if (origin === undefined && site !== "none" && site !== "same-origin") {

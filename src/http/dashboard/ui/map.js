@@ -1,0 +1,89 @@
+/** The nodes within reach as a picture: this one in the middle, the others around it, as many as there are. */
+import { useState } from "preact/hooks";
+import { Empty, html } from "./parts.js";
+import { counted, percent, size } from "./format.js";
+
+const WIDTH = 720;
+const HEIGHT = 380;
+/** Golden angle: neighbours of one ring never line up. */
+const TURN = Math.PI * (3 - Math.sqrt(5));
+
+/** Where the n-th of so many nodes stands. @param {number} index @param {number} count */
+function place(index, count) {
+  if (count <= 12) {
+    const angle = (index / Math.max(1, count)) * 2 * Math.PI - Math.PI / 2;
+    return { x: WIDTH / 2 + Math.cos(angle) * 270, y: HEIGHT / 2 + Math.sin(angle) * 135 };
+  }
+  const part = Math.sqrt((index + 3) / (count + 3));
+  return {
+    x: WIDTH / 2 + Math.cos(index * TURN) * part * 330,
+    y: HEIGHT / 2 + Math.sin(index * TURN) * part * 172,
+  };
+}
+
+export function NodeMap({ grid }) {
+  const [chosen, choose] = useState(null);
+  if (grid === undefined) return html`<${Empty}>One moment …</${Empty}>`;
+  const [own, ...others] = grid.nodes;
+  const small = others.length > 40;
+  const radius = small ? (others.length > 300 ? 3.5 : 7) : 20;
+  const shown = grid.nodes.find(({ name, node_id }) => (node_id ?? name) === chosen) ?? own;
+  const key = (node) => node.node_id ?? node.name;
+  const dot = (node, { x, y }, r) =>
+    html`
+      <g key=${key(node)} class=${`node ${node.kind} ${node.state} ${key(node) === key(shown) ? "chosen" : ""}`}
+        role="button" tabindex=${small ? undefined : "0"} aria-label=${`${node.name}, ${node.state}, ${
+          counted(node.models.length, "model")
+        }`} onClick=${() => choose(key(node))}
+        onKeyDown=${(event) =>
+          (event.key === "Enter" || event.key === " ") && (event.preventDefault(), choose(key(node)))}>
+        <circle cx=${x} cy=${y} r=${r}/>
+          ${node.running > 0 ? html`<circle class="traffic" cx=${x} cy=${y} r=${r + 5}/>` : null}
+        </g>
+    `;
+  // Beside the buttons and not in them: their names say the same in words.
+  const words = (node, { x, y }, r) =>
+    html`
+      <g key=${`${key(node)} words`} class=${`words-of ${node.kind}`} aria-hidden="true">
+        <text x=${x} y=${y + r + 16}>${node.name}</text>
+        <text class="count" x=${x} y=${y + 5}>${node.models.length}</text>
+      </g>
+    `;
+  const middle = { x: WIDTH / 2, y: HEIGHT / 2 };
+  return html`
+    <div class="map">
+      <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label=${`Map of ${
+        counted(grid.nodes.length, "node")
+      }`}>
+          ${others.map((node, i) => {
+            const at = place(i, others.length);
+            return html`<line key=${key(node)} class=${`${node.state} ${node.running > 0 ? "flows" : ""}`} x1=${
+              WIDTH / 2
+            } y1=${HEIGHT / 2} x2=${at.x} y2=${at.y}/>`;
+          })}
+          ${others.map((node, i) => dot(node, place(i, others.length), radius))}
+          ${dot(own, middle, 28)} ${words(own, middle, 28)} ${small
+            ? null
+            : others.map((node, i) => words(node, place(i, others.length), radius))}
+        </svg>
+      <div class="about" aria-live="polite">
+          <strong>${shown.name}</strong> ${shown.kind === "own" ? "(this node)" : shown.state}
+          <small>${counted(shown.models.length, "model")}${shown.models.length > 0
+            ? `: ${shown.models.slice(0, 5).join(", ")}${shown.models.length > 5 ? " …" : ""}`
+            : ""}</small>
+          <small>${shown.hardware === null ? "does not show its hardware" : hardwareOf(shown.hardware)}</small>
+          <small>${shown.running > 0
+            ? `${counted(shown.running, "request")} now`
+            : "nothing runs"}${shown.loss.models.length > 0
+            ? ` · without it ${counted(shown.loss.models.length, "model")} would be lost`
+            : ""}${shown.loss.capacity_share ? ` · ${percent(shown.loss.capacity_share)} of the capacity` : ""}</small>
+        </div>
+    </div>
+  `;
+}
+
+/** @param {{ gpu?: { name?: string, memory?: number }[] | null, memory?: { total: number, free?: number } | null }} hardware */
+export function hardwareOf({ gpu, memory }) {
+  const cards = (gpu ?? []).map((one) => [one.name, one.memory ? size(one.memory) : null].filter(Boolean).join(" "));
+  return [...cards, memory ? `${size(memory.total)} of memory` : null].filter(Boolean).join(" · ") || "no GPU";
+}
