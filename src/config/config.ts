@@ -9,6 +9,8 @@ import type { PeerAddress } from "@ark/node/transport";
 import { parsePeerAddress } from "@ark/node/discovery";
 import { bytes, choice, environmentName, lora, natural, stay, switchedOn } from "./flag_value.ts";
 import { ConfigError } from "./config_error.ts";
+import { type ConfigFile, findConfigFile, readConfigFile } from "./config_file.ts";
+import { presetValues } from "./presets.ts";
 import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
 import { aliasOf, type ModelStores, modelStores } from "./model_stores.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
@@ -26,6 +28,8 @@ export type RoleName = typeof ROLE_NAMES[number];
 
 /** Everything the owner can set about a running node. */
 export interface Config {
+  /** The file with settings that were read, or null. */
+  readonly file: string | null;
   /** What this node does. */
   readonly roles: readonly RoleName[];
   /** Where it keeps its data. */
@@ -110,6 +114,8 @@ export interface Config {
 export const SERVE_FLAGS: Record<string, FlagSpec> = {
   role: { value: "ROLES", help: "compute, gateway or both, separated by commas (default: compute,gateway)" },
   data: { value: "DIR", help: "data directory (default: $ARK_DATA, else the platform's)" },
+  config: { value: "FILE", help: "file with settings, TOML or JSON (default: ark.toml in the data directory, if any)" },
+  preset: { value: "MACHINE", help: "settings for nas, gaming-pc, rented-gpu or gateway-only; others count instead" },
   name: { value: "NAME", help: "label that approved peers see (default: the machine's name)" },
   listen: { value: "HOST:PORT", help: "where your own apps connect (default: 127.0.0.1:8910)" },
   "ollama-port": { value: "PORT", help: "listen on this port of the loopback, too, as Ollama does on 11434" },
@@ -213,23 +219,31 @@ export interface ConfigSources {
 }
 
 /**
- * Builds the configuration: flag, else environment, else default.
+ * Builds the configuration: flag, else environment, else configuration file, else preset, else default.
  *
  * @throws {ConfigError} with one sentence that names the flag.
  */
 export async function loadConfig({ flags, env }: ConfigSources): Promise<Config> {
+  const { file, preset, root } = await settingsOf({ flags, env });
+  const set = (name: string) => file?.values[name] ?? preset[name];
   const text = (name: string): string | undefined => {
     const flag = flags[name];
     if (typeof flag === "string") return flag;
-    return env(environmentName(name)) || undefined;
+    const setting = set(name);
+    return env(environmentName(name)) || (typeof setting === "string" ? setting : undefined);
   };
   const list = (name: string): string[] => {
     const flag = flags[name];
     if (Array.isArray(flag)) return flag;
-    return (env(environmentName(name)) ?? "").split(",").map((part) => part.trim()).filter(Boolean);
+    const listed = (env(environmentName(name)) ?? "").split(",").map((part) => part.trim()).filter(Boolean);
+    const setting = set(name);
+    return listed.length === 0 && Array.isArray(setting) ? setting : listed;
   };
-  const on = (name: string) => flags[name] === true || switchedOn(name, env(environmentName(name)) ?? "");
-  const paths = dataPaths(await dataDirectoryOf(text("data"), env));
+  const on = (name: string) => {
+    const variable = env(environmentName(name)) ?? "";
+    return flags[name] === true || (variable === "" ? set(name) === true : switchedOn(name, variable));
+  };
+  const paths = dataPaths(root);
   const listen = address("listen", text("listen") ?? "127.0.0.1:8910", 8910);
   const reserve = text("vram-reserve");
   const threads = text("threads");
@@ -237,6 +251,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
   const keepAliveMs = stay("keep-alive", text("keep-alive") ?? "5m");
   const ollamaPort = text("ollama-port");
   return Object.freeze({
+    file: file?.path ?? null,
     roles: roles(text("role") ?? ROLE_NAMES.join(",")),
     paths,
     name: label(text("name") ?? hostName()) || "ark-node",
@@ -277,6 +292,23 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     logFormat: choice("log-format", text("log-format") ?? "text", ["text", "json"]),
     drainMs: natural("drain", text("drain") ?? "30", { least: 0, most: 3600 }) * 1000,
   });
+}
+
+/** What is set beside flags and environment, and where the data are. */
+async function settingsOf(
+  { flags, env }: ConfigSources,
+): Promise<{ file: ConfigFile | null; preset: ParsedArgs["flags"]; root: string }> {
+  const given = (name: string) => {
+    const { [name]: flag } = flags;
+    return typeof flag === "string" ? flag : env(environmentName(name)) || undefined;
+  };
+  const path = given("config");
+  const named = path === undefined ? null : await readConfigFile(resolve(path), SERVE_FLAGS);
+  const data = named?.values.data;
+  const root = await dataDirectoryOf(given("data") ?? (typeof data === "string" ? data : undefined), env);
+  const file = named ?? await findConfigFile(root, SERVE_FLAGS);
+  const preset = given("preset") ?? file?.values.preset;
+  return { file, root, preset: typeof preset === "string" ? presetValues(preset) : {} };
 }
 
 /** The data directory that a command uses: its `--data`, else the machine's default. */

@@ -1,7 +1,7 @@
 /**
  * What the owner asked for, read once, checked, frozen.
  *
- * A value comes from the first of: flag, environment (`ARK_…`), default. {@linkcode loadConfig} is the only place that
+ * A value comes from the first of: flag, environment (`ARK_…`), configuration file, preset, default. {@linkcode loadConfig} is the only place that
  * knows this order; nothing to the left of this module reads an environment variable or a flag. A wrong value is a
  * {@linkcode ConfigError} with one sentence that names the flag.
  *
@@ -16,8 +16,11 @@
  * @module
  */
 export * from "./config.ts";
+export * from "./config_file.ts";
+export * from "./config_schema.ts";
 export * from "./data_directory.ts";
 export { duration } from "./flag_value.ts";
 export * from "./flags.ts";
+export * from "./presets.ts";
 export type { UpstreamConfig } from "./upstreams.ts";
 export type { ModelStores } from "./model_stores.ts";

@@ -26,6 +26,7 @@ import { RemoteBackend, Router, Upstream, withUpstreams } from "@ark/node/routin
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
 import { formatAddress, listenMesh, type PeerAddress } from "@ark/node/transport";
+import { ConfigWatch } from "./config_watch.ts";
 import { lockDataDirectory } from "./data_lock.ts";
 import { Doctor } from "./doctor/doctor.ts";
 import { Journeys } from "./journeys.ts";
@@ -56,6 +57,8 @@ export interface DaemonOptions {
   logger?: Logger;
   /** Command of a worker process; the default is this very program. */
   workerCommand?: readonly string[] | WorkerProgram;
+  /** Reads the configuration anew, so that changes of its file can be followed; without it nobody looks. */
+  reload?(): Promise<Config>;
   /** Reads the environment; the default is the process's. */
   env?: (name: string) => string | undefined;
 }
@@ -208,6 +211,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const refused = refusedApps({ metrics, logger });
   const shelf = new ResponseShelf();
   const sessions = new OwnerSessions();
+  const allowOrigins = new Set(config.allowOrigins);
   let doctor: Doctor | null = null;
   const local = opened.use(
     await bound("listen", config.listen, () =>
@@ -256,7 +260,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
           metrics,
           peerMetrics,
           allowHosts: [...config.allowHosts, ...namesOf(config.listen)],
-          allowOrigins: config.allowOrigins,
+          allowOrigins,
           proxied: () => doctorHere.noteProxied(),
           refused,
         });
@@ -270,7 +274,19 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await lock.announce({ pid: Deno.pid, api: `http://${formatAddress(local.own)}` });
 
   if (engine !== null && engine.catalogue.list().length > 0) engine.backend.warmUp();
+  const { reload } = options;
+  const watch = reload === undefined ? null : new ConfigWatch({
+    config,
+    load: reload,
+    apply(next) {
+      logger.setLevel(next.logLevel);
+      allowOrigins.clear();
+      for (const origin of next.allowOrigins) allowOrigins.add(origin);
+    },
+    logger,
+  });
   const services: Service[] = [
+    ...(watch === null ? [] : [{ name: "configuration", run: (signal: AbortSignal) => watch.run(signal) }]),
     ...neighbours.services(),
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
     { name: "offer changes", run: (signal) => offerChanges.run(signal) },

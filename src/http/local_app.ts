@@ -38,8 +38,8 @@ export interface LocalAppOptions {
   peerMetrics?: Metrics;
   /** Names beside this machine's own under which a proxy or a name server may lead here. */
   allowHosts?: readonly string[];
-  /** Origins of web pages that may use `/v1/*` and `/api/*`, exactly as browsers write them. */
-  allowOrigins?: readonly string[];
+  /** Origins of web pages that may use `/v1/*` and `/api/*`, exactly as browsers write them; a set may change. */
+  allowOrigins?: Iterable<string> | ReadonlySet<string>;
   /** Told when a request that a reverse proxy passed on is let in without a key. */
   proxied?(): void;
   /** Told from which IP address a request came that had no valid key. */
@@ -60,7 +60,7 @@ export function localApp(options: LocalAppOptions): LocalApp {
   const app = new Hono<{ Bindings: { remote?: string } }>({ getPath: pathOf });
   app.use(localGuard({
     hosts: new HostNames({ bound: admin.api.hostname, allowed: allowHosts }),
-    origins: new Set(allowOrigins),
+    origins: allowOrigins instanceof Set ? allowOrigins : new Set(allowOrigins),
     refuse: familyRefusal,
   }));
   app.get("/healthz", ({ json }) => json({ status: "ok" }));

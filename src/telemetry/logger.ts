@@ -109,7 +109,7 @@ export interface LoggerOptions {
  * hostile name can put anything else there.
  */
 export class Logger {
-  readonly #severity: number;
+  #severity: number;
   readonly #write: (line: string) => void;
   readonly #format: "text" | "json";
 
@@ -118,6 +118,11 @@ export class Logger {
     this.#severity = SEVERITY[level];
     this.#write = write;
     this.#format = format;
+  }
+
+  /** Sets the least urgent level that is written from now on. */
+  setLevel(level: LogLevel): void {
+    this.#severity = SEVERITY[level];
   }
 
   /** Writes what only matters when looking for a fault. */

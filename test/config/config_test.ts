@@ -118,7 +118,7 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
 Deno.test("loadConfig() knows every flag of the help", () => {
   const switches = ["auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
   // They say nothing without an upstream, or a pin: see the tests of upstreams(), and the one below.
-  const others = ["upstream-key-file", "replicas"];
+  const others = ["config", "preset", "upstream-key-file", "replicas"];
   assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), ...switches, ...others].sort());
 });
 
@@ -127,6 +127,7 @@ Deno.test("loadConfig() has these defaults", async () => {
   assert.equal(paths.root, "/srv/ark");
   assert.ok(name.length > 0);
   assert.deepEqual(config, {
+    file: null,
     roles: ["compute", "gateway"],
     listen: { hostname: "127.0.0.1", port: 8910 },
     requireKeys: false,

@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import { ASK } from "./ask.ts";
 import { AUDIT_EXPORT, AUDIT_TAIL, AUDIT_VERIFY } from "./audit.ts";
 import { AUDIT_PRUNE } from "./audit_prune.ts";
+import { CONFIG_CHECK, CONFIG_SCHEMA } from "./config.ts";
 import { DOCTOR } from "./doctor.ts";
 import { GRID } from "./grid.ts";
 import { ID } from "./id.ts";
@@ -35,6 +36,8 @@ export const COMMANDS: readonly Command[] = [
   STATUS,
   UI,
   DOCTOR,
+  CONFIG_CHECK,
+  CONFIG_SCHEMA,
   ID,
   ID_ROTATE,
   PEERS_LIST,

@@ -27,6 +27,7 @@ With --json, one line of JSON on standard output tells when the node is ready. L
       version,
       roles: ROLES.filter(({ name }) => config.roles.includes(name)),
       env,
+      reload: () => loadConfig({ flags, env }),
     });
     await limited;
     if (json) out.line(JSON.stringify(ready(daemon, config)));
@@ -88,6 +89,8 @@ function banner(
     ...(engine === null ? [] : [["models", config.modelDirectories.join(", ")] as [string, string]]),
     ["peers", peers],
     ["data", config.paths.root],
+    ...(config.file === null ? [] : [["config", config.file] as [string, string]]),
+    ["ui", "'ark-node ui' prints the link that opens the dashboard"],
   ];
   out.line(`ark-node ${version}  ${config.name}  ${config.roles.join(", ")}`);
   for (const [label, text] of lines) out.line(`  ${label.padEnd(7)} ${text}`);

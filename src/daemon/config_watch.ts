@@ -1,0 +1,85 @@
+import { isDeepStrictEqual } from "node:util";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Config } from "@ark/node/config";
+import { reasonOf } from "@ark/node/protocol";
+import type { Logger } from "@ark/node/telemetry";
+
+/** What {@linkcode ConfigWatch} needs. */
+export interface ConfigWatchOptions {
+  /** The configuration that the node started with. */
+  config: Config;
+  /** Reads it anew, as the start did. */
+  load(): Promise<Config>;
+  /** Puts what can be changed while the node runs into effect. */
+  apply(config: Config): void;
+  /** Says what happened. */
+  logger: Pick<Logger, "info" | "warn">;
+  /** How often the file is looked at, in milliseconds. @default {2000} */
+  everyMs?: number;
+}
+
+/** Settings that count at once. */
+const LIVE: ReadonlySet<keyof Config> = new Set(["logLevel", "allowOrigins"]);
+
+/**
+ * Follows the configuration file. A change that is safe counts at once, any other one from the next start, which is said;
+ * a file that cannot be used changes nothing, which is said as well.
+ */
+export class ConfigWatch {
+  readonly #options: ConfigWatchOptions;
+  #config: Config;
+  #seen: string | null = null;
+
+  /** Makes a watch over the file that the node started with. */
+  constructor(options: ConfigWatchOptions) {
+    this.#options = options;
+    this.#config = options.config;
+  }
+
+  /** Looks until the signal fires. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { config: { file }, everyMs = 2_000 } = this.#options;
+    if (file === null) return;
+    this.#seen = await versionOf(file);
+    while (!signal.aborted) {
+      await pause(everyMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      const version = await versionOf(file);
+      // A file that is being replaced may be away for a moment.
+      if (version === null || version === this.#seen) continue;
+      this.#seen = version;
+      await this.#read();
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { load, apply, logger } = this.#options;
+    let next: Config;
+    try {
+      next = await load();
+    } catch (error) {
+      return logger.warn(`The changed configuration is not used: ${reasonOf(error)}`);
+    }
+    const changed = (Object.keys(next) as (keyof Config)[]).filter((key) =>
+      !isDeepStrictEqual(next[key], this.#config[key])
+    );
+    this.#config = next;
+    if (changed.length === 0) return;
+    const later = changed.filter((key) => !LIVE.has(key));
+    if (later.length < changed.length) apply(next);
+    logger.info(
+      later.length === 0
+        ? "The changed configuration counts from now on"
+        : `The configuration was changed: ${later.join(", ")} count from the next start`,
+    );
+  }
+}
+
+async function versionOf(path: string): Promise<string | null> {
+  try {
+    const { mtime, size, ino } = await Deno.stat(path);
+    return `${mtime?.getTime()} ${size} ${ino}`;
+  } catch {
+    return null;
+  }
+}
