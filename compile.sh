@@ -30,11 +30,14 @@ ark_home=\${0%/*}
 ark_run=--allow-run=\$ark_home/ark-node-worker,wg
 # Deno hands these on to another program only where any program may be run.
 [ -z "\${LD_LIBRARY_PATH-}\${DYLD_LIBRARY_PATH-}" ] || ark_run=--allow-run
+ark_may='$NODE_MAY'
+# The owner has the system told of the node: that is no node, and asks nobody.
+[ "\${1-}" != service ] || ark_run=--allow-run=systemctl,launchctl ark_may="\$ark_may,homedir,uid"
 # A crash leaves no core file: prompts and the key would be in it.
 ulimit -c 0
 $(launcher_common)
 exec "\$ark_home/deno" run $RUN_FLAGS --config "\$ark_home/app/deno.json" \\
-  $NODE_MAY "\$ark_run" --deny-write="\$ark_home" \\
+  \$ark_may "\$ark_run" --deny-write="\$ark_home" \\
   "\$ark_home/app/main.ts" "\$@"
 EOF
 }
@@ -234,6 +237,9 @@ stage_app() {
     for (const { specifier } of readJson(join(work, "graph.json")).modules) {
       const [, name] = /^npm:\/?((?:@[^/]+\/)?[^/@]+)@/.exec(specifier) ?? [];
       if (name !== undefined) direct.add(name);
+      // Files of packages that are served and not run: the dashboard's.
+      const [, served] = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(specifier) ?? [];
+      if (served !== undefined) direct.add(served);
     }
     // What running the app needs from deno.json. Packages stay as they are put here.
     const { name, version, license, exports, imports, unstable, compilerOptions } = readJson(join(root, "deno.json"));

@@ -50,6 +50,15 @@ test("It runs from an empty folder where the PATH has neither deno nor node", as
   assert.deepEqual(await names(portable.here), []);
 });
 
+test("It has the system start itself, by the launcher that knows what it may do", async () => {
+  await using folder = portable.newCache();
+  const data = `${folder.path}/data`;
+  const { code, stderr } = await portable.run(["service", "install", "--directory", folder.path, "--data", data]);
+  assert.deepEqual([code, stderr], [0, ""]);
+  const [file = ""] = (await names(folder.path)).filter((name) => /\.(service|plist)$/.test(name));
+  assert.match(await Deno.readTextFile(`${folder.path}/${file}`), /\/ark-node\b[^\n]*--data|\/ark-node<\/string>/);
+});
+
 test("Two first starts at once both run, and leave one complete program that only its user can read", async () => {
   await using cache = portable.newCache();
   const starts = await Promise.all([1, 2].map(() => portable.run(["--version"], { ARK_CACHE: cache.path })));
@@ -160,6 +169,12 @@ test("Two nodes of it answer one question: asked at one, answered by the other's
   assert.notEqual(answer.choices[0].message.content, "");
 
   for (const node of [a, b]) assert.equal((await node.cli("audit", "verify")).code, 0);
+  // The dashboard's libraries travel, too.
+  for (const file of ["", "app.js", "preact.js", "hooks.js", "htm.js", "uplot.js"]) {
+    const found = await fetch(`${a.ready.api}/ui/${file}`);
+    assert.equal(found.status, 200, file);
+    await found.body?.cancel();
+  }
   assert.deepEqual(await names(portable.here), []);
 
   if (Deno.build.os !== "linux") return;
