@@ -25,8 +25,10 @@ import { PEERS_REVOKE } from "./peers_revoke.ts";
 import { PEERS_WHY } from "./peers_why.ts";
 import { REQUESTS } from "./requests.ts";
 import { SERVE } from "./serve.ts";
+import { SERVICE_INSTALL, SERVICE_UNINSTALL } from "./service.ts";
 import { STATUS } from "./status.ts";
 import { UI } from "./ui.ts";
+import { WG_SUGGEST } from "./wg_suggest.ts";
 import { WHY } from "./why.ts";
 import { WORKER } from "./worker.ts";
 
@@ -38,6 +40,9 @@ export const COMMANDS: readonly Command[] = [
   DOCTOR,
   CONFIG_CHECK,
   CONFIG_SCHEMA,
+  SERVICE_INSTALL,
+  SERVICE_UNINSTALL,
+  WG_SUGGEST,
   ID,
   ID_ROTATE,
   PEERS_LIST,
