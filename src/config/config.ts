@@ -15,13 +15,17 @@ import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from
 import { aliasOf, type ModelStores, modelStores } from "./model_stores.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
 import { hedgeSetting, stallSetting } from "./routing_flags.ts";
+import { REGISTRY_FLAGS, type RegistrySettings, registrySettings } from "./registry_settings.ts";
 import { traceEndpoint } from "./trace_endpoint.ts";
 import { type UpstreamConfig, upstreams } from "./upstreams.ts";
 
 export { ConfigError } from "./config_error.ts";
 
 /** What a node can be; every node runs the same executable. */
-export const ROLE_NAMES = ["compute", "gateway"] as const;
+export const ROLE_NAMES = ["compute", "gateway", "registry"] as const;
+
+/** What a node is unless its owner says otherwise. */
+const USUAL_ROLES = "compute,gateway";
 
 /** One of {@linkcode ROLE_NAMES}. */
 export type RoleName = typeof ROLE_NAMES[number];
@@ -104,6 +108,8 @@ export interface Config {
   readonly logFormat: "text" | "json";
   /** Where traces of requests are sent, or null: nowhere. */
   readonly traceEndpoint: string | null;
+  /** Registries: which one is asked, whether this node is listed there, and how it is one itself. */
+  readonly registry: RegistrySettings;
   /** Whether approved peers may see what hardware this node has. */
   readonly showHardware: boolean;
   /** How long running answers may go on after SIGTERM, in milliseconds. */
@@ -112,10 +118,10 @@ export interface Config {
 
 /** Flags of `ark-node serve`, as `--help` lists them. Each is also an environment variable: `--mesh-listen` is `ARK_MESH_LISTEN`. */
 export const SERVE_FLAGS: Record<string, FlagSpec> = {
-  role: { value: "ROLES", help: "compute, gateway or both, separated by commas (default: compute,gateway)" },
+  role: { value: "ROLES", help: "of compute, gateway, registry, with commas between (default: compute,gateway)" },
   data: { value: "DIR", help: "data directory (default: $ARK_DATA, else the platform's)" },
-  config: { value: "FILE", help: "file with settings, TOML or JSON (default: ark.toml in the data directory, if any)" },
-  preset: { value: "MACHINE", help: "settings for nas, gaming-pc, rented-gpu or gateway-only; others count instead" },
+  config: { value: "FILE", help: "file with settings, TOML or JSON (default: ark.toml in the data directory)" },
+  preset: { value: "MACHINE", help: "usual settings of a nas, gaming-pc, rented-gpu or gateway-only node" },
   name: { value: "NAME", help: "label that approved peers see (default: the machine's name)" },
   listen: { value: "HOST:PORT", help: "where your own apps connect (default: 127.0.0.1:8910)" },
   "ollama-port": { value: "PORT", help: "listen on this port of the loopback, too, as Ollama does on 11434" },
@@ -205,6 +211,7 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     value: "URL",
     help: "collector for traces (OTLP), such as http://127.0.0.1:4318 (default: none)",
   },
+  ...REGISTRY_FLAGS,
   "log-level": { value: "LEVEL", help: "debug, info, warn or error (default: info)" },
   "log-format": { value: "FORMAT", help: "text or json (default: text)" },
   drain: { value: "SECONDS", help: "how long running answers may go on after SIGTERM (default: 30)" },
@@ -244,6 +251,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     return flags[name] === true || (variable === "" ? set(name) === true : switchedOn(name, variable));
   };
   const paths = dataPaths(root);
+  const asked = roles(text("role") ?? USUAL_ROLES);
   const listen = address("listen", text("listen") ?? "127.0.0.1:8910", 8910);
   const reserve = text("vram-reserve");
   const threads = text("threads");
@@ -252,7 +260,8 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
   const ollamaPort = text("ollama-port");
   return Object.freeze({
     file: file?.path ?? null,
-    roles: roles(text("role") ?? ROLE_NAMES.join(",")),
+    roles: asked,
+    registry: await registrySettings({ text, list, env, registers: asked.includes("registry") }),
     paths,
     name: label(text("name") ?? hostName()) || "ark-node",
     listen,
@@ -341,11 +350,11 @@ function roles(text: string): RoleName[] {
   const asked = text.split(",").map((role) => role.trim()).filter(Boolean);
   for (const role of asked) {
     if (!(ROLE_NAMES as readonly string[]).includes(role)) {
-      throw new ConfigError(`Cannot use --role ${role}: the roles are ${ROLE_NAMES.join(" and ")}`);
+      throw new ConfigError(`Cannot use --role ${role}: the roles are ${ROLE_NAMES.join(", ")}`);
     }
   }
   if (asked.length === 0) {
-    throw new ConfigError(`Cannot use an empty --role: the roles are ${ROLE_NAMES.join(" and ")}`);
+    throw new ConfigError(`Cannot use an empty --role: the roles are ${ROLE_NAMES.join(", ")}`);
   }
   return ROLE_NAMES.filter((role) => asked.includes(role));
 }

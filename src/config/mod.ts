@@ -24,3 +24,4 @@ export * from "./flags.ts";
 export * from "./presets.ts";
 export type { UpstreamConfig } from "./upstreams.ts";
 export type { ModelStores } from "./model_stores.ts";
+export type { RegistrySettings } from "./registry_settings.ts";

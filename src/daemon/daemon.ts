@@ -21,6 +21,7 @@ import {
 } from "@ark/node/http";
 import { type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
+import { RegistryClient } from "@ark/node/discovery";
 import type { PeerBook } from "@ark/node/peers";
 import { RemoteBackend, Router, Upstream, withUpstreams } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
@@ -32,6 +33,8 @@ import { Doctor } from "./doctor/doctor.ts";
 import { Journeys } from "./journeys.ts";
 import { LocalListeners } from "./local_listeners.ts";
 import { meteredEvents } from "./metered_events.ts";
+import { RegistryMember } from "./registry_member.ts";
+import { RegistryServer } from "./registry_server.ts";
 import { observedAnswers } from "./observed_answers.ts";
 import { nodeGauges } from "./node_gauges.ts";
 import { OfferChanges } from "./offer_changes.ts";
@@ -73,6 +76,8 @@ export interface Daemon extends AsyncDisposable {
   readonly ollama: PeerAddress | null;
   /** Where peers connect. */
   readonly mesh: PeerAddress;
+  /** Where it listens as a registry, or null. */
+  readonly registry: PeerAddress | null;
   /** Its engine's models, or null where it has no engine. */
   readonly engine: OwnEngine | null;
   /** Approved peers. */
@@ -274,6 +279,16 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await lock.announce({ pid: Deno.pid, api: `http://${formatAddress(local.own)}` });
 
   if (engine !== null && engine.catalogue.list().length > 0) engine.backend.warmUp();
+  const registry = roles.some(({ name }) => name === "registry")
+    ? opened.use(await bound("registry-listen", config.registry.listen, () => RegistryServer.start(config)))
+    : null;
+  const member = config.registry.url === null || config.registry.endpoints.length === 0 ? null : new RegistryMember({
+    client: new RegistryClient(config.registry.url),
+    identity,
+    settings: config.registry,
+    models: () => engine?.catalogue.list().map(({ id }) => id) ?? [],
+    logger,
+  });
   const { reload } = options;
   const watch = reload === undefined ? null : new ConfigWatch({
     config,
@@ -286,6 +301,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     logger,
   });
   const services: Service[] = [
+    ...(registry === null ? [] : [{ name: "registry", run: (signal: AbortSignal) => registry.run(signal) }]),
+    ...(member === null ? [] : [{ name: "listing", run: (signal: AbortSignal) => member.run(signal) }]),
     ...(watch === null ? [] : [{ name: "configuration", run: (signal: AbortSignal) => watch.run(signal) }]),
     ...neighbours.services(),
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
@@ -313,6 +330,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     api: local.address,
     ollama: local.ollama,
     mesh: meshAddress,
+    registry: registry?.address ?? null,
     engine,
     book,
     exposure: () => doctor?.exposure() ?? [],

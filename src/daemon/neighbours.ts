@@ -140,6 +140,8 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
         logger,
       })),
   );
+  const missing = () =>
+    table.list().filter(({ state }) => state === "unseen" || state === "unreachable").map(({ peer }) => peer.node_id);
   const announcer = new RotationAnnouncer({ self: identity.id, chain, table, client, ownPort, logger });
   const { name } = config;
   const pairings = opened.use(
@@ -180,7 +182,7 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
       { name: "witnesses", run: (signal) => witnesses.run(signal) },
       {
         name: "discovery",
-        run: (signal) => neighbourhood.run(discoveryOf(config, { identity, logger, port: ownPort() }), signal),
+        run: (signal) => neighbourhood.run(discoveryOf(config, { identity, logger, port: ownPort(), missing }), signal),
       },
     ],
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -3,7 +3,7 @@ import type { PeerAddress } from "@ark/node/transport";
 /** A hint that a node can be dialled at an address, or no longer. Whoever sends packets can make one up. */
 export interface Sighting {
   /** How the address was learnt. */
-  readonly source: "mdns" | "fixed" | "wireguard";
+  readonly source: "mdns" | "fixed" | "wireguard" | "registry";
   /** First 8 characters of the node id that the address is said to belong to, or null when nothing was said. */
   readonly shortId: string | null;
   /** Where to dial. */
@@ -21,7 +21,7 @@ export interface Sighting {
  * A consumer that is slow gets the latest state of each address, not every repetition.
  */
 export interface Discovery {
-  /** For messages: `mdns`, `fixed`, `wireguard`, or names joined by `+`. */
+  /** For messages: `mdns`, `fixed`, `wireguard`, `registry`, or names joined by `+`. */
   readonly name: string;
   /**
    * Looks for nodes until the signal fires, or the consumer stops reading; then it takes back what it announced, lets

@@ -36,3 +36,5 @@ export * from "./mdns_discovery.ts";
 export * from "./merge.ts";
 export * from "./peer_address.ts";
 export * from "./wireguard_discovery.ts";
+export { RegistryClient, type RegistryListing, type RegistryNodes } from "./registry_client.ts";
+export { RegistryDiscovery, type RegistryDiscoveryOptions } from "./registry_discovery.ts";

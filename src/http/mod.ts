@@ -52,6 +52,7 @@ export * from "./mesh/introductions.ts";
 export * from "./mesh/meeting_routes.ts";
 export { type MeshApp, meshApp, type MeshAppOptions, toldAddress } from "./mesh/mesh_app.ts";
 export * from "./mesh/rotate_route.ts";
+export { registryApp, type RegistryOptions, type RegistryPage } from "./registry/registry_app.ts";
 export { type KeptResponse, ResponseShelf, type ResponseShelfOptions } from "./responses/response_shelf.ts";
 export { isLoopbackName } from "./middleware/host_names.ts";
 export type { AnsweringNode, Answers, AnswersSender, ApiModel, AskOptions } from "./api/answers.ts";

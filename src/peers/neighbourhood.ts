@@ -8,7 +8,7 @@ import type { PeerAddress } from "@ark/node/transport";
  * How a node came to be known: seen by mDNS, named by the owner, at the other end of a WireGuard tunnel, it asked us with a
  * valid signature, or it was paired.
  */
-export type NeighbourSource = "mdns" | "fixed" | "wireguard" | "asked" | "paired";
+export type NeighbourSource = "mdns" | "fixed" | "wireguard" | "registry" | "asked" | "paired";
 
 /** A node that proved its key. Being known gives it nothing. */
 export interface Neighbour {

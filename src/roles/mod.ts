@@ -5,14 +5,15 @@
  * |---|---|
  * | `compute` | runs models, for its owner and for approved peers |
  * | `gateway` | answers the owner's programs, with its own models or those of approved peers |
+ * | `registry` | lists nodes whose owners want that, with where they are: hints, which grant nothing |
  *
- * Without `--role` it is both.
+ * Without `--role` it is the first two.
  *
  * @example
  * ```ts
  * import { ROLES } from "@ark/node/roles";
  *
- * console.log(ROLES.map(({ name }) => name)); // ["compute", "gateway"]
+ * console.log(ROLES.map(({ name }) => name)); // ["compute", "gateway", "registry"]
  * ```
  *
  * @module
@@ -20,8 +21,9 @@
 import type { Role } from "@ark/node/daemon";
 import { COMPUTE } from "./compute.ts";
 import { GATEWAY } from "./gateway.ts";
+import { REGISTRY } from "./registry.ts";
 
-export { COMPUTE, GATEWAY };
+export { COMPUTE, GATEWAY, REGISTRY };
 
 /** All roles, in the order of `--help`. */
-export const ROLES: readonly Role[] = [COMPUTE, GATEWAY];
+export const ROLES: readonly Role[] = [COMPUTE, GATEWAY, REGISTRY];

@@ -26,7 +26,7 @@ const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 export class PlainConnection {
   /** Monotonic time at which it is cut, in milliseconds. */
   until: number;
-  readonly #socket: Deno.TcpConn;
+  readonly #socket: Deno.TcpConn | Deno.TlsConn;
   readonly #handler: PlainHandler;
   readonly #limits: PlainTimes;
   readonly #reader: RequestReader;
@@ -38,7 +38,7 @@ export class PlainConnection {
   #last = false;
 
   /** Takes over a connection; see {@linkcode serve}. */
-  constructor(socket: Deno.TcpConn, { handler, limits }: { handler: PlainHandler; limits: PlainTimes }) {
+  constructor(socket: Deno.TcpConn | Deno.TlsConn, { handler, limits }: { handler: PlainHandler; limits: PlainTimes }) {
     this.#socket = socket;
     this.#handler = handler;
     this.#limits = limits;
@@ -59,7 +59,8 @@ export class PlainConnection {
   /** Answers the requests that come. Never rejects. */
   async serve(): Promise<void> {
     try {
-      this.#socket.setNoDelay();
+      // Deno has no way to that beneath TLS; what is sent there are whole answers.
+      if ("setNoDelay" in this.#socket) this.#socket.setNoDelay();
       while (!this.#cut && await this.#next()) {
         this.#client = null;
         this.until = performance.now() + (this.#reader.idle ? this.#limits.idleMs : this.#limits.headMs);
@@ -272,7 +273,7 @@ async function isSoon(promise: Promise<unknown>): Promise<boolean> {
 }
 
 /** Closes a socket that may be closed already. */
-export function closeQuietly(socket: Deno.TcpConn): void {
+export function closeQuietly(socket: Deno.Conn): void {
   try {
     socket.close();
   } catch {

@@ -26,6 +26,8 @@ export interface PlainListenOptions {
   handler: PlainHandler;
   /** Limits that differ. */
   limits?: Partial<PlainLimits>;
+  /** Certificate and key in PEM: with them everything is encrypted (HTTPS), for whoever trusts that certificate. */
+  tls?: { cert: string; key: string };
 }
 
 const LIMITS: PlainLimits = { connections: 2_048, idleMs: 300_000, headMs: 30_000, lingerMs: 1_000 };
@@ -33,15 +35,16 @@ const LIMITS: PlainLimits = { connections: 2_048, idleMs: 300_000, headMs: 30_00
 const LOOK_MS = 5_000;
 
 /**
- * Listens for HTTP/1.1 without encryption: for the owner's programs. Rejects when the address is taken.
+ * Listens for HTTP/1.1, without encryption for the owner's programs; with a certificate for a registry. Rejects when the address is taken.
  *
  * Not `Deno.serve`: a stream costs it two and more turns of promises for each piece (some 70 of 180 microseconds), and it
  * does not tell of every client that has left. The bytes of a body that was noted by `notePushed` go straight to the
  * connection.
  */
 export async function listenPlain(options: PlainListenOptions): Promise<PlainListener> {
-  const { hostname, port } = options;
-  return await Promise.resolve(new PlainListener(Deno.listen({ hostname, port }), options));
+  const { hostname, port, tls } = options;
+  const listener = tls === undefined ? Deno.listen({ hostname, port }) : Deno.listenTls({ hostname, port, ...tls });
+  return await Promise.resolve(new PlainListener(listener, options));
 }
 
 /** A running listener. Disposing it cuts every connection. */
@@ -50,7 +53,7 @@ export class PlainListener implements AsyncDisposable {
   readonly hostname: string;
   /** Port it listens on. */
   readonly port: number;
-  readonly #listener: Deno.TcpListener;
+  readonly #listener: Deno.TcpListener | Deno.TlsListener;
   readonly #options: PlainListenOptions;
   readonly #limits: PlainLimits;
   readonly #open = new Map<PlainConnection, Promise<void>>();
@@ -60,7 +63,7 @@ export class PlainListener implements AsyncDisposable {
   #draining = false;
 
   /** Takes over a listener: see {@linkcode listenPlain}. */
-  constructor(listener: Deno.TcpListener, options: PlainListenOptions) {
+  constructor(listener: Deno.TcpListener | Deno.TlsListener, options: PlainListenOptions) {
     this.#listener = listener;
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
@@ -93,7 +96,7 @@ export class PlainListener implements AsyncDisposable {
 
   async #accept(): Promise<void> {
     while (!this.#closed) {
-      let socket: Deno.TcpConn;
+      let socket: Deno.TcpConn | Deno.TlsConn;
       try {
         socket = await this.#listener.accept();
       } catch {

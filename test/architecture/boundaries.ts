@@ -18,6 +18,8 @@ const DOORS: Record<string, readonly string[]> = {
   "hono": ["src/http/"],
   "kysely": ["src/store/", "migrations/"],
   "node:sqlite": ["src/store/"],
+  "pg": ["src/store/"],
+  "smol-toml": ["src/config/"],
   "multicast-dns": ["src/discovery/"],
   "node-llama-cpp": ["src/inference/worker/"],
   "@huggingface/jinja": ["src/inference/worker/"],

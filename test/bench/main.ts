@@ -11,6 +11,7 @@ import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
 import { ownerBench } from "./owner_bench.ts";
 import { pickBench } from "./pick_bench.ts";
+import { registryBench } from "./registry_bench.ts";
 import { relayBench } from "./relay_bench.ts";
 import { revocationBench } from "./revocation_bench.ts";
 import { signatureBench } from "./signature_bench.ts";
@@ -28,6 +29,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   relay: relayBench,
   engine: engineBench,
   pick: pickBench,
+  registry: registryBench,
 };
 
 await yardstick();

@@ -40,7 +40,7 @@ Deno.test("main() says what is wrong with a command line, in one sentence, and e
     [["peers", "aprove"], /There is no command peers aprove, did you mean peers approve/],
     [["serve", "now"], /There is no command now/],
     [["--rol=compute"], /Unknown flag --rol/],
-    [["--role=king"], /Cannot use --role king: the roles are compute and gateway/],
+    [["--role=king"], /Cannot use --role king: the roles are compute, gateway, registry/],
     [["--listen", "0.0.0.0:99999"], /Cannot use --listen 0\.0\.0\.0:99999/],
     [["keys", "create"], /Name one key: ark-node keys create NAME/],
     [["keys", "create", "a", "--rate", "0"], /Flag --rate is a whole number from 1/],

@@ -24,6 +24,17 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
     flag: ["127.0.0.2:0", { hostname: "127.0.0.2", port: 0 }],
     env: ["[::1]:1", { hostname: "::1", port: 1 }],
   },
+  registry: {
+    of: ({ registry }) => registry.url?.href,
+    flag: ["https://a.example", "https://a.example/"],
+    env: ["http://127.0.0.1:1/x", "http://127.0.0.1:1/x"],
+  },
+  "registry-model": { of: ({ registry }) => registry.models, flag: ["a*", ["a*"]], env: ["b, c", ["b", "c"]] },
+  "registry-listen": {
+    of: ({ registry }) => registry.listen,
+    flag: ["127.0.0.1:1", { hostname: "127.0.0.1", port: 1 }],
+    env: ["[::1]", { hostname: "::1", port: 8912 }],
+  },
   "ollama-port": { of: ({ ollamaPort }) => ollamaPort, flag: ["11434", 11_434], env: ["0", 0] },
   "allow-origin": {
     of: ({ allowOrigins }) => allowOrigins,
@@ -118,7 +129,7 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
 Deno.test("loadConfig() knows every flag of the help", () => {
   const switches = ["auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
   // They say nothing without an upstream, or a pin: see the tests of upstreams(), and the one below.
-  const others = ["config", "preset", "upstream-key-file", "replicas"];
+  const others = ["config", "preset", "registry-endpoint", "tls-cert", "tls-key", "upstream-key-file", "replicas"];
   assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), ...switches, ...others].sort());
 });
 
@@ -128,6 +139,14 @@ Deno.test("loadConfig() has these defaults", async () => {
   assert.ok(name.length > 0);
   assert.deepEqual(config, {
     file: null,
+    registry: {
+      url: null,
+      endpoints: [],
+      models: [],
+      listen: { hostname: "127.0.0.1", port: 8912 },
+      tls: null,
+      database: null,
+    },
     roles: ["compute", "gateway"],
     listen: { hostname: "127.0.0.1", port: 8910 },
     requireKeys: false,

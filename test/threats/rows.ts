@@ -69,7 +69,7 @@ export const ROWS: readonly Row[] = [
   { id: "T41", title: "Log lines are forged by names" },
   { id: "T42", title: "The pending list is flooded, or filled with look-alikes" },
   { id: "T43", title: "The owner is tricked into approving another node" },
-  { id: "T44", title: "A registry forges or withholds entries", missing: "there is no registry yet (issue 7)" },
+  { id: "T44", title: "A registry forges or withholds entries" },
   { id: "T45", title: "Discovery is flooded with nodes" },
   { id: "T46", title: "Honest peers are hidden in discovery" },
   { id: "T47", title: "A peer introduces others" },

@@ -23,6 +23,7 @@ import { PEERS_DISMISS, PEERS_IGNORE, PEERS_PENDING, PEERS_UNIGNORE } from "./pe
 import { PEERS_REPUTATION } from "./peers_reputation.ts";
 import { PEERS_REVOKE } from "./peers_revoke.ts";
 import { PEERS_WHY } from "./peers_why.ts";
+import { REGISTRY_LIST } from "./registry.ts";
 import { REQUESTS } from "./requests.ts";
 import { SERVE } from "./serve.ts";
 import { SERVICE_INSTALL, SERVICE_UNINSTALL } from "./service.ts";
@@ -43,6 +44,7 @@ export const COMMANDS: readonly Command[] = [
   SERVICE_INSTALL,
   SERVICE_UNINSTALL,
   WG_SUGGEST,
+  REGISTRY_LIST,
   ID,
   ID_ROTATE,
   PEERS_LIST,

@@ -55,7 +55,7 @@ function stopSignal(out: Output): Promise<void> {
   return promise;
 }
 
-function ready({ id, api, ollama, mesh }: Daemon, { name, paths }: Config) {
+function ready({ id, api, ollama, mesh, registry }: Daemon, { name, paths }: Config) {
   return {
     node_id: formatNodeId(id),
     public_key: formatPublicKey(publicKeyOf(id)),
@@ -63,6 +63,7 @@ function ready({ id, api, ollama, mesh }: Daemon, { name, paths }: Config) {
     api: `http://${formatAddress(api)}`,
     ...ollama === null ? {} : { ollama: `http://${formatAddress(ollama)}` },
     mesh: formatAddress(mesh),
+    ...registry === null ? {} : { registry: formatAddress(registry) },
     data: paths.root,
     pid: Deno.pid,
     ready_ms: Math.round(performance.now()),
@@ -70,7 +71,7 @@ function ready({ id, api, ollama, mesh }: Daemon, { name, paths }: Config) {
 }
 
 function banner(
-  { id, api, ollama, mesh, engine, book }: Daemon,
+  { id, api, ollama, mesh, registry, engine, book }: Daemon,
   show: { config: Config; out: Output; version: string },
 ): void {
   const { config, out, version } = show;
@@ -86,6 +87,12 @@ function banner(
       ? []
       : [["ollama", `http://${formatAddress(ollama)}  (clients of Ollama find it here)`] as [string, string]]),
     ["mesh", `${formatAddress(mesh)}  (${found})`],
+    ...(registry === null ? [] : [[
+      "list",
+      `${config.registry.tls === null ? "http" : "https"}://${
+        formatAddress(registry)
+      }  (a registry: --registry of other nodes)`,
+    ] as [string, string]]),
     ...(engine === null ? [] : [["models", config.modelDirectories.join(", ")] as [string, string]]),
     ["peers", peers],
     ["data", config.paths.root],

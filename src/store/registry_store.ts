@@ -1,0 +1,196 @@
+import { type Generated, Kysely, PostgresDialect, sql, SqliteDialect } from "kysely";
+import { Pool } from "pg";
+import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";
+
+/** One registration as a registry keeps it. */
+export interface RegistryEntry {
+  /** Who. */
+  nodeId: string;
+  /** The number that the node gave it. */
+  seq: number;
+  /** When it ends, in milliseconds since 1970. */
+  notAfter: number;
+  /** Whether it is told: one by which a node takes itself out is kept, so that an older one cannot come back. */
+  open: boolean;
+  /** Names of models, each once. */
+  models: readonly string[];
+  /** The signed statement, as JSON. */
+  statement: string;
+}
+
+/** Which registrations are looked for. */
+export interface RegistryQuery {
+  /** Those that end after this time count, in milliseconds since 1970. */
+  now: number;
+  /** Ids behind this one, in their order; absent for the first. */
+  after?: string;
+  /** A model's name, or the beginning of one with `*` behind it; absent for all. */
+  model?: string;
+  /** Most statements. */
+  limit: number;
+}
+
+/** What a registry keeps: in SQLite, or in PostgreSQL by the same queries. */
+export interface RegistryStore extends AsyncDisposable {
+  /** Keeps a registration, unless one with the same number or a higher one is there: then its number is returned. */
+  put(entry: RegistryEntry): Promise<number | null>;
+  /** The statement of a node that counts still, or undefined. */
+  get(nodeId: string, now: number): Promise<string | undefined>;
+  /** Statements in the order of the ids. */
+  list(query: RegistryQuery): Promise<{ nodeId: string; statement: string }[]>;
+  /** How many are kept. */
+  count(): Promise<number>;
+  /** Removes those that have ended, at most 10,000 at a time; returns how many. */
+  expire(now: number): Promise<number>;
+}
+
+interface RegistryDatabase {
+  registrations: {
+    node_id: string;
+    seq: number;
+    not_after: number;
+    /** 1 or 0. */
+    open: number;
+    statement: string;
+    added: Generated<number>;
+  };
+  registered_models: { model: string; node_id: string };
+}
+
+/** A pattern finds no more different names than these. */
+const MOST_NAMES = 64;
+const MOST_EXPIRED = 10_000;
+
+/**
+ * Opens the database of a registry, and makes its tables where there are none.
+ *
+ * @param where path of a file, or `postgres://…`.
+ */
+export async function openRegistryStore(where: string): Promise<RegistryStore> {
+  const postgres = /^postgres(ql)?:\/\//.test(where);
+  const dialect = postgres
+    ? new PostgresDialect({ pool: new Pool({ connectionString: where, max: 8 }) })
+    : new SqliteDialect({ database: sqliteAt(where) });
+  const db = new Kysely<RegistryDatabase>({ dialect });
+  try {
+    // Ids and names are compared by their bytes, in whatever language the server was set up.
+    const text = sql.raw(postgres ? `TEXT COLLATE "C"` : "TEXT");
+    const whole = sql.raw(postgres ? "BIGINT" : "INTEGER");
+    await sql`CREATE TABLE IF NOT EXISTS registrations (
+      node_id ${text} PRIMARY KEY, seq ${whole} NOT NULL, not_after ${whole} NOT NULL, open ${whole} NOT NULL,
+      statement TEXT NOT NULL, added ${whole} NOT NULL DEFAULT 0)`.execute(db);
+    await sql`CREATE TABLE IF NOT EXISTS registered_models (
+      model ${text} NOT NULL, node_id ${text} NOT NULL, PRIMARY KEY (model, node_id))`.execute(db);
+    await sql`CREATE INDEX IF NOT EXISTS registrations_by_end ON registrations (not_after)`.execute(db);
+    await sql`CREATE INDEX IF NOT EXISTS models_by_node ON registered_models (node_id)`.execute(db);
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+  return new KyselyRegistryStore(db);
+}
+
+function sqliteAt(path: string): SqliteConnection {
+  const sqlite = new SqliteConnection(path);
+  sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA trusted_schema = OFF; PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL`);
+  return sqlite;
+}
+
+class KyselyRegistryStore implements RegistryStore {
+  readonly #db: Kysely<RegistryDatabase>;
+
+  constructor(db: Kysely<RegistryDatabase>) {
+    this.#db = db;
+  }
+
+  put({ nodeId, seq, notAfter, open, models, statement }: RegistryEntry): Promise<number | null> {
+    return this.#db.transaction().execute(async (db) => {
+      // In one statement, so that of two at once the older cannot win.
+      const row = { seq, not_after: notAfter, open: open ? 1 : 0, statement };
+      const { numInsertedOrUpdatedRows } = await db.insertInto("registrations").values({ node_id: nodeId, ...row })
+        .onConflict((conflict) =>
+          conflict.column("node_id").doUpdateSet(row)
+            .where("registrations.seq", "<", seq)
+        ).executeTakeFirst();
+      if ((numInsertedOrUpdatedRows ?? 0n) === 0n) {
+        const known = await db.selectFrom("registrations").select("seq").where("node_id", "=", nodeId)
+          .executeTakeFirst();
+        return Number(known?.seq ?? 0);
+      }
+      await db.deleteFrom("registered_models").where("node_id", "=", nodeId).execute();
+      if (models.length > 0) {
+        await db.insertInto("registered_models").values(models.map((model) => ({ model, node_id: nodeId }))).execute();
+      }
+      return null;
+    });
+  }
+
+  async get(nodeId: string, now: number): Promise<string | undefined> {
+    const row = await this.#db.selectFrom("registrations").select("statement").where("node_id", "=", nodeId)
+      .where("not_after", ">", now).where("open", "=", 1).executeTakeFirst();
+    return row?.statement;
+  }
+
+  async list({ now, after = "", model, limit }: RegistryQuery): Promise<{ nodeId: string; statement: string }[]> {
+    if (model === undefined) {
+      const rows = await this.#db.selectFrom("registrations").select(["node_id", "statement"])
+        .where("node_id", ">", after).where("not_after", ">", now).where("open", "=", 1).orderBy("node_id").limit(limit)
+        .execute();
+      return rows.map(({ node_id, statement }) => ({ nodeId: node_id, statement }));
+    }
+    const names = model.endsWith("*") ? await this.#names(model.slice(0, -1)) : [model];
+    const found = new Map<string, string>();
+    // Name by name, each by its index: a join over all of them would sort every node that has any.
+    for (const name of names) {
+      const rows = await this.#db.selectFrom("registered_models as m").innerJoin(
+        "registrations as r",
+        "r.node_id",
+        "m.node_id",
+      ).select(["r.node_id", "r.statement"]).where("m.model", "=", name).where("m.node_id", ">", after)
+        .where("r.not_after", ">", now).orderBy("m.node_id").limit(limit).execute();
+      for (const { node_id, statement } of rows) found.set(node_id, statement);
+    }
+    return [...found].sort(([a], [b]) => a < b ? -1 : 1).slice(0, limit)
+      .map(([nodeId, statement]) => ({ nodeId, statement }));
+  }
+
+  async count(): Promise<number> {
+    const { count } = await this.#db.selectFrom("registrations").select(({ fn }) => fn.countAll().as("count"))
+      .executeTakeFirstOrThrow();
+    return Number(count);
+  }
+
+  expire(now: number): Promise<number> {
+    return this.#db.transaction().execute(async (db) => {
+      const ended = await db.selectFrom("registrations").select("node_id").where("not_after", "<=", now)
+        .orderBy("not_after").limit(MOST_EXPIRED).execute();
+      const ids = ended.map(({ node_id }) => node_id);
+      for (let at = 0; at < ids.length; at += 500) {
+        const some = ids.slice(at, at + 500);
+        await db.deleteFrom("registered_models").where("node_id", "in", some).execute();
+        await db.deleteFrom("registrations").where("node_id", "in", some).where("not_after", "<=", now).execute();
+      }
+      return ids.length;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#db.destroy();
+  }
+
+  /** Different names that begin so, by stepping through the index from one to the next. */
+  async #names(beginning: string): Promise<string[]> {
+    const names: string[] = [];
+    while (names.length < MOST_NAMES) {
+      const last = names.at(-1);
+      const { model } = await this.#db.selectFrom("registered_models").select(({ fn }) => fn.min("model").as("model"))
+        .where("model", last === undefined ? ">=" : ">", last ?? beginning).executeTakeFirstOrThrow() as {
+          model: string | null;
+        };
+      if (model === null || !model.startsWith(beginning)) break;
+      names.push(model);
+    }
+    return names;
+  }
+}
