@@ -131,6 +131,10 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     help: "Ollama's models, only read, or off (default: where Ollama keeps them)",
   },
   "hf-cache": { value: "DIR", help: "Hugging Face's cache, only read, or off (default: where its tools keep it)" },
+  "hf-token-file": {
+    value: "FILE",
+    help: "file with your token for Hugging Face's gated models; or HF_TOKEN in the environment",
+  },
   "ollama-registry": {
     value: "URL",
     help: "where plain names are pulled, such as https://registry.ollama.ai (default: nowhere)",

@@ -48,4 +48,5 @@ export { type OwnContents, type OwnRecord, OwnRecords, type RecordedFile } from 
 export { splitDigest } from "./split_model.ts";
 export * from "./model_store.ts";
 export type { DownloadLimits } from "./pull/download.ts";
+export { mayCarrySecret } from "./pull/http_source.ts";
 export * from "./pull/pull_progress.ts";

@@ -12,6 +12,7 @@ function load(args: string[] = [], variables: Record<string, string> = {}): Prom
 /** A folder that looks like Ollama's and like the one of Hugging Face's tools. */
 const STORES = Deno.makeTempDirSync({ prefix: "ark-test-" });
 Deno.mkdirSync(`${STORES}/manifests`);
+Deno.writeTextFileSync(`${STORES}/token`, "hf_one\n");
 Deno.test.afterAll(() => Deno.removeSync(STORES, { recursive: true }));
 
 /** For each flag: a value for the flag, one for the environment, and what the configuration then says of each. */
@@ -55,6 +56,11 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
     of: ({ modelStores }) => modelStores.ollamaRegistry,
     flag: ["https://Models.example/", "https://models.example"],
     env: ["http://127.0.0.1:5000/x", "http://127.0.0.1:5000/x"],
+  },
+  "hf-token-file": {
+    of: ({ modelStores }) => modelStores.huggingFaceToken,
+    flag: [`${STORES}/token`, "hf_one"],
+    env: [`${STORES}/token`, "hf_one"],
   },
   alias: {
     of: ({ aliases }) => aliases,
@@ -139,6 +145,7 @@ Deno.test("loadConfig() has these defaults", async () => {
       ollama: null,
       huggingFace: null,
       huggingFaceEndpoint: "https://huggingface.co",
+      huggingFaceToken: null,
       ollamaRegistry: null,
     },
     aliases: [],
