@@ -46,6 +46,8 @@ export interface Config {
   readonly meshListen: PeerAddress;
   /** Folders with GGUF files. */
   readonly modelDirectories: readonly string[];
+  /** Folders with content packs. */
+  readonly contentDirectories: readonly string[];
   /** Models of other programs, and where models are fetched from. */
   readonly modelStores: ModelStores;
   /** Second names of models. */
@@ -126,6 +128,7 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   },
   "mesh-listen": { value: "HOST:PORT", help: "where other nodes connect (default: 0.0.0.0:8911)" },
   models: { value: "DIR", multiple: true, help: "folder with GGUF files; may be repeated" },
+  content: { value: "DIR", multiple: true, help: "folder with content packs (*.zim of Kiwix); may be repeated" },
   "ollama-models": {
     value: "DIR",
     help: "Ollama's models, only read, or off (default: where Ollama keeps them)",
@@ -251,6 +254,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     allowOrigins: list("allow-origin").map(allowedOrigin),
     meshListen: address("mesh-listen", text("mesh-listen") ?? "0.0.0.0:8911", 8911),
     modelDirectories: [paths.models, ...list("models")],
+    contentDirectories: list("content").map((path) => resolve(path)),
     modelStores: await modelStores({ text, env }),
     aliases: list("alias").map(aliasOf),
     peers: list("peer").map(neighbour),

@@ -64,7 +64,7 @@ export class PackShelf implements AsyncDisposable {
 
   /** Looks every half a minute until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.#directories.length > 0) {
+    while (!signal.aborted) {
       await this.refresh();
       await pause(EVERY_MS, undefined, { signal }).catch(() => {});
     }

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
+import { ContentPeers, Library, PackShelf } from "@ark/node/content";
 import {
   ApiKeyBook,
   Denials,
@@ -154,6 +155,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     logger,
   });
 
+  const packs = opened.use(new PackShelf({ directories: config.contentDirectories, logger }));
+  const library = new Library({
+    shelf: packs,
+    peers: new ContentPeers({ approved: () => book.list(), addresses: (id) => table.addresses(id), client }),
+  });
+  const shelved = packs.refresh().catch(() => {});
+
   const hardware = new OwnHardware({ engine: engine?.backend ?? null, gpu: config.gpu, show: config.showHardware });
   const peerMetrics = new Metrics();
   const offerChanges = new OfferChanges(metrics, table);
@@ -170,6 +178,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     audit,
     denials,
     witness,
+    content: { shelf: packs, gate: neighbours.contentGate },
     engine: config.shareUpstreams ? withUpstreams(engine, upstreams) : engine,
     contextSize: config.contextSize,
     accepting: () => accepting,
@@ -249,6 +258,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             : null,
           shelf,
           keeper: engine === null ? null : ownModels(engine),
+          content: library,
           metrics,
           peerMetrics,
           allowHosts: [...config.allowHosts, ...namesOf(config.listen)],
@@ -259,7 +269,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       }, { ollamaPort: config.ollamaPort })),
   );
   // A node that is ready knows its models, unless their disk is slow: then it learns of them a little later.
-  await within(SCAN_MS, scanned);
+  await within(SCAN_MS, Promise.all([scanned, shelved]));
   const [shadowed] = engine?.catalogue.shadowed() ?? [];
   if (shadowed !== undefined) throw new StartError(`Cannot use --alias: ${shadowed}`);
   await pinned;
@@ -271,6 +281,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
     { name: "offer changes", run: (signal) => offerChanges.run(signal) },
     { name: "hardware", run: (signal) => hardware.run(signal) },
+    { name: "content", run: (signal) => packs.run(signal) },
     { name: "keys", run: (signal) => keys.run(signal) },
     ...(traces === null ? [] : [{ name: "traces", run: (signal: AbortSignal) => traces.exporter.run(signal) }]),
     { name: "denials", run: (signal) => denials.run(signal) },

@@ -13,6 +13,8 @@ import { HostNames, isLoopbackAddress } from "./middleware/host_names.ts";
 import { isProxied, looksProxied } from "./middleware/proxied.ts";
 import { localGuard } from "./middleware/local_guard.ts";
 import { anthropicRoutes } from "./anthropic/anthropic_routes.ts";
+import { contentRoutes, type ContentRoutesOptions } from "./content/content_routes.ts";
+import { PageKeys } from "./content/page_keys.ts";
 import { familyRefusal, isMessagesPath } from "./family_refusal.ts";
 import type { ModelKeeper } from "./ollama/model_keeper.ts";
 import { refuseManaging } from "./ollama/managing_sender.ts";
@@ -31,6 +33,8 @@ export interface LocalAppOptions {
   shelf?: ResponseShelf;
   /** Keeps this node's models for Ollama's API; null where it has none of its own. */
   keeper?: ModelKeeper | null;
+  /** Every content pack within reach, or null where there is none of it. */
+  content?: ContentRoutesOptions["library"] | null;
   /** Shown at `/metrics`. */
   metrics: Metrics;
   /** Shown there as well, to whoever has the admin token: what is told of each peer. */
@@ -57,9 +61,11 @@ export function localApp(options: LocalAppOptions): LocalApp {
   const { admin, api, metrics, allowHosts = [], allowOrigins = [] } = options;
   const { keys, keysRequired: required, token } = admin;
   const app = new Hono<{ Bindings: { remote?: string } }>({ getPath: pathOf });
+  const pageKeys = new PageKeys();
   app.use(localGuard({
     hosts: new HostNames({ bound: admin.api.hostname, allowed: allowHosts }),
     origins: new Set(allowOrigins),
+    opened: (path) => pageKeys.open(path),
     refuse: familyRefusal,
   }));
   app.get("/healthz", ({ json }) => json({ status: "ok" }));
@@ -94,6 +100,19 @@ export function localApp(options: LocalAppOptions): LocalApp {
         admit,
         keeper: options.keeper ?? null,
         mayManage: (request, { remote }) => refuseManaging(request, { remote, held: who(request, remote).held }),
+      }),
+    );
+  }
+  const { content: library = null } = options;
+  if (library !== null) {
+    app.route(
+      "/",
+      contentRoutes({
+        library,
+        keys: pageKeys,
+        admit: (request, { remote }) => {
+          senderOf(request, { keys, required, token, remote });
+        },
       }),
     );
   }

@@ -46,6 +46,11 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
     flag: ["/m1", ["/srv/ark/models", "/m1"]],
     env: ["/m2, /m3", ["/srv/ark/models", "/m2", "/m3"]],
   },
+  content: {
+    of: ({ contentDirectories }) => contentDirectories,
+    flag: ["/c1", ["/c1"]],
+    env: ["/c2, /c3", ["/c2", "/c3"]],
+  },
   "ollama-models": {
     of: ({ modelStores }) => modelStores.ollama,
     flag: [STORES, STORES],
@@ -141,6 +146,7 @@ Deno.test("loadConfig() has these defaults", async () => {
     ollamaPort: null,
     meshListen: { hostname: "0.0.0.0", port: 8911 },
     modelDirectories: ["/srv/ark/models"],
+    contentDirectories: [],
     modelStores: {
       ollama: null,
       huggingFace: null,
