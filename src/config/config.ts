@@ -1,7 +1,7 @@
 import { availableParallelism, hostname as hostName } from "node:os";
 import { resolve } from "node:path";
 import type { EngineChoice, GpuChoice, LoraFile } from "@ark/node/inference";
-import type { Alias } from "@ark/node/models";
+import type { Alias, SeedingRules } from "@ark/node/models";
 import { label, reasonOf } from "@ark/node/protocol";
 import type { HedgeSetting, StallSetting } from "@ark/node/routing";
 import type { LogLevel } from "@ark/node/telemetry";
@@ -13,6 +13,7 @@ import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from
 import { aliasOf, type ModelStores, modelStores } from "./model_stores.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
 import { hedgeSetting, stallSetting } from "./routing_flags.ts";
+import { seedingRules } from "./seeding.ts";
 import { traceEndpoint } from "./trace_endpoint.ts";
 import { type UpstreamConfig, upstreams } from "./upstreams.ts";
 
@@ -50,6 +51,8 @@ export interface Config {
   readonly contentDirectories: readonly string[];
   /** Models of other programs, and where models are fetched from. */
   readonly modelStores: ModelStores;
+  /** Which models are given to peers that may download them, and when. */
+  readonly seeding: SeedingRules;
   /** Second names of models. */
   readonly aliases: readonly Alias[];
   /** Addresses to dial where multicast does not pass. */
@@ -142,6 +145,12 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     value: "URL",
     help: "where plain names are pulled, such as https://registry.ollama.ai (default: nowhere)",
   },
+  "seed-models": {
+    value: "MODEL",
+    multiple: true,
+    help: "model to give to peers that may download it, * for any text (default: all); may be repeated",
+  },
+  "seed-hours": { value: "FROM-UNTIL", help: "hours in which models are given, such as 22-7 (default: always)" },
   alias: {
     value: "NAME=MODEL",
     multiple: true,
@@ -256,6 +265,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     modelDirectories: [paths.models, ...list("models")],
     contentDirectories: list("content").map((path) => resolve(path)),
     modelStores: await modelStores({ text, env }),
+    seeding: seedingRules(list("seed-models"), text("seed-hours")),
     aliases: list("alias").map(aliasOf),
     peers: list("peer").map(neighbour),
     mdns: !on("no-mdns"),

@@ -45,6 +45,7 @@ export { type Alias, isModelAlias, plainName } from "./model_ids.ts";
 export * from "./model_name.ts";
 export type { ModelPlacesOptions } from "./model_places.ts";
 export { type OwnContents, type OwnRecord, OwnRecords, type RecordedFile } from "./own_records.ts";
+export * from "./seeding_policy.ts";
 export { splitDigest } from "./split_model.ts";
 export * from "./model_store.ts";
 export type { DownloadLimits } from "./pull/download.ts";
