@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Library } from "@ark/node/content";
 import { ArkError, toArkError } from "@ark/node/protocol";
 import type { Metrics } from "@ark/node/telemetry";
 import { holdsToken } from "./admin/admin_guard.ts";
@@ -13,7 +14,7 @@ import { HostNames, isLoopbackAddress } from "./middleware/host_names.ts";
 import { isProxied, looksProxied } from "./middleware/proxied.ts";
 import { localGuard } from "./middleware/local_guard.ts";
 import { anthropicRoutes } from "./anthropic/anthropic_routes.ts";
-import { contentRoutes, type ContentRoutesOptions } from "./content/content_routes.ts";
+import { contentRoutes } from "./content/content_routes.ts";
 import { PageKeys } from "./content/page_keys.ts";
 import { familyRefusal, isMessagesPath } from "./family_refusal.ts";
 import type { ModelKeeper } from "./ollama/model_keeper.ts";
@@ -34,7 +35,7 @@ export interface LocalAppOptions {
   /** Keeps this node's models for Ollama's API; null where it has none of its own. */
   keeper?: ModelKeeper | null;
   /** Every content pack within reach, or null where there is none of it. */
-  content?: ContentRoutesOptions["library"] | null;
+  content?: Library | null;
   /** Shown at `/metrics`. */
   metrics: Metrics;
   /** Shown there as well, to whoever has the admin token: what is told of each peer. */

@@ -45,6 +45,7 @@ export { ApiKeyBook, type ApiKeyBookOptions, type HeldKey } from "./keys/api_key
 export type { KeyLease, KeyMeter } from "./keys/key_meter.ts";
 export type { KeyRoutesOptions } from "./keys/key_routes.ts";
 export * from "./local_app.ts";
+export type { ContentAnswerOptions } from "./mesh/content_answer.ts";
 export * from "./mesh/denials.ts";
 export * from "./mesh/introductions.ts";
 export * from "./mesh/meeting_routes.ts";

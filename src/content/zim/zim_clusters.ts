@@ -1,5 +1,4 @@
-import { promisify } from "node:util";
-import { zstdDecompress } from "node:zlib";
+import { zstdDecompressSync } from "node:zlib";
 import { ByteCache } from "../byte_cache.ts";
 import { u64, type ZimHeader } from "./zim_header.ts";
 import type { ZimSource } from "./zim_source.ts";
@@ -26,8 +25,6 @@ export type ClusterCache = ByteCache<UnpackedCluster>;
 export function clusterCache(): ClusterCache {
   return new ByteCache<UnpackedCluster>({ bytes: 64 << 20, things: 256 });
 }
-
-const unpack = promisify(zstdDecompress);
 
 /** The bodies of the entries of a ZIM file. */
 export class ZimClusters {
@@ -85,7 +82,7 @@ export class ZimClusters {
       if (known !== undefined) return known;
       const length = await zstdFrameLength(this.#source, { at, most: MOST_CLUSTER_BYTES });
       const packed = await this.#source.read(at, length);
-      const content = await unpackOne(packed);
+      const content = unpackOne(packed);
       const unpacked = { bytes: content.length, content };
       this.#cache.set(key, unpacked);
       return unpacked;
@@ -95,9 +92,10 @@ export class ZimClusters {
   }
 }
 
-async function unpackOne(packed: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+/** A cluster of the usual two megabytes takes some milliseconds. Of the asynchronous form some errors cannot be caught in Deno 2.9. */
+function unpackOne(packed: Uint8Array): Uint8Array<ArrayBuffer> {
   try {
-    const content = await unpack(packed, { maxOutputLength: MOST_CLUSTER_BYTES });
+    const content = zstdDecompressSync(packed, { maxOutputLength: MOST_CLUSTER_BYTES });
     return new Uint8Array(content.buffer as ArrayBuffer, content.byteOffset, content.length);
   } catch (cause) {
     throw new SyntaxError("A cluster of it is damaged, or larger than this node reads", { cause });
