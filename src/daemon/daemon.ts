@@ -6,6 +6,7 @@ import type { Config } from "@ark/node/config";
 import { ContentPeers, Library, PackShelf } from "@ark/node/content";
 import {
   ApiKeyBook,
+  ContentRecord,
   Denials,
   type Finding,
   introductions,
@@ -178,7 +179,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     audit,
     denials,
     witness,
-    content: { shelf: packs, gate: neighbours.contentGate },
+    content: { shelf: packs, gate: neighbours.contentGate, record: new ContentRecord({ audit }) },
     engine: config.shareUpstreams ? withUpstreams(engine, upstreams) : engine,
     contextSize: config.contextSize,
     accepting: () => accepting,

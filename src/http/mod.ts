@@ -46,6 +46,7 @@ export type { KeyLease, KeyMeter } from "./keys/key_meter.ts";
 export type { KeyRoutesOptions } from "./keys/key_routes.ts";
 export * from "./local_app.ts";
 export type { ContentAnswerOptions } from "./mesh/content_answer.ts";
+export * from "./mesh/content_record.ts";
 export * from "./mesh/denials.ts";
 export * from "./mesh/introductions.ts";
 export * from "./mesh/meeting_routes.ts";

@@ -5,7 +5,7 @@ import { until } from "../inference/local_fixture.ts";
 import { withDirectory } from "../support/temporary.ts";
 import { PIXEL, skyPack, zimBytes } from "../support/zim_writer.ts";
 import { MeshPeer } from "./mesh_peer.ts";
-import { Pair, TestNode, type TestNodeOptions } from "./test_node.ts";
+import { auditOf, Pair, TestNode, type TestNodeOptions } from "./test_node.ts";
 
 /** A folder with the packs `sky_en` and `secret`. */
 async function withPacks(test: (directory: string) => Promise<void>): Promise<void> {
@@ -106,6 +106,11 @@ Deno.test("A peer reads the packs that it may read, and is told of no other", as
     const { found } = await (await get(a, "/content/search?q=s&pack=sky_en")).json();
     assert.deepEqual(found[0].hits.map(({ title }: { title: string }) => title), ["Sea", "Skies"]);
     assert.equal(await statusOf(get(a, "/content/secret/a")), 404);
+    const lines = auditOf(b).filter(({ model }) => String(model).startsWith("content:"));
+    assert.deepEqual(lines.map(({ kind, direction, peer, model }) => [kind, direction, peer, model]), [
+      ["start", "in", a.daemon.id, "content:sky_en"],
+      ["end", "in", a.daemon.id, "content:sky_en"],
+    ], "It is on the record that the peer reads this pack, and not what");
     // Said in the peer's own words, what is not shared is as what is not there.
     await using peer = new MeshPeer(b.daemon.id, b.daemon.mesh);
     await b.approve(peer, { content_shared: ["sky*"] });

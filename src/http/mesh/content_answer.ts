@@ -2,15 +2,18 @@ import { isPackName, type PackShelf } from "@ark/node/content";
 import type { NodeId } from "@ark/node/identity";
 import { type ContentGate, NOT_THERE } from "@ark/node/peers";
 import { ArkError } from "@ark/node/protocol";
+import type { ContentRecord } from "./content_record.ts";
 
 /** What {@linkcode contentAnswer} goes by. */
 export interface ContentAnswerOptions {
-  /** Who asks. */
-  peer: NodeId;
+  /** Who asks, and SHA-256 of the signature of its request, hex. */
+  caller: { nodeId: NodeId; signature: string };
   /** This node's own packs; never those of its peers, so that a page takes one hop. */
   shelf: Pick<PackShelf, "list" | "find">;
   /** Says who may read what. */
   gate: Pick<ContentGate, "shown" | "admit">;
+  /** Puts it on the record that a peer reads a pack, before it does. */
+  record: Pick<ContentRecord, "reads">;
 }
 
 /** What a peer asks for, or null where that is no question about content. */
@@ -31,7 +34,11 @@ export function isContentPath(path: string): boolean {
  *
  * @throws {ArkError}
  */
-export async function contentAnswer(url: URL, { peer, shelf, gate }: ContentAnswerOptions): Promise<Response> {
+export async function contentAnswer(
+  url: URL,
+  { caller, shelf, gate, record }: ContentAnswerOptions,
+): Promise<Response> {
+  const { nodeId: peer, signature: request } = caller;
   if (url.pathname === "/ark/v1/content") {
     const packs = shelf.list().map(({ info }) => info);
     const shown = new Set(gate.shown(peer, packs.map(({ name }) => name)));
@@ -41,6 +48,7 @@ export async function contentAnswer(url: URL, { peer, shelf, gate }: ContentAnsw
   using _place = gate.admit(peer, name);
   const pack = isPackName(name) ? shelf.find(name) : undefined;
   if (pack === undefined) throw new ArkError("model_not_found", NOT_THERE);
+  await record.reads({ peer, pack: pack.info.name, request });
   if (url.pathname === "/ark/v1/content/search") {
     return Response.json({ hits: await pack.search(url.searchParams.get("q") ?? "") });
   }

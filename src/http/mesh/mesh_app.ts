@@ -43,7 +43,7 @@ export interface MeshAppOptions {
   /** This node as a witness of its peers' audit logs; without it there is no such route. */
   witness?: Pick<WitnessBook, "add" | "remembered">;
   /** This node's own content packs and who may read them; without it there is no such route. */
-  content?: Omit<ContentAnswerOptions, "peer">;
+  content?: Omit<ContentAnswerOptions, "caller">;
   /** What peers may be given, or null where there is nothing. */
   engine: SharedEngine | null;
   /** Most tokens of context that a request may use. */
@@ -120,7 +120,7 @@ export function meshApp(options: MeshAppOptions): MeshApp {
         }
         const { witness, content } = options;
         if (content !== undefined && request.method === "GET" && isContentPath(url.pathname)) {
-          return await contentAnswer(url, { ...content, peer: caller.nodeId });
+          return await contentAnswer(url, { ...content, caller });
         }
         if (witness !== undefined && url.pathname === "/ark/v1/witness") {
           return await witnessAnswer(request, { caller, witness });
