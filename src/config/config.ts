@@ -53,6 +53,8 @@ export interface Config {
   readonly modelStores: ModelStores;
   /** Which models are given to peers that may download them, and when. */
   readonly seeding: SeedingRules;
+  /** Whether models are fetched from the owner's other nodes when he wishes for copies of them. */
+  readonly acceptCopies: boolean;
   /** Second names of models. */
   readonly aliases: readonly Alias[];
   /** Addresses to dial where multicast does not pass. */
@@ -145,10 +147,11 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     value: "URL",
     help: "where plain names are pulled, such as https://registry.ollama.ai (default: nowhere)",
   },
+  "accept-copies": { help: "fetch models from your other nodes when those wish for copies (see models keep)" },
   "seed-models": {
     value: "MODEL",
     multiple: true,
-    help: "model to give to peers that may download it, * for any text (default: all); may be repeated",
+    help: "model that peers may be given, * for any text (default: all); may be repeated",
   },
   "seed-hours": { value: "FROM-UNTIL", help: "hours in which models are given, such as 22-7 (default: always)" },
   alias: {
@@ -265,6 +268,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     modelDirectories: [paths.models, ...list("models")],
     contentDirectories: list("content").map((path) => resolve(path)),
     modelStores: await modelStores({ text, env }),
+    acceptCopies: on("accept-copies"),
     seeding: seedingRules(list("seed-models"), text("seed-hours")),
     aliases: list("alias").map(aliasOf),
     peers: list("peer").map(neighbour),

@@ -27,6 +27,7 @@ import { RemoteBackend, Router, Upstream, withUpstreams } from "@ark/node/routin
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
 import { formatAddress, listenMesh, type PeerAddress } from "@ark/node/transport";
+import { openCopies } from "./copies.ts";
 import { lockDataDirectory } from "./data_lock.ts";
 import { Doctor } from "./doctor/doctor.ts";
 import { Journeys } from "./journeys.ts";
@@ -163,6 +164,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
   const shelved = packs.refresh().catch(() => {});
 
+  const copies = engine === null
+    ? null
+    : await openCopies({ config, self: identity.id, engine, book, table, client, logger });
+
   const hardware = new OwnHardware({ engine: engine?.backend ?? null, gpu: config.gpu, show: config.showHardware });
   const peerMetrics = new Metrics();
   const offerChanges = new OfferChanges(metrics, table);
@@ -180,6 +185,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     denials,
     witness,
     content: { shelf: packs, gate: neighbours.contentGate, record: new ContentRecord({ audit }) },
+    ...copies === null ? {} : { copies: copies.keeper },
     engine: config.shareUpstreams ? withUpstreams(engine, upstreams) : engine,
     contextSize: config.contextSize,
     accepting: () => accepting,
@@ -253,6 +259,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             keys,
             keysRequired: config.requireKeys,
             doctor: doctorHere,
+            copies,
           },
           api: roles.some(({ api }) => api)
             ? { answers: observedAnswers(router, { events: metered, journeys, logger }), logger }
@@ -282,6 +289,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
     { name: "offer changes", run: (signal) => offerChanges.run(signal) },
     { name: "hardware", run: (signal) => hardware.run(signal) },
+    ...copies === null ? [] : [{ name: "copies", run: (signal: AbortSignal) => copies.keeper.run(signal) }],
     { name: "content", run: (signal) => packs.run(signal) },
     { name: "keys", run: (signal) => keys.run(signal) },
     ...(traces === null ? [] : [{ name: "traces", run: (signal: AbortSignal) => traces.exporter.run(signal) }]),
