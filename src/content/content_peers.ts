@@ -3,6 +3,7 @@ import type { ApprovedPeer } from "@ark/node/peers";
 import { ArkError } from "@ark/node/protocol";
 import type { MeshClient, MeshResponse, PeerAddress } from "@ark/node/transport";
 import { ByteCache } from "./byte_cache.ts";
+import { Lane } from "./lane.ts";
 import {
   contentType,
   decodeHits,
@@ -51,8 +52,6 @@ interface Listed {
 const LIST_MS = 30_000;
 /** How long a page is shown without asking whether it is the same. */
 const FRESH_MS = 60_000;
-/** Requests to one peer at once, and those that wait. */
-const [AT_ONCE, WAITING] = [4, 64];
 const LIST_BYTES = 512 << 10;
 const [LIST_DEADLINE_MS, PAGE_DEADLINE_MS] = [3_000, 30_000];
 /** Longest that a peer's word to wait is waited for. */
@@ -308,24 +307,4 @@ function refusal(status: number): ArkError {
     return new ArkError("busy", "The peer gives no more pages now: try again in a minute", { retryAfterSeconds: 30 });
   }
   return new ArkError("unavailable", "The peer could not give the page; its owner can see why");
-}
-
-/** Requests to one peer: some at once, the others in line. */
-class Lane {
-  #running = 0;
-  readonly #line: (() => void)[] = [];
-
-  async enter(): Promise<Disposable> {
-    if (this.#running >= AT_ONCE) {
-      if (this.#line.length >= WAITING) throw new ArkError("busy", "Too many pages of that peer are asked for at once");
-      await new Promise<void>((resolve) => this.#line.push(resolve));
-    } else this.#running++;
-    return {
-      [Symbol.dispose]: () => {
-        const next = this.#line.shift();
-        if (next === undefined) this.#running--;
-        else next();
-      },
-    };
-  }
 }
