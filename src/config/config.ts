@@ -1,7 +1,7 @@
 import { availableParallelism, hostname as hostName } from "node:os";
 import { resolve } from "node:path";
 import type { EngineChoice, GpuChoice, LoraFile } from "@ark/node/inference";
-import type { Alias } from "@ark/node/models";
+import type { Alias, SeedingRules } from "@ark/node/models";
 import { label, reasonOf } from "@ark/node/protocol";
 import type { HedgeSetting, StallSetting } from "@ark/node/routing";
 import type { LogLevel } from "@ark/node/telemetry";
@@ -16,6 +16,7 @@ import { aliasOf, type ModelStores, modelStores } from "./model_stores.ts";
 import type { FlagSpec, ParsedArgs } from "./flags.ts";
 import { hedgeSetting, stallSetting } from "./routing_flags.ts";
 import { REGISTRY_FLAGS, type RegistrySettings, registrySettings } from "./registry_settings.ts";
+import { seedingRules } from "./seeding.ts";
 import { traceEndpoint } from "./trace_endpoint.ts";
 import { type UpstreamConfig, upstreams } from "./upstreams.ts";
 
@@ -54,8 +55,14 @@ export interface Config {
   readonly meshListen: PeerAddress;
   /** Folders with GGUF files. */
   readonly modelDirectories: readonly string[];
+  /** Folders with content packs. */
+  readonly contentDirectories: readonly string[];
   /** Models of other programs, and where models are fetched from. */
   readonly modelStores: ModelStores;
+  /** Which models are given to peers that may download them, and when. */
+  readonly seeding: SeedingRules;
+  /** Whether models are fetched from the owner's other nodes when he wishes for copies of them. */
+  readonly acceptCopies: boolean;
   /** Second names of models. */
   readonly aliases: readonly Alias[];
   /** Addresses to dial where multicast does not pass. */
@@ -138,15 +145,27 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   },
   "mesh-listen": { value: "HOST:PORT", help: "where other nodes connect (default: 0.0.0.0:8911)" },
   models: { value: "DIR", multiple: true, help: "folder with GGUF files; may be repeated" },
+  content: { value: "DIR", multiple: true, help: "folder with content packs (*.zim of Kiwix); may be repeated" },
   "ollama-models": {
     value: "DIR",
     help: "Ollama's models, only read, or off (default: where Ollama keeps them)",
   },
   "hf-cache": { value: "DIR", help: "Hugging Face's cache, only read, or off (default: where its tools keep it)" },
+  "hf-token-file": {
+    value: "FILE",
+    help: "file with your token for Hugging Face's gated models; or HF_TOKEN in the environment",
+  },
   "ollama-registry": {
     value: "URL",
     help: "where plain names are pulled, such as https://registry.ollama.ai (default: nowhere)",
   },
+  "accept-copies": { help: "fetch models from your other nodes when those wish for copies (see models keep)" },
+  "seed-models": {
+    value: "MODEL",
+    multiple: true,
+    help: "model that peers may be given, * for any text (default: all); may be repeated",
+  },
+  "seed-hours": { value: "FROM-UNTIL", help: "hours in which models are given, such as 22-7 (default: always)" },
   alias: {
     value: "NAME=MODEL",
     multiple: true,
@@ -271,7 +290,10 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     allowOrigins: list("allow-origin").map(allowedOrigin),
     meshListen: address("mesh-listen", text("mesh-listen") ?? "0.0.0.0:8911", 8911),
     modelDirectories: [paths.models, ...list("models")],
+    contentDirectories: list("content").map((path) => resolve(path)),
     modelStores: await modelStores({ text, env }),
+    acceptCopies: on("accept-copies"),
+    seeding: seedingRules(list("seed-models"), text("seed-hours")),
     aliases: list("alias").map(aliasOf),
     peers: list("peer").map(neighbour),
     mdns: !on("no-mdns"),

@@ -42,6 +42,8 @@ export interface DataPaths {
   adminToken: string;
   /** Lock of the running node; says where its API listens. */
   lock: string;
+  /** How many copies of models the owner wishes for. */
+  copies: string;
   /** Models that are always looked for. */
   models: string;
 }
@@ -56,6 +58,7 @@ export function dataPaths(root: string): DataPaths {
     audit: join(root, "audit.log"),
     adminToken: join(root, "admin.token"),
     lock: join(root, "node.lock"),
+    copies: join(root, "copies.json"),
     models: join(root, "models"),
   };
 }

@@ -1,5 +1,6 @@
 import { isAbsolute, join, resolve } from "node:path";
-import { type Alias, isModelAlias } from "@ark/node/models";
+import { type Alias, isModelAlias, mayCarrySecret } from "@ark/node/models";
+import { reasonOf } from "@ark/node/protocol";
 import { ConfigError } from "./config_error.ts";
 
 /** Where models of other programs lie, and where models are fetched from. */
@@ -10,6 +11,8 @@ export interface ModelStores {
   readonly huggingFace: string | null;
   /** Base URL of Hugging Face, without a slash at its end. */
   readonly huggingFaceEndpoint: string;
+  /** The owner's token for Hugging Face, or null. */
+  readonly huggingFaceToken: string | null;
   /** Base URL of the registry that plain names such as `llama3.1:8b` are fetched from, or null for none. */
   readonly ollamaRegistry: string | null;
 }
@@ -35,6 +38,13 @@ export async function modelStores({ text, env }: ModelStoreSources): Promise<Mod
     const value = env(name) ?? "";
     return isAbsolute(value) ? [join(value, ...below)] : [];
   };
+  const huggingFaceEndpoint = baseUrl("HF_ENDPOINT", env("HF_ENDPOINT") || "https://huggingface.co");
+  const huggingFaceToken = await token(text("hf-token-file"), env("HF_TOKEN"));
+  if (huggingFaceToken !== null && !mayCarrySecret(new URL(huggingFaceEndpoint))) {
+    throw new ConfigError(
+      `Cannot show a token to HF_ENDPOINT ${huggingFaceEndpoint}: anybody on the way could read it; use https, or no token`,
+    );
+  }
   return {
     ollama: await folder("ollama-models", {
       asked: text("ollama-models"),
@@ -55,7 +65,8 @@ export async function modelStores({ text, env }: ModelStoreSources): Promise<Mod
       ],
       needs: "",
     }),
-    huggingFaceEndpoint: baseUrl("HF_ENDPOINT", env("HF_ENDPOINT") || "https://huggingface.co"),
+    huggingFaceEndpoint,
+    huggingFaceToken,
     ollamaRegistry: registry(text("ollama-registry")),
   };
 }
@@ -102,6 +113,22 @@ async function isFolder(path: string): Promise<boolean> {
 
 function registry(text: string | undefined): string | null {
   return text === undefined || text === "off" ? null : baseUrl("--ollama-registry", text);
+}
+
+/** A token never stands in a flag, where every program of the machine could read it. */
+async function token(file: string | undefined, variable: string | undefined): Promise<string | null> {
+  let found = variable?.trim() ?? "";
+  if (file !== undefined) {
+    try {
+      found = (await Deno.readTextFile(file)).trim();
+    } catch (error) {
+      throw new ConfigError(`Cannot read the file of --hf-token-file ${file}: ${reasonOf(error)}`);
+    }
+    if (found === "") throw new ConfigError(`Cannot use --hf-token-file ${file}: there is nothing in it`);
+  }
+  if (found === "") return null;
+  if (/^[\x21-\x7e]{1,4096}$/.test(found)) return found;
+  throw new ConfigError("Cannot use the token for Hugging Face: it is one line of printable characters");
 }
 
 function baseUrl(what: string, text: string): string {

@@ -3,8 +3,10 @@ import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
+import { ContentPeers, Library, PackShelf } from "@ark/node/content";
 import {
   ApiKeyBook,
+  ContentRecord,
   Denials,
   type Finding,
   introductions,
@@ -28,6 +30,7 @@ import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
 import { formatAddress, listenMesh, type PeerAddress } from "@ark/node/transport";
 import { ConfigWatch } from "./config_watch.ts";
+import { openCopies } from "./copies.ts";
 import { lockDataDirectory } from "./data_lock.ts";
 import { Doctor } from "./doctor/doctor.ts";
 import { Journeys } from "./journeys.ts";
@@ -163,6 +166,17 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     logger,
   });
 
+  const packs = opened.use(new PackShelf({ directories: config.contentDirectories, logger }));
+  const library = new Library({
+    shelf: packs,
+    peers: new ContentPeers({ approved: () => book.list(), addresses: (id) => table.addresses(id), client }),
+  });
+  const shelved = packs.refresh().catch(() => {});
+
+  const copies = engine === null
+    ? null
+    : await openCopies({ config, self: identity.id, engine, book, table, client, logger });
+
   const hardware = new OwnHardware({ engine: engine?.backend ?? null, gpu: config.gpu, show: config.showHardware });
   const peerMetrics = new Metrics();
   const offerChanges = new OfferChanges(metrics, table);
@@ -179,6 +193,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     audit,
     denials,
     witness,
+    content: { shelf: packs, gate: neighbours.contentGate, record: new ContentRecord({ audit }) },
+    ...copies === null ? {} : { copies: copies.keeper },
     engine: config.shareUpstreams ? withUpstreams(engine, upstreams) : engine,
     contextSize: config.contextSize,
     accepting: () => accepting,
@@ -256,12 +272,14 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             keys,
             keysRequired: config.requireKeys,
             doctor: doctorHere,
+            copies,
           },
           api: roles.some(({ api }) => api)
             ? { answers: observedAnswers(router, { events: metered, journeys, logger }), logger }
             : null,
           shelf,
           keeper: engine === null ? null : ownModels(engine),
+          content: library,
           metrics,
           peerMetrics,
           allowHosts: [...config.allowHosts, ...namesOf(config.listen)],
@@ -272,7 +290,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       }, { ollamaPort: config.ollamaPort })),
   );
   // A node that is ready knows its models, unless their disk is slow: then it learns of them a little later.
-  await within(SCAN_MS, scanned);
+  await within(SCAN_MS, Promise.all([scanned, shelved]));
   const [shadowed] = engine?.catalogue.shadowed() ?? [];
   if (shadowed !== undefined) throw new StartError(`Cannot use --alias: ${shadowed}`);
   await pinned;
@@ -308,6 +326,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
     { name: "offer changes", run: (signal) => offerChanges.run(signal) },
     { name: "hardware", run: (signal) => hardware.run(signal) },
+    ...copies === null ? [] : [{ name: "copies", run: (signal: AbortSignal) => copies.keeper.run(signal) }],
+    { name: "content", run: (signal) => packs.run(signal) },
     { name: "keys", run: (signal) => keys.run(signal) },
     ...(traces === null ? [] : [{ name: "traces", run: (signal: AbortSignal) => traces.exporter.run(signal) }]),
     { name: "denials", run: (signal) => denials.run(signal) },

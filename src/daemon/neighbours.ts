@@ -2,6 +2,7 @@ import type { AuditLog, WitnessBook, Witnesses } from "@ark/node/audit";
 import type { Config } from "@ark/node/config";
 import type { NodeId } from "@ark/node/identity";
 import {
+  ContentGate,
   Gate,
   IgnoredNodes,
   Invitations,
@@ -43,6 +44,8 @@ export interface Neighbours extends AsyncDisposable {
   readonly book: PeerBook;
   /** Lends slots to them. */
   readonly gate: Gate;
+  /** Lends them places to read content packs. */
+  readonly contentGate: ContentGate;
   /** Whom the owner wants to hear nothing of. */
   readonly ignored: IgnoredNodes;
   /** Nodes that were seen. */
@@ -157,6 +160,7 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
   return {
     book,
     gate: new Gate(book, usage),
+    contentGate: new ContentGate(book, usage),
     ignored,
     neighbourhood,
     lastAddresses,

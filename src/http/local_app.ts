@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Library } from "@ark/node/content";
 import { ArkError, toArkError } from "@ark/node/protocol";
 import type { Metrics } from "@ark/node/telemetry";
 import { holdsToken } from "./admin/admin_guard.ts";
@@ -14,6 +15,8 @@ import { isProxied, looksProxied } from "./middleware/proxied.ts";
 import { dashboardRoutes } from "./dashboard/dashboard_routes.ts";
 import { localGuard } from "./middleware/local_guard.ts";
 import { anthropicRoutes } from "./anthropic/anthropic_routes.ts";
+import { contentRoutes } from "./content/content_routes.ts";
+import { PageKeys } from "./content/page_keys.ts";
 import { familyRefusal, isMessagesPath } from "./family_refusal.ts";
 import type { ModelKeeper } from "./ollama/model_keeper.ts";
 import { refuseManaging } from "./ollama/managing_sender.ts";
@@ -32,6 +35,8 @@ export interface LocalAppOptions {
   shelf?: ResponseShelf;
   /** Keeps this node's models for Ollama's API; null where it has none of its own. */
   keeper?: ModelKeeper | null;
+  /** Every content pack within reach, or null where there is none of it. */
+  content?: Library | null;
   /** Shown at `/metrics`. */
   metrics: Metrics;
   /** Shown there as well, to whoever has the admin token: what is told of each peer. */
@@ -58,9 +63,11 @@ export function localApp(options: LocalAppOptions): LocalApp {
   const { admin, api, metrics, allowHosts = [], allowOrigins = [] } = options;
   const { keys, keysRequired: required, token, sessions } = admin;
   const app = new Hono<{ Bindings: { remote?: string } }>({ getPath: pathOf });
+  const pageKeys = new PageKeys();
   app.use(localGuard({
     hosts: new HostNames({ bound: admin.api.hostname, allowed: allowHosts }),
     origins: allowOrigins instanceof Set ? allowOrigins : new Set(allowOrigins),
+    opened: (path) => pageKeys.open(path),
     refuse: familyRefusal,
   }));
   app.get("/healthz", ({ json }) => json({ status: "ok" }));
@@ -97,6 +104,19 @@ export function localApp(options: LocalAppOptions): LocalApp {
         admit,
         keeper: options.keeper ?? null,
         mayManage: (request, { remote }) => refuseManaging(request, { remote, held: who(request, remote).held }),
+      }),
+    );
+  }
+  const { content: library = null } = options;
+  if (library !== null) {
+    app.route(
+      "/",
+      contentRoutes({
+        library,
+        keys: pageKeys,
+        admit: (request, { remote }) => {
+          senderOf(request, { keys, required, token, remote });
+        },
       }),
     );
   }

@@ -23,6 +23,7 @@
 export { type AdminOptions } from "./admin/admin_routes.ts";
 export type { AuditRoutesOptions } from "./admin/audit_routes.ts";
 export * from "./admin/admin_token.ts";
+export type { CopiesRoutesOptions, CopiesView } from "./admin/copies_routes.ts";
 export type { DoctorRouteOptions, Finding, FindingLevel } from "./admin/doctor_route.ts";
 export type { Circumstances, Explanation, ReasonHere, ReasonThere, Verdict } from "./admin/explain.ts";
 export type { DiscoveredPeer, PeerStatus } from "./admin/owner_view.ts";
@@ -47,6 +48,9 @@ export { ApiKeyBook, type ApiKeyBookOptions, type HeldKey } from "./keys/api_key
 export type { KeyLease, KeyMeter } from "./keys/key_meter.ts";
 export type { KeyRoutesOptions } from "./keys/key_routes.ts";
 export * from "./local_app.ts";
+export type { ContentAnswerOptions } from "./mesh/content_answer.ts";
+export * from "./mesh/content_record.ts";
+export type { CopiesAnswerOptions } from "./mesh/copies_answer.ts";
 export * from "./mesh/denials.ts";
 export * from "./mesh/introductions.ts";
 export * from "./mesh/meeting_routes.ts";

@@ -18,6 +18,8 @@
  * - {@linkcode ModelStore} fetches a model of Hugging Face, of an Ollama registry or of any web server into the own store,
  *   goes on where it was cut, and lets nothing become a model that has not the digest, the size and the header that it
  *   should have.
+ * - {@linkcode CopyKeeper} keeps as many copies of a model among an owner's own nodes as he wishes; {@linkcode SeedingPolicy}
+ *   says which models are given to peers, and when.
  *
  * Not promised: noticing a change that keeps both size and time; rendering a chat template in Go's language; any judgement
  * on what a model's chat template says.
@@ -33,6 +35,9 @@
  *
  * @module
  */
+export * from "./copies/copy_keeper.ts";
+export * from "./copies/copy_state.ts";
+export * from "./copies/copy_wishes.ts";
 export * from "./digest_cache.ts";
 export * from "./file_digest.ts";
 export * from "./found_model.ts";
@@ -45,7 +50,9 @@ export { type Alias, isModelAlias, plainName } from "./model_ids.ts";
 export * from "./model_name.ts";
 export type { ModelPlacesOptions } from "./model_places.ts";
 export { type OwnContents, type OwnRecord, OwnRecords, type RecordedFile } from "./own_records.ts";
+export * from "./seeding_policy.ts";
 export { splitDigest } from "./split_model.ts";
 export * from "./model_store.ts";
 export type { DownloadLimits } from "./pull/download.ts";
+export { mayCarrySecret } from "./pull/http_source.ts";
 export * from "./pull/pull_progress.ts";

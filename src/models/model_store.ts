@@ -22,6 +22,8 @@ export interface ModelStoreOptions {
   records: OwnRecords;
   /** Base URL of Hugging Face, without a slash at its end. @default {"https://huggingface.co"} */
   huggingFaceEndpoint?: string;
+  /** The owner's token for Hugging Face, or null for none; shown to the endpoint alone. @default {null} */
+  huggingFaceToken?: string | null;
   /** Base URL of the registry of plain names, or null for none. @default {null} */
   ollamaRegistry?: string | null;
   /** Times and sizes, for tests. */
@@ -213,14 +215,16 @@ export class ModelStore {
 
   async #plan(ref: PullRef, signal: AbortSignal): Promise<PullPlan> {
     const { huggingFaceEndpoint: endpoint = "https://huggingface.co", ollamaRegistry } = this.#options;
+    const { huggingFaceToken: token = null } = this.#options;
     switch (ref.kind) {
       case "huggingface":
-        return await planHuggingFace(ref, { endpoint, signal });
+        return await planHuggingFace(ref, { endpoint, token, signal });
       case "ollama":
         return await planOllama(ref, { registry: ollamaRegistry ?? "", signal });
       case "url": {
         const { url, fileName, sha256, text } = ref;
-        const file = { url, name: `${folderOf(ref)}/${fileName}`, size: null, sha256 };
+        const known = url.origin === new URL(endpoint).origin ? { token } : {};
+        const file = { url, name: `${folderOf(ref)}/${fileName}`, size: null, sha256, ...known };
         return { files: [file], record: { ref: text, name: null, template: null, system: null, defaults: {} } };
       }
     }

@@ -10,6 +10,8 @@ export interface Permissions {
   can_pull_models: boolean;
   /** Models it may use, as `name:tag`; `*` stands for any text, so `["*"]` is every model. */
   models_shared: string[];
+  /** Content packs it may read, by name, with `*` for any text; absent for none. */
+  content_shared?: string[];
   /** Its requests that may run at once, at least 1. */
   max_concurrent_requests: number;
   /** Its requests that may begin in a minute, at least 1; absent for no such limit. */
@@ -84,6 +86,7 @@ const PERMISSION_FIELDS = [
   "can_request_inference",
   "can_pull_models",
   "models_shared",
+  "content_shared",
   "max_concurrent_requests",
   "max_requests_per_minute",
   "max_tokens_per_day",
@@ -166,21 +169,29 @@ function decodePermissions(value: unknown): Permissions {
   const fields = object(value, "permissions");
   refuseUnknown(fields, PERMISSION_FIELDS, "permissions");
   const { models_shared: shared = [], max_concurrent_requests: most = 1 } = fields;
-  if (!Array.isArray(shared) || shared.length > LIMITS.offeredModels) throw bad("Field models_shared must be a list");
-  for (const model of shared) {
-    if (typeof model !== "string" || model.length > LIMITS.modelRefLength || !/^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(model)) {
-      throw bad("Each entry of models_shared must be the name of a model");
-    }
-  }
+  const content = fields.content_shared === undefined
+    ? []
+    : names("content_shared", { value: fields.content_shared, what: "pack" });
   return {
     can_request_inference: flag(fields, "can_request_inference"),
     can_pull_models: flag(fields, "can_pull_models"),
-    models_shared: [...shared],
+    models_shared: names("models_shared", { value: shared, what: "model" }),
+    ...(content.length === 0 ? {} : { content_shared: content }),
     max_concurrent_requests: count("max_concurrent_requests", { value: most, most: 1_000 }),
     ...limit(fields, "max_requests_per_minute"),
     ...limit(fields, "max_tokens_per_day"),
     ...limit(fields, "max_tokens_per_request"),
   };
+}
+
+function names(field: string, { value, what }: { value: unknown; what: string }): string[] {
+  if (!Array.isArray(value) || value.length > LIMITS.offeredModels) throw bad(`Field ${field} must be a list`);
+  for (const name of value) {
+    if (typeof name !== "string" || name.length > LIMITS.modelRefLength || !/^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(name)) {
+      throw bad(`Each entry of ${field} must be the name of a ${what}`);
+    }
+  }
+  return [...value];
 }
 
 /** The largest number that each limit may have: what is more is a typing error. */
@@ -234,6 +245,11 @@ function bad(message: string): ArkError {
 export function sharesModel(patterns: readonly string[], model: string): boolean {
   const id = model.toLowerCase();
   return patterns.some((pattern) => matches(pattern.toLowerCase(), id));
+}
+
+/** Whether a content pack may be read, by its name: what is not shared is not there. */
+export function sharesContent({ content_shared: patterns = [] }: Permissions, pack: string): boolean {
+  return sharesModel(patterns, pack);
 }
 
 /** Looks for the parts between the stars from left to right, each once: no pattern can be made slow. */

@@ -5,10 +5,23 @@ const NUMBER_WORDS = ["", "one question", "two questions", "three questions", "f
 
 /** Says in one or two plain sentences what a peer may do. */
 export function describePermissions(name: string, permissions: Permissions, expiresAt: string | null): string {
+  return describeModels(name, permissions, expiresAt) + describeContent(permissions);
+}
+
+/** Nothing is said of packs where none is shared. */
+function describeContent({ content_shared: packs = [] }: Permissions): string {
+  if (packs.length === 0) return "";
+  return packs.includes("*")
+    ? " It may read all of your content packs."
+    : ` It may read the content packs ${listed(packs)}.`;
+}
+
+function describeModels(name: string, permissions: Permissions, expiresAt: string | null): string {
   const { can_request_inference, can_pull_models, models_shared, max_concurrent_requests: most } = permissions;
   const models = models_shared.includes("*") ? "any of your models" : listed(models_shared);
   const until = expiresAt === null ? "" : `, until ${dayOf(expiresAt)}`;
   if (models_shared.length === 0 || (!can_request_inference && !can_pull_models)) {
+    if ((permissions.content_shared ?? []).length > 0) return `${name} may not use any of your models${until}.`;
     return `${name} may not use anything here${until}. You can ask its models, if its owner lets you.`;
   }
   const pull = can_pull_models ? `It may download ${models}.` : "It cannot download models.";

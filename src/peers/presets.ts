@@ -24,7 +24,7 @@ const ASK_MS = 30 * 86_400_000;
  * | preset | may ask | may download | at a time | lasts |
  * |---|---|---|---|---|
  * | `ask` | the models that are named | no | 1 | 30 days |
- * | `full` | every model | every model | 4 | until it is revoked |
+ * | `full` | every model | every model; it also reads every content pack | 4 | until it is revoked |
  * | `none` | nothing: this node only uses the other one | nothing | | until it is revoked |
  *
  * @throws {ArkError} `bad_request` for `ask` without a model: nothing is shared by accident.
@@ -37,6 +37,7 @@ export function presetTerms(preset: Preset, models: readonly string[]): PresetTe
         can_request_inference: true,
         can_pull_models: true,
         models_shared: models.length === 0 ? ["*"] : [...models],
+        content_shared: ["*"],
         max_concurrent_requests: 4,
       },
     };

@@ -7,7 +7,7 @@ export const COMPUTE: Role = {
   name: "compute",
   api: false,
   engine({ config, store, logger, events, workerCommand }) {
-    const { ollama, huggingFace, huggingFaceEndpoint, ollamaRegistry } = config.modelStores;
+    const { ollama, huggingFace, huggingFaceEndpoint, huggingFaceToken, ollamaRegistry } = config.modelStores;
     const records = new OwnRecords(config.paths.models);
     const catalogue = new ModelCatalogue({
       directories: config.modelDirectories,
@@ -18,7 +18,14 @@ export const COMPUTE: Role = {
       ...(ollama === null ? {} : { ollama }),
       ...(huggingFace === null ? {} : { huggingFace }),
     });
-    const models = new ModelStore({ catalogue, records, huggingFaceEndpoint, ollamaRegistry, logger });
+    const models = new ModelStore({
+      catalogue,
+      records,
+      huggingFaceEndpoint,
+      huggingFaceToken,
+      ollamaRegistry,
+      logger,
+    });
     const backend = new LocalBackend({
       catalogue,
       workerCommand,

@@ -10,7 +10,7 @@
 
 /** Modules of `src/`, from the bottom to the top. */
 export const MODULES: readonly string[] =
-  ("identity protocol telemetry store transport discovery peers audit models inference routing overlay verification " +
+  ("identity protocol telemetry store transport discovery peers audit models content inference routing overlay verification " +
     "control ledger http config daemon roles cli").split(" ");
 
 /** Where each dependency may be imported, as prefixes of paths from the project's root. */

@@ -12,6 +12,7 @@ function load(args: string[] = [], variables: Record<string, string> = {}): Prom
 /** A folder that looks like Ollama's and like the one of Hugging Face's tools. */
 const STORES = Deno.makeTempDirSync({ prefix: "ark-test-" });
 Deno.mkdirSync(`${STORES}/manifests`);
+Deno.writeTextFileSync(`${STORES}/token`, "hf_one\n");
 Deno.test.afterAll(() => Deno.removeSync(STORES, { recursive: true }));
 
 /** For each flag: a value for the flag, one for the environment, and what the configuration then says of each. */
@@ -56,6 +57,11 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
     flag: ["/m1", ["/srv/ark/models", "/m1"]],
     env: ["/m2, /m3", ["/srv/ark/models", "/m2", "/m3"]],
   },
+  content: {
+    of: ({ contentDirectories }) => contentDirectories,
+    flag: ["/c1", ["/c1"]],
+    env: ["/c2, /c3", ["/c2", "/c3"]],
+  },
   "ollama-models": {
     of: ({ modelStores }) => modelStores.ollama,
     flag: [STORES, STORES],
@@ -66,6 +72,21 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
     of: ({ modelStores }) => modelStores.ollamaRegistry,
     flag: ["https://Models.example/", "https://models.example"],
     env: ["http://127.0.0.1:5000/x", "http://127.0.0.1:5000/x"],
+  },
+  "hf-token-file": {
+    of: ({ modelStores }) => modelStores.huggingFaceToken,
+    flag: [`${STORES}/token`, "hf_one"],
+    env: [`${STORES}/token`, "hf_one"],
+  },
+  "seed-models": {
+    of: ({ seeding }) => seeding.models,
+    flag: ["llama*", ["llama*"]],
+    env: ["a, b*", ["a", "b*"]],
+  },
+  "seed-hours": {
+    of: ({ seeding }) => seeding.hours,
+    flag: ["22-7", { from: 1_320, until: 420 }],
+    env: ["6:15-24", { from: 375, until: 0 }],
   },
   alias: {
     of: ({ aliases }) => aliases,
@@ -127,7 +148,7 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
 }
 
 Deno.test("loadConfig() knows every flag of the help", () => {
-  const switches = ["auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
+  const switches = ["accept-copies", "auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
   // They say nothing without an upstream, or a pin: see the tests of upstreams(), and the one below.
   const others = ["config", "preset", "registry-endpoint", "tls-cert", "tls-key", "upstream-key-file", "replicas"];
   assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), ...switches, ...others].sort());
@@ -155,12 +176,16 @@ Deno.test("loadConfig() has these defaults", async () => {
     ollamaPort: null,
     meshListen: { hostname: "0.0.0.0", port: 8911 },
     modelDirectories: ["/srv/ark/models"],
+    contentDirectories: [],
     modelStores: {
       ollama: null,
       huggingFace: null,
       huggingFaceEndpoint: "https://huggingface.co",
+      huggingFaceToken: null,
       ollamaRegistry: null,
     },
+    acceptCopies: false,
+    seeding: { models: null, hours: null },
     aliases: [],
     peers: [],
     mdns: true,

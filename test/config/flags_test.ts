@@ -62,7 +62,8 @@ Deno.test("nearest() finds a word that was mistyped by one letter, swapped, drop
   for (const word of known.filter(({ length }) => length > 4)) {
     for (let at = 0; at < word.length; at++) {
       const typos = [word.slice(0, at) + word.slice(at + 1), word.slice(0, at) + "x" + word.slice(at), word];
-      for (const typo of typos) assert.equal(nearest(typo, known), word, typo);
+      // Without the letter in which they differ, it may be --content or --context.
+      for (const typo of typos) if (typo !== "contet") assert.equal(nearest(typo, known), word, typo);
     }
   }
   assert.equal(nearest("lisetn", known), "listen");

@@ -29,6 +29,12 @@ export class MeshPeer implements AsyncDisposable {
     return formatPublicKey(this.identity.publicKey);
   }
 
+  /** Asks for anything, and reads all that comes back. */
+  async get(path: string): Promise<{ status: number; text: string }> {
+    const { status, body } = await this.client.request(this.#to, { method: "GET", path, deadlineMs: 10_000 });
+    return { status, text: await new Response(body).text() };
+  }
+
   /** Sends a question as it is, and returns the head of what comes back. */
   open(question: unknown, signal?: AbortSignal): Promise<MeshResponse> {
     return this.client.request(this.#to, {

@@ -1,4 +1,5 @@
 /** A web server with files of models that can be as bad as asked. */
+import { createHash } from "node:crypto";
 
 /** What goes wrong with an answer. */
 export interface Mischief {
@@ -26,6 +27,8 @@ export interface Seen {
   range: string | null;
   /** What `If-Range` said. */
   ifRange: string | null;
+  /** What `Authorization` said. */
+  authorization: string | null;
 }
 
 /** The server. */
@@ -42,6 +45,10 @@ export class ModelServer implements AsyncDisposable {
   mischief: (Mischief | null)[] = [];
   /** Only requests of such paths meet mischief. */
   victim = /\.gguf$|\/blobs\/|\/resolve\//;
+  /** Paths that nobody gets without the token. */
+  gated: RegExp | null = null;
+  /** What opens them. */
+  token = "";
   /** Every request so far. */
   readonly seen: Seen[] = [];
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -93,7 +100,13 @@ export class ModelServer implements AsyncDisposable {
     const path = /^\S+ (\S+)/.exec(head)?.[1] ?? "";
     const range = /^range: (.*)$/im.exec(head)?.[1]?.trim() ?? null;
     const ifRange = /^if-range: (.*)$/im.exec(head)?.[1]?.trim() ?? null;
-    this.seen.push({ path, range, ifRange });
+    const authorization = /^authorization: (.*)$/im.exec(head)?.[1]?.trim() ?? null;
+    this.seen.push({ path, range, ifRange, authorization });
+    if (this.gated?.test(path) && authorization !== `Bearer ${this.token}`) {
+      await writeAll(connection, new TextEncoder().encode("HTTP/1.1 401 Said\r\ncontent-length: 0\r\n\r\n"));
+      close(connection);
+      return;
+    }
     const { status, headers, body, mischief } = this.#answerTo(path, { range, ifRange });
     const lines = [`HTTP/1.1 ${status} Said`, "connection: close"];
     for (const [name, value] of Object.entries(headers)) if (value !== "") lines.push(`${name}: ${value}`);
@@ -104,7 +117,7 @@ export class ModelServer implements AsyncDisposable {
     close(connection);
   }
 
-  #answerTo(path: string, { range, ifRange }: Omit<Seen, "path">) {
+  #answerTo(path: string, { range, ifRange }: Pick<Seen, "range" | "ifRange">) {
     const nothing = { headers: { "content-length": "0" } as Record<string, string>, body: new Uint8Array() };
     const to = this.redirects.get(path);
     const fields = this.fields.get(path) ?? {};
@@ -155,4 +168,31 @@ function close(connection: Deno.TcpConn): void {
   } catch {
     return;
   }
+}
+
+/** A repository of Hugging Face with such files. */
+export function repository(server: ModelServer, path: string, files: Record<string, Uint8Array>): void {
+  const revision = "c0ffee".padEnd(40, "0");
+  server.files.set(
+    `/api/models/${path}/revision/main?blobs=true`,
+    JSON.stringify({
+      sha: revision,
+      siblings: Object.entries(files).map(([rfilename, bytes]) => ({
+        rfilename,
+        size: bytes.length,
+        lfs: { sha256: digestOf(bytes), size: bytes.length, pointerSize: 134 },
+      })),
+    }),
+  );
+  for (const [name, bytes] of Object.entries(files)) {
+    const at = `/cdn/${path}/${name}`;
+    server.files.set(at, bytes);
+    const resolve = `/${path}/resolve/${revision}/${name}`;
+    server.redirects.set(resolve, server.url + at);
+    server.fields.set(resolve, { "x-linked-etag": `"${digestOf(bytes)}"`, "x-linked-size": String(bytes.length) });
+  }
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -33,7 +33,7 @@ Deno.test(`A pull whose process is killed at ${POINTS} points goes on from there
     };
     let here = 0;
     for (let point = 1; point <= POINTS; point++) {
-      const share = Math.floor((bytes.length - here) * (0.1 + Math.random() * 0.5));
+      const share = Math.floor((bytes.length - here) * (0.5 + 2 * Math.random()) / POINTS);
       server.mischief = [{ stallAfter: share }];
       const child = start(root, ref);
       await until(async () => await size() === here + share);

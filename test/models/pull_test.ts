@@ -5,7 +5,7 @@ import { ModelCatalogue, ModelStore, OwnRecords, type PullProgress } from "@ark/
 import { ArkError } from "@ark/node/protocol";
 import { withDirectory } from "../support/temporary.ts";
 import { ggufBytes, METADATA } from "./gguf_bytes.ts";
-import { ModelServer } from "./model_server.ts";
+import { ModelServer, repository } from "./model_server.ts";
 
 const FIXTURE = "test/fixtures/arkling-9m-q4_0.gguf";
 const TINY = ggufBytes({ data: 300_000 });
@@ -67,29 +67,6 @@ async function filesBelow(directory: string, prefix = ""): Promise<string[]> {
     else if (name !== ".ark-models.json") found.push(prefix + name);
   }
   return found.sort();
-}
-
-/** A repository of Hugging Face with such files. */
-function repository(server: ModelServer, path: string, files: Record<string, Uint8Array>): void {
-  const revision = "c0ffee".padEnd(40, "0");
-  server.files.set(
-    `/api/models/${path}/revision/main?blobs=true`,
-    JSON.stringify({
-      sha: revision,
-      siblings: Object.entries(files).map(([rfilename, bytes]) => ({
-        rfilename,
-        size: bytes.length,
-        lfs: { sha256: sha256(bytes), size: bytes.length, pointerSize: 134 },
-      })),
-    }),
-  );
-  for (const [name, bytes] of Object.entries(files)) {
-    const at = `/cdn/${path}/${name}`;
-    server.files.set(at, bytes);
-    const resolve = `/${path}/resolve/${revision}/${name}`;
-    server.redirects.set(resolve, server.url + at);
-    server.fields.set(resolve, { "x-linked-etag": `"${sha256(bytes)}"`, "x-linked-size": String(bytes.length) });
-  }
 }
 
 Deno.test("ModelStore.pull() fetches the usual quantisation of a repository, and the model works under its name", async () => {

@@ -11,6 +11,7 @@ import { INVITE, INVITES_LIST, INVITES_REVOKE } from "./invites.ts";
 import { KEYS_CREATE, KEYS_LIST, KEYS_REVOKE } from "./keys.ts";
 import { MODELS_LIST } from "./models.ts";
 import { MODELS_PULL } from "./models_pull.ts";
+import { MODELS_KEEP } from "./models_keep.ts";
 import { MODELS_RM } from "./models_rm.ts";
 import { MODELS_SHOW } from "./models_show.ts";
 import { PEERS_ACCEPT } from "./peers_accept.ts";
@@ -72,6 +73,7 @@ export const COMMANDS: readonly Command[] = [
   MODELS_SHOW,
   MODELS_PULL,
   MODELS_RM,
+  MODELS_KEEP,
   ASK,
   GRID,
   REQUESTS,

@@ -25,6 +25,7 @@ export const PEERS_APPROVE: Command = {
     rate: { value: "N", help: "its questions in a minute (default: no limit)" },
     "tokens-per-day": { value: "N", help: "tokens of its questions and answers in 24 hours (default: no limit)" },
     "max-tokens": { value: "N", help: "longest answer in tokens (default: 2048)" },
+    content: { value: "A,B", help: "content packs it may read, * for any text in a name (default: none)" },
     pull: { help: "let it download these models, too" },
     name: { value: "NAME", help: "label that you will see" },
     own: { help: "it is a node of yours, which counts for --replicas; grants nothing more" },
@@ -66,6 +67,7 @@ function terms({ flags }: CommandContext) {
   const whole = (flag: string) => wholeNumber(flag, textFlag(flags, flag));
   const [rate, tokens, longest] = [whole("rate"), whole("tokens-per-day"), whole("max-tokens")];
   const name = textFlag(flags, "name");
+  const content = listFlag(textFlag(flags, "content") ?? "");
   const lives = duration("expires", textFlag(flags, "expires") ?? "never");
   return {
     ...(name === undefined ? {} : { name }),
@@ -74,13 +76,18 @@ function terms({ flags }: CommandContext) {
     permissions: {
       can_request_inference: true,
       can_pull_models: flags.pull === true,
-      models_shared: (textFlag(flags, "models") ?? "*").split(",").map((model) => model.trim()).filter(Boolean),
+      models_shared: listFlag(textFlag(flags, "models") ?? "*"),
+      ...(content.length === 0 ? {} : { content_shared: content }),
       max_concurrent_requests: whole("max") ?? 1,
       ...(rate === undefined ? {} : { max_requests_per_minute: rate }),
       ...(tokens === undefined ? {} : { max_tokens_per_day: tokens }),
       ...(longest === undefined ? {} : { max_tokens_per_request: longest }),
     },
   };
+}
+
+function listFlag(text: string): string[] {
+  return text.split(",").map((name) => name.trim()).filter(Boolean);
 }
 
 function wholeNumber(flag: string, text: string | undefined): number | undefined {

@@ -13,6 +13,7 @@ import { adminGuard } from "./admin_guard.ts";
 import { auditRoutes, type AuditRoutesOptions } from "./audit_routes.ts";
 import { keyRoutes, type KeyRoutesOptions } from "../keys/key_routes.ts";
 import { doctorRoute, type DoctorRouteOptions, exposures } from "./doctor_route.ts";
+import { copiesRoutes, type CopiesRoutesOptions } from "./copies_routes.ts";
 import { modelRoutes } from "./model_routes.ts";
 import { pauseRoutes } from "./pause_routes.ts";
 import { inviteRoutes, type InviteRoutesOptions } from "./invite_routes.ts";
@@ -32,6 +33,7 @@ export interface AdminOptions
     InviteRoutesOptions,
     KeyRoutesOptions,
     DoctorRouteOptions,
+    CopiesRoutesOptions,
     Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "sessions">,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The audit log. */
@@ -84,6 +86,7 @@ const STARTED = performance.now();
  * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
  * | `/invites…` | see {@linkcode inviteRoutes} |
  * | `GET /models`, `GET /models/show`, `POST /models/pull`, `POST /models/remove`, `POST /models/copy` | see {@linkcode modelRoutes} |
+ * | `GET /models/copies`, `POST /models/copies` | see {@linkcode copiesRoutes} |
  * | `GET /audit?count=N`, `GET /audit/…`, `POST /audit/prune` | see {@linkcode auditRoutes} |
  */
 export function adminRoutes(options: AdminOptions): Hono {
@@ -94,6 +97,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   app.get("/status", ({ json }) => json(status(options)));
   app.route("/keys", keyRoutes(options));
   app.route("/doctor", doctorRoute(options));
+  app.route("/models/copies", copiesRoutes(options));
   app.route("/models", modelRoutes(options));
   app.route("/peers", peerRoutes(options));
   app.route("/peers", pauseRoutes(options));

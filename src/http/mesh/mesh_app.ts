@@ -3,6 +3,7 @@ import type { AuditLog, WitnessBook } from "@ark/node/audit";
 import { isDialablePort } from "@ark/node/discovery";
 import type { Identity, NodeId } from "@ark/node/identity";
 import type { Backend } from "@ark/node/inference";
+import type { CopyKeeper } from "@ark/node/models";
 import { type ApprovedPeer, type Cost, type Gate, PAUSED } from "@ark/node/peers";
 import {
   ArkError,
@@ -17,6 +18,8 @@ import type { SharedEngine } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { Caller, PeerAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
+import { copiesAnswer } from "./copies_answer.ts";
+import { contentAnswer, type ContentAnswerOptions, isContentPath } from "./content_answer.ts";
 import type { Denials } from "./denials.ts";
 
 import { offerFor } from "./offer.ts";
@@ -41,6 +44,10 @@ export interface MeshAppOptions {
   denials: Denials;
   /** This node as a witness of its peers' audit logs; without it there is no such route. */
   witness?: Pick<WitnessBook, "add" | "remembered">;
+  /** This node's own content packs and who may read them; without it there is no such route. */
+  content?: Omit<ContentAnswerOptions, "caller">;
+  /** What the owner's other nodes are told of copies; without it there is no such route. */
+  copies?: Pick<CopyKeeper, "state">;
   /** What peers may be given, or null where there is nothing. */
   engine: SharedEngine | null;
   /** Most tokens of context that a request may use. */
@@ -79,6 +86,8 @@ export interface MeshApp {
  * | `GET /ark/v1/offer?port=N` | an `Offer`: the models that this very peer may use. `port` is where the peer itself listens |
  * | `POST /ark/v1/infer?traceparent=…` | the body is an `InferenceRequest`; the answer a stream of frames that ends with a signed receipt. The query is there where the caller traces its requests |
  * | `GET /ark/v1/offers?port=N` | the same as a stream: frames of `OfferUpdate`, and signs of life, until one of both hangs up |
+ * | `GET /ark/v1/content…` | see {@linkcode contentAnswer} |
+ * | `GET /ark/v1/copies` | a `CopyState`, for nodes that the owner approved as his own |
  * | `POST /ark/v1/witness`, `GET /ark/v1/witness` | see {@linkcode witnessAnswer} |
  *
  * A failure is `{"error":{"code":"ark_…","message"}}` with a status as long as nothing was sent, and an `ark-error`
@@ -114,7 +123,13 @@ export function meshApp(options: MeshAppOptions): MeshApp {
           running++;
           return await infer(request, { caller, options, over, admitted: () => streams.changed() });
         }
-        const { witness } = options;
+        const { witness, content, copies } = options;
+        if (copies !== undefined && request.method === "GET" && url.pathname === "/ark/v1/copies") {
+          return await copiesAnswer(caller, { peers: options.peers, gate: options.gate, copies });
+        }
+        if (content !== undefined && request.method === "GET" && isContentPath(url.pathname)) {
+          return await contentAnswer(url, { ...content, caller });
+        }
         if (witness !== undefined && url.pathname === "/ark/v1/witness") {
           return await witnessAnswer(request, { caller, witness });
         }

@@ -9,6 +9,8 @@ export interface LocalGuardOptions {
   hosts: Pick<HostNames, "has">;
   /** Origins of web pages that may use the API for programs, exactly as browsers write them. */
   origins: ReadonlySet<string>;
+  /** Whether a path has a key in it that only pages of a content pack know: those may read that pack. */
+  opened?(path: string): boolean;
   /** Writes a refusal. */
   refuse(error: ArkError, path: string): Response;
 }
@@ -23,18 +25,19 @@ const READABLE =
  * when the owner named its origin; everything else answers no page but the dashboard, which comes from this very listener, and
  * not even another one of this machine: what a browser says of itself (`Origin`, `Referer`, `Sec-Fetch-…`) is enough to be refused.
  */
-export function localGuard({ hosts, origins, refuse }: LocalGuardOptions): MiddlewareHandler {
+export function localGuard({ hosts, origins, opened, refuse }: LocalGuardOptions): MiddlewareHandler {
   return async (context, next) => {
     const { req } = context;
     const host = req.header("host") ?? "";
     // A request that names two hosts would be one for us and another one for a proxy between.
+    const isRead = (req.method === "GET" || req.method === "HEAD") && opened?.(req.path) === true;
     const reason = hosts.has(host) && authorityOf(req.url) === host.toLowerCase()
-      ? pageFault(context, origins)
+      ? isRead ? null : pageFault(context, origins)
       : "This API answers on loopback names only, and on names of its own machine where others can reach it: use " +
         "http://127.0.0.1, let a reverse proxy set the Host header to that, or add the name with --allow-host";
     if (reason !== null) return refuse(new ArkError("forbidden", reason), req.path);
     const origin = req.header("origin");
-    if (origin === undefined || isOwnPage(context)) return await next();
+    if (origin === undefined || isRead || isOwnPage(context)) return await next();
     if (req.method === "OPTIONS") return preflight(origin, req.raw.headers);
     await next();
     context.res.headers.set("access-control-allow-origin", origin);

@@ -16,6 +16,8 @@ export interface Wanted {
   readonly size: number | null;
   /** Its SHA-256 in hex as its list states it, or null. */
   readonly sha256: string | null;
+  /** The owner's token, or null where he has none; for the origin of `url` alone. Absent where none belongs there. */
+  readonly token?: string | null;
 }
 
 /** A file that came whole: still under the name with `.part`, and on the disk for certain. */
@@ -65,6 +67,7 @@ export interface DownloadOptions {
 }
 
 const LONGEST_PAUSE_MS = 30_000;
+const READ_BYTES = 1 << 20;
 
 /**
  * Fetches a file, going on where it was cut, in this run or an earlier one. Nothing is taken that is longer than was said, and
@@ -141,7 +144,11 @@ async function receive(part: PartFile, { wanted, options, idle }: Attempt & { id
   const headers: Record<string, string> = from === 0
     ? {}
     : { range: `bytes=${from}-`, ...etag === null ? {} : { "if-range": etag } };
-  const { response, linkedSha256 } = await requestFollowing(url, { headers, signal: idle.signal });
+  const { response, linkedSha256 } = await requestFollowing(url, {
+    headers,
+    token: wanted.token ?? null,
+    signal: idle.signal,
+  });
   try {
     if (response.status === 416) {
       await part.restart();
@@ -149,7 +156,9 @@ async function receive(part: PartFile, { wanted, options, idle }: Attempt & { id
     }
     const what = shown(url.pathname.split("/").at(-1) ?? "");
     if (response.status !== 200 && response.status !== 206) {
-      throw statusError(response.status, { what, host: url.host }) ?? new Error(`status ${response.status}`);
+      const { token } = wanted;
+      throw statusError(response.status, { what, host: url.host, ...token === undefined ? {} : { token } }) ??
+        new Error(`status ${response.status}`);
     }
     if (!/^(?:identity)?$/i.test(response.headers.get("content-encoding") ?? "")) {
       throw new ArkError("unavailable", `${url.host} sends ${what} packed, so that nobody can tell how long it is`);
@@ -168,7 +177,7 @@ async function receive(part: PartFile, { wanted, options, idle }: Attempt & { id
     await part.expect({ etag: strongTag(response), size: total });
     await checkRoom(part, { total, limits: options.limits });
     options.progress(part.length, total);
-    for await (const chunk of response.body ?? []) {
+    for await (const chunk of largeChunks(response)) {
       idle.alive();
       if (part.length + chunk.length > total) {
         await part.restart();
@@ -182,6 +191,22 @@ async function receive(part: PartFile, { wanted, options, idle }: Attempt & { id
     return true;
   } finally {
     await response.body?.cancel().catch(() => {});
+  }
+}
+
+/** As much as is there at a time: the stream's own chunks of some kilobytes cost more than their hash. */
+async function* largeChunks({ body }: Response): AsyncGenerator<Uint8Array> {
+  const reader = body?.getReader({ mode: "byob" });
+  if (reader === undefined) return;
+  try {
+    for (let buffer = new ArrayBuffer(READ_BYTES);;) {
+      const { value, done } = await reader.read(new Uint8Array(buffer));
+      if (done || value === undefined) return;
+      yield value.slice();
+      buffer = value.buffer;
+    }
+  } finally {
+    reader.releaseLock();
   }
 }
 

@@ -12,6 +12,8 @@ export interface SourceAnswer {
 export interface SourceRequest {
   /** Fields of the header. */
   headers?: Record<string, string>;
+  /** The owner's token for this server, or null where he has none. It is shown to the very origin that is asked, and to nobody once a redirect left it. */
+  token?: string | null;
   /** Ends the request and the reading of its body. */
   signal: AbortSignal;
 }
@@ -25,13 +27,22 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
  * @throws {ArkError} `unavailable` where a redirect leads where it may not.
  * @throws what `fetch` throws.
  */
-export async function requestFollowing(url: URL, { headers = {}, signal }: SourceRequest): Promise<SourceAnswer> {
+export async function requestFollowing(
+  url: URL,
+  { headers = {}, token = null, signal }: SourceRequest,
+): Promise<SourceAnswer> {
   let at = url;
+  let secret = mayCarrySecret(url) ? token : null;
   let linkedSha256: string | null = null;
   for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
     const response = await fetch(at, {
       redirect: "manual",
-      headers: { "accept-encoding": "identity", "user-agent": "ark-node", ...headers },
+      headers: {
+        "accept-encoding": "identity",
+        "user-agent": "ark-node",
+        ...headers,
+        ...secret === null ? {} : { authorization: `Bearer ${secret}` },
+      },
       signal,
     });
     linkedSha256 ??= /^"?([0-9a-f]{64})"?$/.exec(response.headers.get("x-linked-etag") ?? "")?.[1] ?? null;
@@ -45,9 +56,20 @@ export async function requestFollowing(url: URL, { headers = {}, signal }: Sourc
         `${at.host} redirects to an address that is not fetched: only https and http are`,
       );
     }
+    if (next.origin !== url.origin) secret = null;
     at = next;
   }
   throw new ArkError("unavailable", `${url.host} redirects more than ${MOST_REDIRECTS} times`);
+}
+
+/** Whether nobody on the way reads what is sent there. */
+export function mayCarrySecret({ protocol, hostname }: URL): boolean {
+  return protocol === "https:" || isLoopback(hostname);
+}
+
+/** Whether a host of a URL is this machine. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
 /** How long a text may take to come, in milliseconds. */
@@ -86,14 +108,16 @@ export async function requestText(url: URL, options: TextRequest): Promise<strin
   }
 }
 
-async function textOnce(url: URL, { headers = {}, signal, limit, what }: TextRequest): Promise<string> {
+async function textOnce(url: URL, { headers = {}, token, signal, limit, what }: TextRequest): Promise<string> {
   const { response } = await requestFollowing(url, {
     headers,
+    token: token ?? null,
     signal: AbortSignal.any([signal, AbortSignal.timeout(TEXT_MS)]),
   });
   if (!response.ok) {
     await response.body?.cancel();
-    throw statusError(response.status, { what, host: url.host }) ?? new Error(`status ${response.status}`);
+    throw statusError(response.status, { what, host: url.host, ...token === undefined ? {} : { token } }) ??
+      new Error(`status ${response.status}`);
   }
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -105,12 +129,23 @@ async function textOnce(url: URL, { headers = {}, signal, limit, what }: TextReq
   return await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();
 }
 
-/** What a status means that asking again does not change, or null where it may. */
-export function statusError(status: number, { what, host }: { what: string; host: string }): ArkError | null {
+/**
+ * What a status means that asking again does not change, or null where it may. `token` is what was shown to the server; absent
+ * where it takes none from this node.
+ */
+export function statusError(
+  status: number,
+  { what, host, token }: { what: string; host: string; token?: string | null },
+): ArkError | null {
   if (status === 401 || status === 403) {
+    const then = token === undefined
+      ? ""
+      : token === null
+      ? "; for what your account may have, start the node with HF_TOKEN or --hf-token-file"
+      : "; the account of your token must have it: accept the agreement on its page, or use another token";
     return new ArkError(
       "forbidden",
-      `${host} does not give ${what} to everybody (${status}): it is private, needs an agreement, or is not there`,
+      `${host} does not give ${what} to everybody (${status}): it is private, needs an agreement, or is not there${then}`,
     );
   }
   if (status === 404 || status === 410) return new ArkError("model_not_found", `${host} has not ${what} (${status})`);

@@ -21,6 +21,8 @@ interface ListedFile {
 export interface HuggingFaceOptions {
   /** Base URL, without a slash at its end. */
   endpoint: string;
+  /** The owner's token for it, or null. */
+  token: string | null;
   /** Ends it. */
   signal: AbortSignal;
 }
@@ -32,11 +34,12 @@ export interface HuggingFaceOptions {
  */
 export async function planHuggingFace(
   ref: Extract<PullRef, { kind: "huggingface" }>,
-  { endpoint, signal }: HuggingFaceOptions,
+  { endpoint, token, signal }: HuggingFaceOptions,
 ): Promise<PullPlan> {
   const { organization, repository, choice, text } = ref;
   const path = `${organization}/${repository}`;
   const list = await requestText(new URL(`${endpoint}/api/models/${path}/revision/main?blobs=true`), {
+    token,
     limit: LIST_BYTES,
     what: `the list of files of ${path}`,
     signal,
@@ -49,6 +52,7 @@ export async function planHuggingFace(
       name: [folderOf(ref), ...safeParts(file.path)].join("/"),
       size: file.size,
       sha256: file.sha256,
+      token,
     })),
     record: { ref: text, name: null, template: null, system: null, defaults: {} },
   };

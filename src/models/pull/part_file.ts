@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
 import { ArkError } from "@ark/node/protocol";
 
@@ -16,10 +15,10 @@ export interface PartNotes {
   readonly synced: number;
 }
 
-/** Bytes after which what came is made certain. */
+/** Bytes after which what came is made certain, while more come. */
 const SYNC_BYTES = 256 << 20;
 /** Most bytes that wait for the disk while more come. */
-const QUEUE_BYTES = 4 << 20;
+const QUEUE_BYTES = 16 << 20;
 const CHUNK_BYTES = 512 << 10;
 const NOTES_BYTES = 8 << 10;
 
@@ -28,19 +27,28 @@ export class PartFile implements AsyncDisposable {
   /** Path of the file that has not come whole. */
   readonly path: string;
   readonly #file: Deno.FsFile;
+  /** A second handle: operations of one handle wait for each other, and writing need not wait for the disk. */
+  readonly #syncer: Deno.FsFile;
   #hash: Hash = createHash("sha256");
   #notes: PartNotes;
   #length: number;
   #queue: Uint8Array[] = [];
   #queued = 0;
   #writing: Promise<void> | null = null;
+  #written = 0;
+  #syncing: Promise<void> | null = null;
+  #noting: Promise<void> = Promise.resolve();
   #failure: unknown = null;
 
-  private constructor(path: string, { file, notes, length }: { file: Deno.FsFile; notes: PartNotes; length: number }) {
+  private constructor(
+    path: string,
+    { file, syncer, notes }: Record<"file" | "syncer", Deno.FsFile> & { notes: PartNotes },
+  ) {
     this.path = path;
     this.#file = file;
+    this.#syncer = syncer;
     this.#notes = notes;
-    this.#length = length;
+    this.#length = 0;
   }
 
   /**
@@ -63,7 +71,8 @@ export class PartFile implements AsyncDisposable {
     const same = before !== null && before.sha256 === sha256 && (sha256 !== null || before.url === url) &&
       (size === null || before.size === null || before.size === size);
     const fresh = { url, etag: null, size, sha256, synced: 0 };
-    const part = new PartFile(path, { file, notes: same ? { ...before, url } : fresh, length: 0 });
+    const syncer = await Deno.open(path, { write: true });
+    const part = new PartFile(path, { file, syncer, notes: same ? { ...before, url } : fresh });
     try {
       // A power cut may leave holes in what was not certain to be on the disk; only a digest tells.
       const there = (await file.stat()).size;
@@ -73,6 +82,7 @@ export class PartFile implements AsyncDisposable {
       return part;
     } catch (error) {
       file.close();
+      syncer.close();
       throw error;
     }
   }
@@ -95,16 +105,18 @@ export class PartFile implements AsyncDisposable {
 
   /** Forgets what came. */
   async restart(): Promise<void> {
+    await this.#syncing;
     await this.#flush();
     await this.#file.truncate(0);
     await this.#file.seek(0, Deno.SeekMode.Start);
     this.#hash = createHash("sha256");
     this.#length = 0;
+    this.#written = 0;
     this.#notes = { ...this.#notes, etag: null, synced: 0 };
     await this.#write();
   }
 
-  /** Adds bytes at the end. Those that come while others are written are written together. */
+  /** Adds bytes at the end, which are this file's own from then on: they are written while more come. */
   async append(bytes: Uint8Array): Promise<void> {
     this.#hash.update(bytes);
     this.#queue.push(bytes);
@@ -112,15 +124,20 @@ export class PartFile implements AsyncDisposable {
     this.#length += bytes.length;
     this.#writing ??= this.#drain();
     if (this.#queued > QUEUE_BYTES) await this.#flush();
-    if (this.#length - this.#notes.synced >= SYNC_BYTES) await this.sync();
+    if (this.#length - this.#notes.synced < SYNC_BYTES) return;
+    if (this.#length - this.#notes.synced >= 2 * SYNC_BYTES) await this.#syncing;
+    this.#syncing ??= this.#syncWritten().catch((error) => {
+      this.#failure = error;
+    }).finally(() => {
+      this.#syncing = null;
+    });
   }
 
   /** Makes certain that what came stays. */
   async sync(): Promise<void> {
+    await this.#syncing;
     await this.#flush();
-    await this.#file.sync();
-    this.#notes = { ...this.#notes, synced: this.#length };
-    await this.#write();
+    await this.#syncWritten();
   }
 
   /** SHA-256 of what is here, in hex. */
@@ -136,7 +153,9 @@ export class PartFile implements AsyncDisposable {
   /** Closes it; what came stays. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing;
+    await this.#syncing;
     this.#file.close();
+    this.#syncer.close();
   }
 
   /** Waits until the file has everything. Throws what a write failed with. */
@@ -148,10 +167,10 @@ export class PartFile implements AsyncDisposable {
   /** Writes what waits until nothing does. Never rejects: a failure is kept for whoever waits. */
   async #drain(): Promise<void> {
     try {
-      while (this.#queued > 0) {
-        const bytes = Buffer.concat(this.#queue.splice(0), this.#queued);
-        this.#queued = 0;
+      for (let bytes = this.#queue.shift(); bytes !== undefined; bytes = this.#queue.shift()) {
         for (let done = 0; done < bytes.length;) done += await this.#file.write(bytes.subarray(done));
+        this.#queued -= bytes.length;
+        this.#written += bytes.length;
       }
     } catch (error) {
       this.#failure = error;
@@ -159,6 +178,13 @@ export class PartFile implements AsyncDisposable {
       this.#queued = 0;
     }
     this.#writing = null;
+  }
+
+  async #syncWritten(): Promise<void> {
+    const written = this.#written;
+    await this.#syncer.sync();
+    this.#notes = { ...this.#notes, synced: written };
+    await this.#write();
   }
 
   async #rehash(length: number, signal: AbortSignal): Promise<void> {
@@ -171,12 +197,19 @@ export class PartFile implements AsyncDisposable {
       this.#hash.update(chunk.subarray(0, read));
       this.#length += read;
     }
+    this.#written = this.#length;
   }
 
+  /** Writes the notes, one after the other: what is made certain meanwhile writes them, too. */
   async #write(): Promise<void> {
-    const notes = `${this.path}.json`;
-    await Deno.writeTextFile(`${notes}.new`, JSON.stringify(this.#notes), { mode: 0o600 });
-    await Deno.rename(`${notes}.new`, notes);
+    const write = async () => {
+      const notes = `${this.path}.json`;
+      await Deno.writeTextFile(`${notes}.new`, JSON.stringify(this.#notes), { mode: 0o600 });
+      await Deno.rename(`${notes}.new`, notes);
+    };
+    const turn = this.#noting.then(write);
+    this.#noting = turn.catch(() => {});
+    await turn;
   }
 }
 

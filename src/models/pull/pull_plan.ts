@@ -10,6 +10,8 @@ export interface PlannedFile {
   readonly size: number | null;
   /** SHA-256 in hex, or null where nobody says. */
   readonly sha256: string | null;
+  /** The owner's token, or null where he has none; for the origin of `url` alone. Absent where none belongs there. */
+  readonly token?: string | null;
 }
 
 /** Everything that makes a model. */

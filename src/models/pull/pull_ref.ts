@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { ArkError } from "@ark/node/protocol";
+import { isLoopback } from "./http_source.ts";
 import { isSafeName, shown } from "./safe_name.ts";
 
 /** Where a model is to be fetched from. */
@@ -140,10 +141,6 @@ export function folderOf(ref: PullRef): string {
       return `web/${isSafeName(host) ? host : "address"}/${which}`;
     }
   }
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
 function bad(message: string): ArkError {

@@ -21,6 +21,7 @@ import { rotation } from "./rotation.ts";
 import { signature } from "./signature.ts";
 import { structuredFields } from "./structured_fields.ts";
 import { wireGuardDump } from "./wireguard.ts";
+import { zim } from "./zim.ts";
 
 /** A target of any kind of input. */
 // deno-lint-ignore no-explicit-any
@@ -53,4 +54,5 @@ export const TARGETS: readonly AnyTarget[] = [
   invitationProof,
   rotation,
   wireGuardDump,
+  zim,
 ];
