@@ -34,6 +34,7 @@
  * @module
  */
 export * from "./blobs/mod.ts";
+export * from "./carried_models.ts";
 export * from "./digest_cache.ts";
 export * from "./file_digest.ts";
 export * from "./found_model.ts";

@@ -1,6 +1,6 @@
 import { ArkError } from "@ark/node/protocol";
 
-const FULL: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+const FULL: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT"]);
 
 /** What a file operation failed with, as a sentence for the owner; an {@linkcode ArkError} stays what it is. */
 export function diskError(error: unknown, path: string): ArkError {
@@ -13,6 +13,13 @@ export function diskError(error: unknown, path: string): ArkError {
       {
         cause: error,
       },
+    );
+  }
+  if (code === "EFBIG") {
+    return new ArkError(
+      "unavailable",
+      `${path} is larger than its file system takes: FAT has room for 4 GiB a file, format the stick with exFAT`,
+      { cause: error },
     );
   }
   if (code === "ELOOP") {
