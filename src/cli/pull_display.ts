@@ -30,6 +30,10 @@ export class PullDisplay {
       }
     }
     this.#status = status;
+    const { free, needed } = progress;
+    if (free !== undefined && needed !== undefined) {
+      this.#out.line(`${byteCount(needed)} are to come, ${byteCount(free)} are free`);
+    }
     if (total !== undefined && completed !== undefined) this.#out.status(this.#bar({ status, total, completed }));
   }
 
