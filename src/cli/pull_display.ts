@@ -21,7 +21,12 @@ export class PullDisplay {
 
   /** Takes what happens now. */
   show(progress: PullProgress): void {
-    const { status, total, completed } = progress;
+    const { status, total, completed, free, needed } = progress;
+    if (free !== undefined && needed !== undefined) {
+      this.#out.endStatus();
+      this.#out.line(`${byteCount(needed)} are to come, ${byteCount(free)} are free`);
+      return;
+    }
     if (status !== this.#status) {
       this.#out.endStatus();
       this.#samples = [];
@@ -30,10 +35,6 @@ export class PullDisplay {
       }
     }
     this.#status = status;
-    const { free, needed } = progress;
-    if (free !== undefined && needed !== undefined) {
-      this.#out.line(`${byteCount(needed)} are to come, ${byteCount(free)} are free`);
-    }
     if (total !== undefined && completed !== undefined) this.#out.status(this.#bar({ status, total, completed }));
   }
 

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import {
   ArkError,
   CHUNK_BYTES,
@@ -22,6 +23,9 @@ import { diskError } from "./disk_error.ts";
 import { checkRoom } from "./disk_room.ts";
 import { readManifest } from "./import_model.ts";
 import { writeAll } from "./part_journal.ts";
+
+/** How long an export waits for digests, in milliseconds. */
+const MOST_WAIT_MS = 600_000;
 
 /** Options of {@linkcode exportModel}. */
 export interface ExportOptions {
@@ -45,12 +49,7 @@ export interface ExportOptions {
 export async function exportModel(id: string, directory: string, options: ExportOptions): Promise<void> {
   const { shelf, limits, signal, tell } = options;
   tell({ status: "reading manifest" });
-  const signed = await shelf.manifest(id);
-  if (signed === undefined) {
-    throw new ArkError("busy", `The digests of ${id} are still being computed: try again in a while`, {
-      retryAfterSeconds: 30,
-    });
-  }
+  const signed = await manifestOf(id, { shelf, signal, tell });
   await refuseOther(directory, signed);
   const blobs = join(directory, BLOBS_NAME);
   try {
@@ -81,6 +80,24 @@ export async function exportModel(id: string, directory: string, options: Export
   }
   tell({ status: "writing manifest" });
   await writeWhole(join(directory, MANIFEST_NAME), new TextEncoder().encode(JSON.stringify(signed, null, 2) + "\n"));
+}
+
+/** The manifest of a model; waits while the digests of its files are being computed. */
+async function manifestOf(
+  id: string,
+  { shelf, signal, tell }: Pick<ExportOptions, "shelf" | "signal" | "tell">,
+): Promise<SignedManifest> {
+  for (const began = performance.now();;) {
+    const signed = await shelf.manifest(id);
+    if (signed !== undefined) return signed;
+    if (performance.now() - began > MOST_WAIT_MS) {
+      throw new ArkError("busy", `The digests of ${id} are still not known: try again later`, {
+        retryAfterSeconds: 60,
+      });
+    }
+    tell({ status: "computing sha256 digests" });
+    await pause(250, undefined, { signal });
+  }
 }
 
 /** A folder holds one model: another one's manifest is not written over. */
