@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { exportTo, importFrom } from "@ark/node/models";
-import { ArkError, CHUNK_BYTES, chunkRoot, type ErrorCode, type SignedManifest, signManifest } from "@ark/node/protocol";
+import {
+  ArkError,
+  CHUNK_BYTES,
+  chunkRoot,
+  type ErrorCode,
+  type SignedManifest,
+  signManifest,
+} from "@ark/node/protocol";
 import { withDirectory } from "../../support/temporary.ts";
 import { identityOfSeed } from "../../transport/mesh_fixture.ts";
 import { blobOf } from "./random_blob.ts";
