@@ -10,6 +10,7 @@ import { engineBench } from "./engine_bench.ts";
 import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
 import { ownerBench } from "./owner_bench.ts";
+import { partBench } from "./part_bench.ts";
 import { pickBench } from "./pick_bench.ts";
 import { relayBench } from "./relay_bench.ts";
 import { revocationBench } from "./revocation_bench.ts";
@@ -28,6 +29,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   relay: relayBench,
   engine: engineBench,
   pick: pickBench,
+  part: partBench,
 };
 
 await yardstick();
