@@ -2,8 +2,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { ArkError, type ChunkList, LIMITS, type ModelRef } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
+import { ChunkListing, type HashedFile } from "./blobs/chunk_listing.ts";
 import { type ChunkLists, MemoryChunkLists, storedChunkLists } from "./blobs/chunk_lists.ts";
-import { type DigestCache, type FileStamp, MemoryDigestCache, storeDigestCache } from "./digest_cache.ts";
+import { type DigestCache, MemoryDigestCache, storeDigestCache } from "./digest_cache.ts";
 import { fileHashes } from "./file_digest.ts";
 import type { FoundFile, FoundModel } from "./found_model.ts";
 import { readGgufHeader } from "./gguf_header.ts";
@@ -48,19 +49,12 @@ interface Entry {
 /** An entry of which nothing is known yet. */
 const UNKNOWN = { model: null, fault: null, digests: null, listed: false, unhashable: false };
 
-/** A file of a model whose digest was computed here; links in its path are resolved. */
-export interface HashedFile extends FileStamp {
-  /** SHA-256 in hex. */
-  readonly sha256: string;
-}
-
 /** The models of this machine. */
 export class ModelCatalogue {
   readonly #places: ModelPlaces;
   readonly #aliases: readonly Alias[];
   readonly #digests: DigestCache;
-  readonly #lists: ChunkLists;
-  readonly #listing = new Map<string, Promise<ChunkList>>();
+  readonly #lists: ChunkListing;
   readonly #logger: Pick<Logger, "info" | "warn"> | undefined;
   readonly #intervalMs: number;
   #entries = new Map<string, Entry>();
@@ -76,7 +70,9 @@ export class ModelCatalogue {
     this.#places = new ModelPlaces(options);
     this.#aliases = aliases;
     this.#digests = digests ?? (store === undefined ? new MemoryDigestCache() : storeDigestCache(store));
-    this.#lists = chunkLists ?? (store === undefined ? new MemoryChunkLists() : storedChunkLists(store));
+    this.#lists = new ChunkListing(
+      chunkLists ?? (store === undefined ? new MemoryChunkLists() : storedChunkLists(store)),
+    );
     this.#logger = logger;
     this.#intervalMs = intervalMs;
   }
@@ -176,13 +172,8 @@ export class ModelCatalogue {
    *
    * @throws {ArkError} `model_not_found` where the file is not what it was.
    */
-  async chunkList(file: HashedFile): Promise<ChunkList> {
-    const known = await this.#lists.get(file.sha256);
-    if (known !== undefined) return known;
-    const listing = this.#listing.get(file.sha256) ??
-      this.#listFile(file).finally(() => this.#listing.delete(file.sha256));
-    this.#listing.set(file.sha256, listing);
-    return await listing;
+  chunkList(file: HashedFile): Promise<ChunkList> {
+    return this.#lists.of(file);
   }
 
   /** Scans now and then and computes missing digests, until the signal is aborted. */
@@ -221,8 +212,7 @@ export class ModelCatalogue {
     try {
       for (const [index, { path, size, mtimeMs }] of entry.found.files.entries()) {
         const sha256 = entry.digests?.[index];
-        if (sha256 === undefined || await this.#lists.get(sha256) !== undefined) continue;
-        await this.#listFile({ path, size, mtimeMs, sha256 }, signal);
+        if (sha256 !== undefined) await this.#lists.of({ path, size, mtimeMs, sha256 }, signal);
       }
       entry.listed = true;
     } catch (error) {
@@ -233,16 +223,6 @@ export class ModelCatalogue {
         reason: error instanceof ArkError ? error.message : unreadable(error),
       });
     }
-  }
-
-  async #listFile({ path, size, mtimeMs, sha256 }: HashedFile, signal?: AbortSignal): Promise<ChunkList> {
-    const hashes = await fileHashes(path, signal === undefined ? {} : { signal });
-    const now = await Deno.stat(path);
-    if (hashes.sha256 !== sha256 || now.size !== size || millisecondsOf(now) !== mtimeMs) {
-      throw new ArkError("model_not_found", "The file is not what it was when its digest was computed");
-    }
-    await this.#lists.put(sha256, hashes.list);
-    return hashes.list;
   }
 
   async #hashOne(entry: Entry, signal: AbortSignal): Promise<void> {

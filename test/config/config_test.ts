@@ -116,7 +116,7 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
 }
 
 Deno.test("loadConfig() knows every flag of the help", () => {
-  const switches = ["auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
+  const switches = ["approve-models", "auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
   // They say nothing without an upstream, or a pin: see the tests of upstreams(), and the one below.
   const others = ["upstream-key-file", "replicas"];
   assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), ...switches, ...others].sort());
@@ -160,6 +160,7 @@ Deno.test("loadConfig() has these defaults", async () => {
     pinned: [],
     replicas: null,
     prewarm: true,
+    approveModels: false,
     engine: "auto",
     loras: [],
     showHardware: false,

@@ -1,7 +1,8 @@
 import type { Identity } from "@ark/node/identity";
 import { Bitfield, chunkCount, type ChunkList, isBlobId, type SignedManifest, signManifest } from "@ark/node/protocol";
 import type { LocalModel } from "../local_model.ts";
-import type { HashedFile, ModelCatalogue } from "../model_catalogue.ts";
+import type { ModelCatalogue } from "../model_catalogue.ts";
+import type { HashedFile } from "./chunk_listing.ts";
 import type { BlobHere } from "./blob_here.ts";
 import { FileHandles } from "./file_handles.ts";
 import { makeManifest } from "./make_manifest.ts";

@@ -35,3 +35,29 @@ export async function readChunk(
   }
   return bytes;
 }
+
+/** Chunks that are hashed at once. */
+const CHECKS = 2;
+
+/** Hashes chunks that lie in a file, and tells which are as they should be. */
+export async function checkChunks(
+  file: FileHandle,
+  { list, indexes, signal, found }: {
+    list: ChunkList;
+    indexes: readonly number[];
+    signal?: AbortSignal;
+    found(index: number): void;
+  },
+): Promise<void> {
+  const todo = indexes.values();
+  const lane = async () => {
+    const buffer = new Uint8Array(CHUNK_BYTES);
+    for (const index of todo) {
+      signal?.throwIfAborted();
+      const bytes = await readChunk(file, { index, size: list.size, into: buffer });
+      if (await isChunk(list, { index, bytes })) found(index);
+    }
+  };
+  const lanes = await Promise.allSettled(Array.from({ length: Math.min(CHECKS, indexes.length) }, lane));
+  for (const outcome of lanes) if (outcome.status === "rejected") throw outcome.reason;
+}

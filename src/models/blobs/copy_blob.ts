@@ -1,6 +1,6 @@
 import { copyFile, link } from "node:fs/promises";
 import { fileDigest } from "../file_digest.ts";
-import type { HashedFile } from "../model_catalogue.ts";
+import type { HashedFile } from "./chunk_listing.ts";
 import { millisecondsOf } from "../model_folder.ts";
 import { diskError } from "./disk_error.ts";
 

@@ -10,7 +10,7 @@ import {
   MOST_MANIFEST_BYTES,
 } from "@ark/node/protocol";
 import type { LocalModel } from "../local_model.ts";
-import type { HashedFile } from "../model_catalogue.ts";
+import type { HashedFile } from "./chunk_listing.ts";
 import { partName } from "../split_model.ts";
 
 /** What a manifest is made of, beside the model. */

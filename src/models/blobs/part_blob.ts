@@ -14,7 +14,7 @@ import {
 import { fileDigest } from "../file_digest.ts";
 import { syncFolder } from "../own_records.ts";
 import type { BlobHere } from "./blob_here.ts";
-import { isChunk, ownBytes, readChunk } from "./chunk_io.ts";
+import { checkChunks, isChunk, ownBytes, readChunk } from "./chunk_io.ts";
 import { ChunkThreads, ThreadsEnded } from "./chunk_threads.ts";
 import { diskError } from "./disk_error.ts";
 import { PartJournal, writeAll } from "./part_journal.ts";
@@ -39,9 +39,6 @@ const SYNC_BYTES = 256 << 20;
 const SYNC_MS = 5_000;
 /** A file that is smaller has no threads: they would take longer to start. */
 const THREAD_BYTES = 64 << 20;
-/** Chunks that are hashed at once when a file is opened that was begun before. */
-const CHECKS = 2;
-
 /**
  * One file that is being fetched, in chunks of any order and by many at once. A chunk is checked before anything of it is
  * written; what was checked and written is never fetched again, whether the process is killed or the power fails: after a
@@ -319,7 +316,12 @@ export class PartBlob implements BlobHere, AsyncDisposable {
       : Array.from({ length: Math.min(this.have.length, chunkCount(there)) }, (_, index) => index);
     if (there !== this.size) await this.#file.truncate(this.size);
     for (let index = 0; index < this.have.length; index++) if (certain.get(index)) this.have.set(index);
-    await this.#check(doubtful, { signal, found: (index) => this.have.set(index) });
+    await checkChunks(this.#file, {
+      list: this.#list,
+      indexes: doubtful,
+      signal,
+      found: (index) => this.have.set(index),
+    });
     if (doubtful.length > 0) await this.#file.datasync();
     this.#certain = this.have.copy();
     this.#journal = await PartJournal.create(`${this.path}.have`, { identity, certain: this.#certain });
@@ -332,28 +334,10 @@ export class PartBlob implements BlobHere, AsyncDisposable {
     if (this.#front > 0) this.#hash?.advance(Math.min(this.size, this.#front * CHUNK_BYTES));
   }
 
-  /** Hashes chunks that lie in the file, and tells which are as they should be. */
-  async #check(
-    indexes: readonly number[],
-    { signal, found }: { signal?: AbortSignal; found(index: number): void },
-  ): Promise<void> {
-    const todo = indexes.values();
-    const lane = async () => {
-      const buffer = new Uint8Array(CHUNK_BYTES);
-      for (const index of todo) {
-        signal?.throwIfAborted();
-        const bytes = await readChunk(this.#file, { index, size: this.size, into: buffer });
-        if (await isChunk(this.#list, { index, bytes })) found(index);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(CHECKS, indexes.length) }, lane));
-  }
-
   async #explain(): Promise<ArkError> {
     const right = new Set<number>();
-    await this.#check(Array.from({ length: this.have.length }, (_, index) => index), {
-      found: (index) => right.add(index),
-    });
+    const indexes = Array.from({ length: this.have.length }, (_, index) => index);
+    await checkChunks(this.#file, { list: this.#list, indexes, found: (index) => right.add(index) });
     const damaged = this.have.length - right.size;
     // A thread that read what the disk had damaged will never be right.
     this.#hash?.[Symbol.dispose]();

@@ -72,7 +72,6 @@ export const signedManifest: FuzzTarget<unknown> = {
   promise: "A manifest is refused as a bad request, or is one that a node signed, to the letter.",
   corpus: MANIFESTS,
   covers: ["/src/protocol/"],
-  cost: 4,
   mutate: (random, value) => mutateJson(random, value, NAMES),
   check(value) {
     let signed: SignedManifest;

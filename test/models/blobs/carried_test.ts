@@ -68,7 +68,7 @@ Deno.test("A model that is exported is a manifest and blobs, and is imported wit
     // The same once more fetches nothing and changes nothing.
     await imported(usb, target);
     assert.equal(target.catalogue.list().length, 1);
-    assert.equal(target.shelf.find(SHA256)?.complete, true);
+    assert.ok(target.shelf.find(SHA256)?.complete);
   }));
 
 Deno.test("An import takes a folder as FAT gives it back: names in capitals, without modes", () =>
@@ -241,7 +241,7 @@ Deno.test("A new model waits for approval, over restarts, hidden from the catalo
     assert.deepEqual([waiting?.name, waiting?.size, waiting?.from], [MODEL, SIZE, `the folder ${usb}`]);
     assert.match(waiting?.template ?? "none", /^(?:[0-9a-f]{64}|none)$/);
     assert.deepEqual(again.catalogue.list(), []);
-    assert.equal((await again.store.diskUse()).waitingBytes > SIZE, true);
+    assert.ok((await again.store.diskUse()).waitingBytes > SIZE);
     await refused(again.store.approve("other:1b", signal), "model_not_found", /No model other:1b waits/);
     await again.store.approve(MODEL, signal);
     assert.equal(again.catalogue.find(MODEL)?.digest, SHA256);
