@@ -19,6 +19,15 @@
  *   goes on where it was cut, and lets nothing become a model that has not the digest, the size and the header that it
  *   should have.
  *
+ * - {@linkcode PartBlob} takes a file in chunks of any order from many at once, checks each before anything of it is written,
+ *   and loses none of them to a crash. {@linkcode BlobShelf} gives the files of all models, and what has come of others, by
+ *   digest, chunk by chunk, and no byte of a file that changed since its digest was computed here.
+ * - A manifest that a node signs ({@linkcode BlobShelf.manifest}) is its word that it calls these digests by that name, and
+ *   nothing more. It needs no trust: each chunk, the whole of each file and the header are checked wherever they come from, a
+ *   peer or a folder ({@linkcode importFrom}). How a model writes comes with it; additions and formats do not.
+ * - Whatever comes from elsewhere lies in hidden folders of the own store, where the catalogue does not look, until its header
+ *   was accepted, and until the owner approved it where he wants that ({@linkcode ModelStore.approve}).
+ *
  * Not promised: noticing a change that keeps both size and time; rendering a chat template in Go's language; any judgement
  * on what a model's chat template says.
  *

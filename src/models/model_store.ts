@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { dirname, relative, sep } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { ArkError, type ModelManifest, type ModelRef, type SignedManifest } from "@ark/node/protocol";
+import { ArkError, type ModelRef, type SignedManifest } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 import type { BlobShelf } from "./blobs/blob_shelf.ts";
+import { recordOf, sharedFolder } from "./blobs/manifest_record.ts";
 import { type FileOrigin, obtainFiles } from "./blobs/obtain_files.ts";
 import { gigabytes } from "./blobs/disk_room.ts";
 import { type DiskUse, diskUse, purgeParts } from "./blobs/stale_parts.ts";
@@ -11,7 +11,7 @@ import type { LocalModel } from "./local_model.ts";
 import type { ModelCatalogue } from "./model_catalogue.ts";
 import { isModelAlias, plainName } from "./model_ids.ts";
 import { ModelInstaller } from "./model_installer.ts";
-import type { OwnRecord, OwnRecords } from "./own_records.ts";
+import type { OwnRecords } from "./own_records.ts";
 import { DOWNLOAD_LIMITS, type DownloadLimits } from "./pull/download.ts";
 import { fetchPlan, placeOf } from "./pull/install.ts";
 import { planHuggingFace } from "./pull/huggingface_repository.ts";
@@ -322,24 +322,6 @@ export class ModelStore {
       }
     }
   }
-}
-
-/** Folder of the store for the files of a manifest: the same for the same files under the same name. */
-function sharedFolder({ model, files }: ModelManifest): string {
-  const text = JSON.stringify([model, files.map(({ name, sha256 }) => [name, sha256])]);
-  return `shared/${createHash("sha256").update(text).digest("hex").slice(0, 16)}`;
-}
-
-function recordOf({ model, template, system, parameters, license }: ModelManifest): Omit<OwnRecord, "files"> {
-  const name = model.toLowerCase();
-  return {
-    ref: null,
-    name: isModelAlias(name) ? name : null,
-    template,
-    system,
-    defaults: parameters,
-    ...license === null ? {} : { license },
-  };
 }
 
 const UNRECORDED = { ref: null, name: null, files: [], template: null, system: null, defaults: {} };

@@ -152,6 +152,20 @@ Deno.test("T19: A file from elsewhere is no model before its header was accepted
     assert.match(node.workerLog(), /fake:start/);
   }));
 
+Deno.test("T37: A model from elsewhere brings how it writes, and nothing that changes the engine or the shape of answers", () =>
+  withScene(async ({ usb, taker }) => {
+    const parameters = {
+      temperature: 0.5,
+      stop: ["</s>"],
+      lora: [{ name: "style", scale: 1 }],
+      format: { kind: "json" },
+      logprobs: 20,
+    };
+    await writeFolder(usb, TINY, { manifest: { parameters } });
+    assert.ok(Array.isArray(await imported(usb, taker)), "It was taken");
+    assert.deepEqual(taker.catalogue.find("evil:1b")?.defaults, { temperature: 0.5, stop: ["</s>"] });
+  }));
+
 Deno.test("T20: The chat template of a model that waits is told by its digest, so that a changed one shows", () =>
   withScene(async ({ usb, taker }) => {
     await writeFolder(usb, blobOf(await Deno.readFile(FIXTURE)));

@@ -10,8 +10,9 @@ export const MODELS_EXPORT: Command = {
   usage: "MODEL DIR",
   flags: {},
   details: `
-DIR gets manifest.json, signed by this node, and blobs/ with the model's files under their SHA-256. One folder holds one
-model. Ctrl-C ends it; the same command goes on from there. A stick with FAT takes no file of 4 GiB or more: use exFAT.`,
+DIR gets manifest.json, signed by this node, and blobs/ with the model's files under their SHA-256. One folder holds
+one model. Ctrl-C ends it; the same command goes on from there. A stick with FAT takes no file of 4 GiB or more: use
+exFAT.`,
   async run(context) {
     const { out, words: [model, directory, ...more], json } = context;
     if (model === undefined || directory === undefined || more.length > 0) {
@@ -31,9 +32,9 @@ export const MODELS_IMPORT: Command = {
   usage: "DIR",
   flags: {},
   details: `
-It is checked as one that comes from a peer: each piece, the SHA-256 of each file, the header. Who signed the manifest is
-shown: the signature says who calls these files by that name, and nothing of what is in them. What is right is kept when
-something is damaged, and the same command goes on from there.`,
+It is checked as one that comes from a peer: each piece, the SHA-256 of each file, the header. Who signed the manifest
+is shown: the signature says who calls these files by that name, and nothing of what is in them. What is right is kept
+when something is damaged, and the same command goes on from there.`,
   async run(context) {
     const { out, words: [directory, ...more], json } = context;
     if (directory === undefined || more.length > 0) {

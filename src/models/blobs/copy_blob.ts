@@ -20,6 +20,8 @@ export async function copyBlob(from: HashedFile, to: string, signal: AbortSignal
     // Another file system, another owner, or a file system without links.
     try {
       await copyFile(from.path, to);
+      // A copy may come with the old time of change, and would be taken for something that was left lying.
+      await Deno.utime(to, new Date(), new Date());
       if (await fileDigest(to, { signal }) === from.sha256) return true;
     } catch (error) {
       await Deno.remove(to).catch(() => {});

@@ -11,6 +11,7 @@ import {
 } from "@ark/node/protocol";
 import type { LocalModel } from "../local_model.ts";
 import type { HashedFile } from "./chunk_listing.ts";
+import { carriedParameters } from "./manifest_record.ts";
 import { partName } from "../split_model.ts";
 
 /** What a manifest is made of, beside the model. */
@@ -42,7 +43,7 @@ export function makeManifest(
     }),
     template,
     system,
-    parameters: defaults,
+    parameters: carriedParameters(defaults),
     license: license ?? null,
     made_at: at.toISOString(),
   };

@@ -75,7 +75,8 @@ async function find(root: string): Promise<Remnant[]> {
       }
       if (!isFile || (hidden === null && !/\.part(?:\.json|\.json\.new)?$/.test(name))) continue;
       const info = await Deno.lstat(path).catch(() => null);
-      if (info === null) continue;
+      // A second link to a file of a model takes no room, and has that file's time of change.
+      if (info === null || (info.nlink ?? 1) > 1) continue;
       remnants.push({
         path,
         // A file that is not whole has holes.
