@@ -57,7 +57,7 @@ export class PartBlob implements BlobHere, AsyncDisposable {
   readonly have: Bitfield;
   readonly #list: ChunkList;
   readonly #file: FileHandle;
-  readonly #lock: Disposable;
+  readonly #lock: AsyncDisposable;
   #journal: PartJournal | null = null;
   #hash: WholeHash | null = null;
   #threads: ChunkThreads | null = null;
@@ -76,7 +76,7 @@ export class PartBlob implements BlobHere, AsyncDisposable {
 
   private constructor(
     path: string,
-    { sha256, size, list, file, lock }: Omit<PartBlobOptions, "signal"> & { file: FileHandle; lock: Disposable },
+    { sha256, size, list, file, lock }: Omit<PartBlobOptions, "signal"> & { file: FileHandle; lock: AsyncDisposable },
   ) {
     this.path = path;
     this.sha256 = sha256;
@@ -101,12 +101,12 @@ export class PartBlob implements BlobHere, AsyncDisposable {
     let part: PartBlob | undefined;
     const lock = await lockPart(path);
     try {
-      const file = await open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
+      const file = await open(path, constants.O_CREAT | constants.O_RDWR | (constants.O_NOFOLLOW ?? 0), 0o600);
       part = new PartBlob(path, { sha256, size, list, file, lock });
       await part.#resume(signal);
       return part;
     } catch (error) {
-      if (part === undefined) lock[Symbol.dispose]();
+      if (part === undefined) await lock[Symbol.asyncDispose]();
       else await part.#close();
       signal.throwIfAborted();
       throw diskError(error, path);
@@ -241,7 +241,7 @@ export class PartBlob implements BlobHere, AsyncDisposable {
     this.#threads?.[Symbol.dispose]();
     await this.#journal?.[Symbol.asyncDispose]();
     await this.#file.close();
-    this.#lock[Symbol.dispose]();
+    await this.#lock[Symbol.asyncDispose]();
   }
 
   /** Checks a chunk, and writes it where it is right. */

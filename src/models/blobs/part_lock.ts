@@ -4,14 +4,16 @@ import { ArkError } from "@ark/node/protocol";
 import { diskError } from "./disk_error.ts";
 
 /**
- * Takes a file that is being fetched for this process and this pull, and makes it where there is none. The lock is the
- * system's: it ends with the process, however that ends.
+ * Takes a file that is being fetched for this process and this pull, by the lock of a file `PATH.lock` beside it. The lock is the
+ * system's: it ends with the process, however that ends. Some systems let nobody write into what is locked, so it is not the
+ * file itself.
  *
  * @throws {ArkError} `busy` where somebody has it, `unavailable` where it cannot be made.
  */
-export async function lockPart(path: string): Promise<Disposable> {
+export async function lockPart(path: string): Promise<AsyncDisposable> {
+  const at = `${path}.lock`;
   for (;;) {
-    const file = await create(path);
+    const file = await create(at, path);
     const exclusive = true;
     if (!await file.tryLock(exclusive)) {
       file.close();
@@ -21,21 +23,26 @@ export async function lockPart(path: string): Promise<Disposable> {
         { retryAfterSeconds: 10 },
       );
     }
-    // Whoever had it may have put it into its place in between: then this is the lock of a file that is whole.
-    const [here, held] = [await Deno.lstat(path).catch(() => null), await file.stat()];
+    // Whoever had it has removed it at the end: then this is the lock of nothing.
+    const [here, held] = [await Deno.lstat(at).catch(() => null), await file.stat()];
     if (here?.isFile && here.ino === held.ino && here.dev === held.dev) {
-      return { [Symbol.dispose]: () => file.close() };
+      return {
+        async [Symbol.asyncDispose]() {
+          await Deno.remove(at).catch(() => {});
+          file.close();
+        },
+      };
     }
     file.close();
   }
 }
 
-async function create(path: string): Promise<Deno.FsFile> {
+async function create(at: string, path: string): Promise<Deno.FsFile> {
   try {
     const { O_CREAT, O_RDWR, O_NOFOLLOW = 0 } = constants;
-    const made = await open(path, O_CREAT | O_RDWR | O_NOFOLLOW, 0o600);
+    const made = await open(at, O_CREAT | O_RDWR | O_NOFOLLOW, 0o600);
     await made.close();
-    return await Deno.open(path, { read: true, write: true });
+    return await Deno.open(at, { read: true, write: true, create: true, mode: 0o600 });
   } catch (error) {
     throw diskError(error, path);
   }

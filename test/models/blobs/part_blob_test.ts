@@ -19,6 +19,7 @@ Deno.test("PartBlob takes chunks of any order and many at once, and puts the who
     assert.equal(part.bytes, blob.size);
     await part.finish(into);
     assert.deepEqual(await Deno.readFile(into), blob.bytes);
+    await part[Symbol.asyncDispose]();
     assert.deepEqual((await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => name), ["whole.gguf"]);
   }));
 
