@@ -64,6 +64,7 @@ export class PartBlob implements BlobHere, AsyncDisposable {
   /** Chunks at the front without a gap. */
   #front = 0;
   #version = 0;
+  #rechecked = 0;
   /** Chunks that are certain to be on the disk. */
   #certain: Bitfield;
   /** Chunks that are written, and not certain. */
@@ -121,6 +122,11 @@ export class PartBlob implements BlobHere, AsyncDisposable {
   /** Grows with each chunk. */
   get version(): number {
     return this.#version;
+  }
+
+  /** How many chunks were hashed once more when it was opened. */
+  get rechecked(): number {
+    return this.#rechecked;
   }
 
   /** Bytes that were checked and written. */
@@ -314,6 +320,7 @@ export class PartBlob implements BlobHere, AsyncDisposable {
     const doubtful = known
       ? [...state.written].filter((index) => !certain.get(index))
       : Array.from({ length: Math.min(this.have.length, chunkCount(there)) }, (_, index) => index);
+    this.#rechecked = doubtful.length;
     if (there !== this.size) await this.#file.truncate(this.size);
     for (let index = 0; index < this.have.length; index++) if (certain.get(index)) this.have.set(index);
     await checkChunks(this.#file, {

@@ -113,6 +113,7 @@ Deno.test("PartBlob hashes after a crash only what was written since it was made
     await spoil(1);
     await spoil(3);
     await using part = await PartBlob.open(image, { ...blob, signal });
+    assert.equal(part.rechecked, 2);
     assert.deepEqual(
       indexes(part),
       [0, 1, 2, 4],
@@ -142,6 +143,7 @@ Deno.test("PartBlob with a damaged, shortened, foreign or missing note hashes al
         `byte ${at} changed`,
         note.with(at, (note[at] ?? 0) ^ 1),
       ]),
+      ["a chunk claimed", note.with(88, (note[88] ?? 0) ^ 0x40)],
       ["shortened", note.subarray(0, -3)],
       ["empty", new Uint8Array()],
       ["too long", new Uint8Array(1 << 16)],
