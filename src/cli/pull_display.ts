@@ -21,7 +21,12 @@ export class PullDisplay {
 
   /** Takes what happens now. */
   show(progress: PullProgress): void {
-    const { status, total, completed } = progress;
+    const { status, total, completed, free, needed } = progress;
+    if (free !== undefined && needed !== undefined) {
+      this.#out.endStatus();
+      this.#out.line(`${byteCount(needed)} are to come, ${byteCount(free)} are free`);
+      return;
+    }
     if (status !== this.#status) {
       this.#out.endStatus();
       this.#samples = [];

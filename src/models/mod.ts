@@ -21,6 +21,15 @@
  * - {@linkcode CopyKeeper} keeps as many copies of a model among an owner's own nodes as he wishes; {@linkcode SeedingPolicy}
  *   says which models are given to peers, and when.
  *
+ * - {@linkcode PartBlob} takes a file in chunks of any order from many at once, checks each before anything of it is written,
+ *   and loses none of them to a crash. {@linkcode BlobShelf} gives the files of all models, and what has come of others, by
+ *   digest, chunk by chunk, and no byte of a file that changed since its digest was computed here.
+ * - A manifest that a node signs ({@linkcode BlobShelf.manifest}) is its word that it calls these digests by that name, and
+ *   nothing more. It needs no trust: each chunk, the whole of each file and the header are checked wherever they come from, a
+ *   peer or a folder ({@linkcode importFrom}). How a model writes comes with it; additions and formats do not.
+ * - Whatever comes from elsewhere lies in hidden folders of the own store, where the catalogue does not look, until its header
+ *   was accepted, and until the owner approved it where he wants that ({@linkcode ModelStore.approve}).
+ *
  * Not promised: noticing a change that keeps both size and time; rendering a chat template in Go's language; any judgement
  * on what a model's chat template says.
  *
@@ -38,6 +47,8 @@
 export * from "./copies/copy_keeper.ts";
 export * from "./copies/copy_state.ts";
 export * from "./copies/copy_wishes.ts";
+export * from "./blobs/mod.ts";
+export * from "./carried_models.ts";
 export * from "./digest_cache.ts";
 export * from "./file_digest.ts";
 export * from "./found_model.ts";
@@ -56,3 +67,4 @@ export * from "./model_store.ts";
 export type { DownloadLimits } from "./pull/download.ts";
 export { mayCarrySecret } from "./pull/http_source.ts";
 export * from "./pull/pull_progress.ts";
+export type { WaitingModel } from "./waiting_models.ts";

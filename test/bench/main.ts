@@ -10,6 +10,7 @@ import { engineBench } from "./engine_bench.ts";
 import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
 import { ownerBench } from "./owner_bench.ts";
+import { partBench } from "./part_bench.ts";
 import { pickBench } from "./pick_bench.ts";
 import { registryBench } from "./registry_bench.ts";
 import { relayBench } from "./relay_bench.ts";
@@ -30,6 +31,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   engine: engineBench,
   pick: pickBench,
   registry: registryBench,
+  part: partBench,
 };
 
 await yardstick();

@@ -148,7 +148,15 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
 }
 
 Deno.test("loadConfig() knows every flag of the help", () => {
-  const switches = ["accept-copies", "auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
+  const switches = [
+    "accept-copies",
+    "approve-models",
+    "auto-rotate",
+    "no-mdns",
+    "require-keys",
+    "share-upstreams",
+    "show-hardware",
+  ];
   // They say nothing without an upstream, or a pin: see the tests of upstreams(), and the one below.
   const others = ["config", "preset", "registry-endpoint", "tls-cert", "tls-key", "upstream-key-file", "replicas"];
   assert.deepEqual(Object.keys(SERVE_FLAGS).sort(), [...Object.keys(SETTINGS), ...switches, ...others].sort());
@@ -205,6 +213,7 @@ Deno.test("loadConfig() has these defaults", async () => {
     pinned: [],
     replicas: null,
     prewarm: true,
+    approveModels: false,
     engine: "auto",
     loras: [],
     showHardware: false,

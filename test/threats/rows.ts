@@ -46,7 +46,7 @@ export const ROWS: readonly Row[] = [
   },
   { id: "T19", star: true, title: "A hostile GGUF file" },
   { id: "T20", title: "A chat template that calls out" },
-  { id: "T21", title: "A peer fills the disk by pulling", missing: "models are not pulled from peers yet (issue 6)" },
+  { id: "T21", title: "A peer fills the disk by pulling" },
   { id: "T22", star: true, title: "Bodies too large, of a false length, or without end" },
   { id: "T23", star: true, title: "Slow headers, slow bodies, slow readers, idle connections" },
   { id: "T24", title: "A flood of handshakes" },

@@ -10,6 +10,7 @@ import { ID_ROTATE } from "./id_rotate.ts";
 import { INVITE, INVITES_LIST, INVITES_REVOKE } from "./invites.ts";
 import { KEYS_CREATE, KEYS_LIST, KEYS_REVOKE } from "./keys.ts";
 import { MODELS_LIST } from "./models.ts";
+import { MODELS_APPROVE, MODELS_EXPORT, MODELS_IMPORT } from "./models_carry.ts";
 import { MODELS_PULL } from "./models_pull.ts";
 import { MODELS_KEEP } from "./models_keep.ts";
 import { MODELS_RM } from "./models_rm.ts";
@@ -74,6 +75,9 @@ export const COMMANDS: readonly Command[] = [
   MODELS_PULL,
   MODELS_RM,
   MODELS_KEEP,
+  MODELS_APPROVE,
+  MODELS_EXPORT,
+  MODELS_IMPORT,
   ASK,
   GRID,
   REQUESTS,

@@ -38,10 +38,17 @@ function rows(model: OwnModelView): [label: string, text: string][] {
     ["source", model.source],
     ["changed", new Date(model.modifiedAt).toISOString()],
     ...files.map((file, index): [string, string] => [index === 0 ? "file" : "", file]),
+    ...model.license === undefined ? [] : [["licence", firstLine(model.license)] as [string, string]],
     ...Object.entries(defaults).map(([name, value]): [string, string] => [name, JSON.stringify(value)]),
     ...system === null ? [] : [["system", system] as [string, string]],
     ...template === null ? [] : [["template", goTemplateNote(model)] as [string, string]],
   ];
+}
+
+/** The beginning of a text that may be long. */
+function firstLine(text: string): string {
+  const [first = "", ...more] = text.trim().split("\n");
+  return more.length === 0 && first.length <= 100 ? first : `${first.slice(0, 100)} …`;
 }
 
 /** Ollama's templates are not rendered here: what counts is the one in the file. */

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { AuditLog } from "@ark/node/audit";
 import { formatNodeId, formatPublicKey, type Identity } from "@ark/node/identity";
 import type { LocalBackend } from "@ark/node/inference";
-import type { ModelCatalogue, ModelStore } from "@ark/node/models";
+import type { BlobShelf, ModelCatalogue, ModelStore } from "@ark/node/models";
 import { toArkError } from "@ark/node/protocol";
 import type { Router, Upstream } from "@ark/node/routing";
 import type { Events } from "@ark/node/telemetry";
@@ -11,6 +11,7 @@ import { formatAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { adminGuard } from "./admin_guard.ts";
 import { auditRoutes, type AuditRoutesOptions } from "./audit_routes.ts";
+import { carryRoutes } from "./carry_routes.ts";
 import { keyRoutes, type KeyRoutesOptions } from "../keys/key_routes.ts";
 import { doctorRoute, type DoctorRouteOptions, exposures } from "./doctor_route.ts";
 import { copiesRoutes, type CopiesRoutesOptions } from "./copies_routes.ts";
@@ -65,7 +66,9 @@ export interface AdminOptions
     /** Knows which there are, and what cannot be used. */
     catalogue: Pick<ModelCatalogue, "list" | "faults" | "find">;
     /** Fetches and removes them. */
-    models?: Pick<ModelStore, "pull" | "remove" | "copy">;
+    models?: Pick<ModelStore, "pull" | "remove" | "copy" | "waiting" | "diskUse" | "obtain" | "approve" | "limits">;
+    /** What it can give of their files. */
+    shelf?: Pick<BlobShelf, "find" | "manifest">;
   } | null;
 }
 
@@ -87,6 +90,7 @@ const STARTED = performance.now();
  * | `/invites…` | see {@linkcode inviteRoutes} |
  * | `GET /models`, `GET /models/show`, `POST /models/pull`, `POST /models/remove`, `POST /models/copy` | see {@linkcode modelRoutes} |
  * | `GET /models/copies`, `POST /models/copies` | see {@linkcode copiesRoutes} |
+ * | `POST /models/export`, `POST /models/import`, `POST /models/approve` | see {@linkcode carryRoutes} |
  * | `GET /audit?count=N`, `GET /audit/…`, `POST /audit/prune` | see {@linkcode auditRoutes} |
  */
 export function adminRoutes(options: AdminOptions): Hono {
@@ -99,6 +103,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   app.route("/doctor", doctorRoute(options));
   app.route("/models/copies", copiesRoutes(options));
   app.route("/models", modelRoutes(options));
+  app.route("/models", carryRoutes(options));
   app.route("/peers", peerRoutes(options));
   app.route("/peers", pauseRoutes(options));
   app.route("/peers", whyRoutes(options));

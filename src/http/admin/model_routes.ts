@@ -13,7 +13,7 @@ export interface ModelRoutesOptions {
     /** Knows which there are, and what cannot be used. */
     catalogue: Pick<ModelCatalogue, "faults" | "find">;
     /** Fetches and removes them. */
-    models?: Pick<ModelStore, "pull" | "remove" | "copy">;
+    models?: Pick<ModelStore, "pull" | "remove" | "copy" | "waiting" | "diskUse">;
   } | null;
   /** Aborted when the node begins to stop: pulls end, and what came is kept. */
   closing: AbortSignal;
@@ -30,7 +30,7 @@ const BODY_BYTES = 4 << 10;
 /**
  * | call | answer |
  * |---|---|
- * | `GET /` | models within reach, and files that cannot be used |
+ * | `GET /` | models within reach, files that cannot be used, models that wait for approval, what unfinished ones take of the disk |
  * | `GET /show?model=…` | all that is known of a model of this node |
  * | `POST /pull` `{model}` | lines of JSON, the last one `{"status":"success"}` or `{"error":{…}}`; leaving ends the pull |
  * | `POST /remove` `{model}` | removes a model of the node's own store, or a name that was given |
@@ -43,9 +43,15 @@ export function modelRoutes(options: ModelRoutesOptions): Hono {
     if (engine?.models !== undefined) return engine.models;
     throw new ArkError("unavailable", "This node keeps no models: it has not the role compute");
   };
-  app.get("/", ({ json }) => json({ models: router.models(), faults: engine?.catalogue.faults() ?? [] }));
+  app.get("/", async ({ json }) =>
+    json({
+      models: router.models(),
+      faults: engine?.catalogue.faults() ?? [],
+      waiting: await engine?.models?.waiting() ?? [],
+      disk: await engine?.models?.diskUse() ?? { parts: 0, partBytes: 0, waitingBytes: 0 },
+    }));
   app.get("/show", ({ req, json }) => {
-    const ref = named(req.query("model"), "model");
+    const ref = modelNamed(req.query("model"), "model");
     const found = engine?.catalogue.find(ref);
     if (found === undefined) throw new ArkError("model_not_found", `There is no model ${ref} on this node`);
     const { mtimeMs: _, ...model } = found;
@@ -53,26 +59,34 @@ export function modelRoutes(options: ModelRoutesOptions): Hono {
   });
   app.post("/pull", async ({ req }) => {
     const { model } = Object(await readJson(req.raw, BODY_BYTES)) as Record<string, unknown>;
-    const stop = new AbortController();
-    for (const signal of [closing, req.raw.signal]) {
-      if (signal.aborted) stop.abort();
-      else signal.addEventListener("abort", () => stop.abort(), { once: true, signal: stop.signal });
-    }
-    const pull = store().pull(named(model, "model"), { signal: stop.signal });
-    return new Response(pullLines(pull, stop), { headers: { "content-type": "application/x-ndjson" } });
+    const [ref, models] = [modelNamed(model, "model"), store()];
+    return progressAnswer((signal) => models.pull(ref, { signal }), [closing, req.raw.signal]);
   });
   app.post("/remove", async ({ req, json }) => {
     const { model } = Object(await readJson(req.raw, BODY_BYTES)) as Record<string, unknown>;
-    const ref = named(model, "model");
+    const ref = modelNamed(model, "model");
     await store().remove(ref);
     return json({ removed: ref });
   });
   app.post("/copy", async ({ req, json }) => {
     const { from, to } = Object(await readJson(req.raw, BODY_BYTES)) as Record<string, unknown>;
-    await store().copy(named(from, "from"), named(to, "to"));
+    await store().copy(modelNamed(from, "from"), modelNamed(to, "to"));
     return json({ from, to });
   });
   return app;
+}
+
+/** An answer in lines that tell how far a work is, which ends when one of the signals fires or the caller leaves. */
+export function progressAnswer(
+  work: (signal: AbortSignal) => AsyncGenerator<PullProgress>,
+  signals: readonly AbortSignal[],
+): Response {
+  const stop = new AbortController();
+  for (const signal of signals) {
+    if (signal.aborted) stop.abort();
+    else signal.addEventListener("abort", () => stop.abort(), { once: true, signal: stop.signal });
+  }
+  return new Response(pullLines(work(stop.signal), stop), { headers: { "content-type": "application/x-ndjson" } });
 }
 
 function pullLines(pull: AsyncGenerator<PullProgress>, stop: AbortController): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -97,7 +111,8 @@ function pullLines(pull: AsyncGenerator<PullProgress>, stop: AbortController): R
   }, { highWaterMark: 0 });
 }
 
-function named(value: unknown, field: string): ModelRef {
+/** A field that names a model, or says where one is. @throws {ArkError} `bad_request` */
+export function modelNamed(value: unknown, field: string): ModelRef {
   // An address may be longer than a model's name.
   if (typeof value === "string" && value !== "" && value.length <= 2_000 && !/\p{C}/u.test(value)) return value;
   throw new ArkError("bad_request", `Field ${field} must name a model`);

@@ -3,6 +3,7 @@ import type { FuzzTarget } from "../target.ts";
 import { approval } from "./approval.ts";
 import { auditLine } from "./audit_line.ts";
 import { auditVerifier } from "./audit_verifier.ts";
+import { chunkList, have, partState, signedManifest } from "./blobs.ts";
 import { checkpoint, witnessing } from "./checkpoint.ts";
 import { ggufHeader } from "./gguf_header.ts";
 import { httpResponse } from "./http_response.ts";
@@ -55,4 +56,8 @@ export const TARGETS: readonly AnyTarget[] = [
   rotation,
   wireGuardDump,
   zim,
+  signedManifest,
+  chunkList,
+  have,
+  partState,
 ];
