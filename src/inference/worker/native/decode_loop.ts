@@ -40,6 +40,8 @@ interface StepTime {
 const MOST_BROKEN_OFF = 24;
 /** Shorter steps are not worth another thread, in milliseconds: to get there and back takes about a tenth of that. */
 const BLOCKING_MS = 3;
+/** How long the pipe may go unread, in milliseconds. */
+const UNHEARD_MS = 20;
 
 /**
  * Computes all answers, step by step. A step is one token of every answer that is being written, in one batch, and then
@@ -63,6 +65,8 @@ export class DecodeLoop {
   #beside: Promise<unknown> | null = null;
   /** Steps in a row that were broken off. */
   #brokenOff = 0;
+  /** When the event loop waited last, and looked at the pipe, by the monotonic clock. */
+  #heardAt = 0;
   /** How long a step for those takes that do not go first, before it is known: long enough to be broken off. */
   readonly #times = { step: { ms: BLOCKING_MS }, chunk: { ms: BLOCKING_MS } };
 
@@ -96,6 +100,8 @@ export class DecodeLoop {
   }
 
   async #run(): Promise<void> {
+    // What is to be told of the first one goes out before it is computed.
+    await Promise.resolve();
     while (this.#reading.length + this.#writing.length > 0) {
       for (const job of [...this.#writing, ...this.#reading]) {
         if (job.options.signal.aborted) this.#fail(job, cancelled());
@@ -105,7 +111,7 @@ export class DecodeLoop {
       }
       const next = this.#reading.find((job) => this.#mayGo(job));
       if (next !== undefined) await this.#read(next);
-      await turn();
+      await this.#turn();
     }
     this.#running = false;
   }
@@ -197,6 +203,7 @@ export class DecodeLoop {
     leave();
     try {
       const done = await beside;
+      this.#heardAt = performance.now();
       this.#brokenOff = done ? 0 : this.#brokenOff + 1;
       return done;
     } finally {
@@ -230,6 +237,17 @@ export class DecodeLoop {
     return tokenLogprob(logits, { token, top: logprobs, bytesOf });
   }
 
+  /**
+   * Lets the event loop have its turn. What is always ready at once keeps Deno's runtime from looking at the pipe for
+   * dozens of turns, half a second and more; only where it has nothing to do but wait it looks. A timer makes it wait for a
+   * millisecond or two, something short in another thread for a tenth of that.
+   */
+  async #turn(): Promise<void> {
+    if (performance.now() - this.#heardAt < UNHEARD_MS) return await new Promise((resolve) => setImmediate(resolve));
+    await this.#options.libraries.rest();
+    this.#heardAt = performance.now();
+  }
+
   #finish(job: Job, reason: "stop" | "length"): void {
     this.#release(job);
     job.finish(reason);
@@ -247,20 +265,6 @@ export class DecodeLoop {
     job.options.sampler.free();
     this.#options.cache.free(job.options.slot);
   }
-}
-
-/** How long the pipe may go unread, in milliseconds. */
-const UNREAD_MS = 20;
-let read = 0;
-
-/**
- * Lets the event loop have its turn. What is always ready at once keeps Deno's runtime from looking at the pipe for
- * dozens of turns, half a second and more; only a timer makes it look, and takes a millisecond.
- */
-async function turn(): Promise<void> {
-  if (performance.now() - read < UNREAD_MS) return await new Promise((resolve) => setImmediate(resolve));
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  read = performance.now();
 }
 
 /** Answers with the same additions to the model, together; a batch has one set. */
