@@ -340,7 +340,7 @@ Deno.test("LocalBackend gives every slot back, whatever happens to its requests"
       signal: controller.signal,
     });
     const prompt = `${index} ${faults[choose(faults.length)]}`;
-    const [leaves, aborts] = [choose(12), choose(12)];
+    const [leaves, aborts] = [choose(4), choose(12)];
     let texts = 0;
     let outcome = "left";
     try {
