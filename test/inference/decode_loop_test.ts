@@ -107,7 +107,9 @@ Deno.test("DecodeLoop puts sequences into a batch by their numbers, whoever came
   const taken = [0, 1, 2].map((index) =>
     cache.take({ principal: `other ${index}`, variant: "", prompt: [1], exact: false, urgent: true })
   );
-  const first = ask("first", { prompt: 2, most: 6 });
+  const begun = Promise.withResolvers<void>();
+  const first = ask("first", { prompt: 2, most: 20, wrote: () => begun.resolve() });
+  await begun.promise;
   for (const slot of taken.toReversed()) if (slot !== undefined) cache.free(slot);
   await Promise.all([first, ask("second", { prompt: 3, most: 6 }), ask("third", { prompt: 2, most: 6 })]);
   for (const batch of batches) {

@@ -41,8 +41,8 @@ interface StepTime {
 const MOST_BROKEN_OFF = 24;
 /** Shorter steps are not worth another thread, in milliseconds: to get there and back takes about a tenth of that. */
 const BLOCKING_MS = 3;
-/** How long the pipe may go unread, in milliseconds. */
-const UNHEARD_MS = 20;
+/** How long the pipe may go unread, in milliseconds: less while nothing goes first, since such a one may come. */
+const UNHEARD_MS = { urgent: 20, others: 5 };
 
 /**
  * Computes all answers, step by step. A step is one token of every answer that is being written, in one batch, and then
@@ -254,7 +254,8 @@ export class DecodeLoop {
    * millisecond or two, something short in another thread for a tenth of that.
    */
   async #turn(): Promise<void> {
-    if (performance.now() - this.#heardAt < UNHEARD_MS) return await new Promise((resolve) => setImmediate(resolve));
+    const most = this.#writing.some(isUrgent) ? UNHEARD_MS.urgent : UNHEARD_MS.others;
+    if (performance.now() - this.#heardAt < most) return await new Promise((resolve) => setImmediate(resolve));
     await this.#options.libraries.rest();
     this.#heardAt = performance.now();
   }
