@@ -1,5 +1,5 @@
 import { shortId } from "@ark/node/identity";
-import type { PeerState, PeerTable, Reputation, Router } from "@ark/node/routing";
+import { PEER_STATES, type PeerTable, type Reputation, type Router } from "@ark/node/routing";
 import type { Metrics } from "@ark/node/telemetry";
 import type { OwnEngine } from "./role.ts";
 
@@ -15,17 +15,6 @@ export interface NodeGaugesOptions {
 
 /** Most peers that have a series of their own; of more, nothing is told one by one. */
 export const NAMED_PEERS = 64;
-
-/** States that are told also where no peer stands so. */
-const STATES: readonly PeerState[] = [
-  "ready",
-  "draining",
-  "unreachable",
-  "unseen",
-  "not_approved",
-  "revoked",
-  "paused",
-];
 
 /**
  * Gauges that say how the node and its peers stand, set whenever they are read. What is told of each peer, by its short id,
@@ -53,7 +42,7 @@ export function nodeGauges(
   const strained = metrics.gauge("ark_memory_short", "1 while this node has too little memory to work for peers.");
   metrics.collect(() => {
     const views = table.list();
-    for (const state of new Set([...STATES, ...views.map((view) => view.state)])) {
+    for (const state of PEER_STATES) {
       peers.set(views.filter((view) => view.state === state).length, { state });
     }
     const { open, half_open } = router.breakers();

@@ -1,9 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { withDefaults } from "@ark/node/models";
-import { ArkError, type InferenceEvent, type InferenceRequest, type ModelRef, reasonOf } from "@ark/node/protocol";
+import { ArkError, type InferenceEvent, type InferenceRequest, type ModelRef } from "@ark/node/protocol";
 import type { AskedModel } from "./asked_model.ts";
 import type { Backend, InferOptions } from "./backend.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { EarlyModels } from "./early_models.ts";
 import { EventStream } from "./event_stream.ts";
 import { AnswerJob, cancelled, type Job, keyOf, LoadJob, mainTask, modelNotFound } from "./job.ts";
 import type { LoadedModel, LoadingModel, LoadOptions, LocalBackendOptions, LocalQueue } from "./local_options.ts";
@@ -33,8 +34,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
   readonly #dispatcher: Dispatcher;
   readonly #guard = new MemoryGuard();
   readonly #ending = new AbortController();
-  /** Pinned models that the owner sent away: they come back when they are asked for. */
-  readonly #sentAway = new Set<string>();
+  readonly #early: EarlyModels;
   readonly #watchers = new Set<() => void>();
   readonly #askedListeners = new Set<(asked: AskedModel) => void>();
   #disposed = false;
@@ -59,6 +59,11 @@ export class LocalBackend implements Backend, AsyncDisposable {
         for (const changed of this.#watchers) changed();
       },
     });
+    this.#early = new EarlyModels({
+      options,
+      there: (key) => this.#dispatcher.residents.find(key) !== undefined,
+      load: (ref, how) => this.load(ref, how),
+    });
   }
 
   /** Looks which engine works here before the first request wants it, where that takes a process of its own. */
@@ -71,8 +76,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
    * gone is loaded again.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { preload = [], memory = readMemory, watchMs = WATCH_MS, logger } = this.#options;
-    const early = new Set(preload);
+    const { memory = readMemory, watchMs = WATCH_MS, logger } = this.#options;
     while (!signal.aborted && !this.#disposed) {
       const reading = await memory();
       this.#dispatcher.residents.note(reading);
@@ -83,24 +87,9 @@ export class LocalBackend implements Backend, AsyncDisposable {
           this.#dispatcher.strained();
         }
       }
-      this.#loadEarly(early);
+      this.#early.load();
       this.#dispatcher.schedule();
       await pause(watchMs, undefined, { signal, ref: false }).catch(() => {});
-    }
-  }
-
-  /** Loads what shall be there before anybody asks, once the catalogue knows it, and what is pinned also later. */
-  #loadEarly(early: Set<ModelRef>): void {
-    const { pinned = [], catalogue, logger } = this.#options;
-    for (const ref of [...pinned, ...early]) {
-      const model = catalogue.find(ref);
-      if (model === undefined) continue;
-      const task = mainTask(model);
-      const there = this.#dispatcher.residents.find(keyOf(model, task)) !== undefined;
-      if (!early.delete(ref) && (there || this.#sentAway.has(model.id))) continue;
-      this.load(ref, { task }).catch((error) =>
-        logger?.debug("A model could not be loaded early", { model: model.id, reason: reasonOf(error) })
-      );
     }
   }
 
@@ -219,7 +208,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
     if (this.#disposed) throw stopping();
     const keepAlive = keepAliveMs === undefined ? {} : { keepAliveMs };
     const job = new LoadJob({ model, task: task ?? mainTask(model), ...keepAlive });
-    this.#sentAway.delete(model.id);
+    this.#early.wanted(model);
     const abort = () => this.#dispatcher.leave(job);
     signal?.addEventListener("abort", abort);
     this.#dispatcher.join(job);
@@ -242,7 +231,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
     if (model === undefined) throw modelNotFound(ref);
     const keys = new Set(TASKS.map((task) => keyOf(model, task)));
     const gone: Promise<void>[] = [];
-    if (this.#dispatcher.residents.isPinned(model)) this.#sentAway.add(model.id);
+    if (this.#dispatcher.residents.isPinned(model)) this.#early.sendAway(model);
     for (const resident of this.#dispatcher.residents.list().filter(({ key }) => keys.has(key))) {
       const wanted = this.#dispatcher.waiting().some(({ key }) => key === resident.key);
       if (resident.jobs.length > 0 || (resident.phase === "loading" && wanted)) resident.leaveWhenIdle();
@@ -293,7 +282,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
     if (model === undefined) return refuse(modelNotFound(request.model));
     if (options.priority === "peer" && !this.ready) return refuse(mustWait());
     const job = new AnswerJob(withDefaults(request, model), { model, options, stream });
-    this.#sentAway.delete(model.id);
+    this.#early.wanted(model);
     const warm = this.#dispatcher.residents.find(job.key)?.phase === "ready";
     const { priority, principal } = options;
     for (const listener of this.#askedListeners) listener({ model: model.id, priority, principal, warm });

@@ -17,16 +17,20 @@ import type { PeerAddress } from "@ark/node/transport";
  * | `thrashing` | it answers and takes no work: it has too little memory |
  * | `paused` | our owner paused it: it is asked nothing |
  */
-export type PeerState =
-  | "unseen"
-  | "unreachable"
-  | "not_approved"
-  | "revoked"
-  | "ready"
-  | "busy"
-  | "draining"
-  | "thrashing"
-  | "paused";
+export type PeerState = typeof PEER_STATES[number];
+
+/** All of {@linkcode PeerState}. */
+export const PEER_STATES = [
+  "ready",
+  "busy",
+  "draining",
+  "thrashing",
+  "unreachable",
+  "unseen",
+  "not_approved",
+  "revoked",
+  "paused",
+] as const;
 
 /** States in which a peer answers as itself and knows us. */
 export const ANSWERING: ReadonlySet<PeerState> = new Set(["ready", "busy", "draining", "thrashing"]);

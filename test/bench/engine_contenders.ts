@@ -4,8 +4,10 @@
 export interface Contender extends AsyncDisposable {
   /** For people. */
   readonly name: string;
+  /** The process that computes. */
+  readonly pid: number;
   /** Asks greedily; `cached` where state of earlier prompts may be used. */
-  ask(question: { prompt: string; tokens: number; principal?: string; cached: boolean }): Promise<Measured>;
+  ask(question: { prompt: string; tokens: number; cached: boolean }): Promise<Measured>;
 }
 
 /** What came of a question. */
@@ -53,6 +55,7 @@ export async function serverContender(
   }
   return {
     name: "llama.cpp's server",
+    pid: child.pid,
     async ask({ prompt, tokens, cached }) {
       const began = performance.now();
       const response = await fetch(`${url}/completion`, {
@@ -72,8 +75,9 @@ export async function serverContender(
         firstMs ||= performance.now() - began;
         text = (text + chunk).slice(-16_384);
       }
-      const last = JSON.parse(text.slice(text.lastIndexOf("data: ") + 6));
-      return { prompt: last.tokens_evaluated, tokens: last.tokens_predicted, firstMs };
+      // It breaks off where a model writes bytes that are no text: then there is an error instead of numbers.
+      const { tokens_evaluated = 0, tokens_predicted = 0 } = JSON.parse(text.slice(text.lastIndexOf("data: ") + 6));
+      return { prompt: tokens_evaluated, tokens: tokens_predicted, firstMs };
     },
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
@@ -101,6 +105,7 @@ export async function addonContender({ model, threads, slots, contextSize }: Sha
   const free = Array.from({ length: slots }, () => context.getSequence());
   return {
     name: "node-llama-cpp called directly",
+    pid: Deno.pid,
     async ask({ prompt, tokens, cached }) {
       const sequence = free.shift();
       if (sequence === undefined) throw new Error("There is no free sequence");

@@ -221,7 +221,10 @@ Deno.test("nodeGauges() names at most 64 peers, by their short ids, and forgets 
   assert.ok(!/qqqqqqq|peer=/.test(metrics.render()), "Without the token nobody is named");
   const text = metrics.render() + peerMetrics.render();
   assert.match(text, /ark_peers\{state="ready"\} 100\n/);
-  assert.match(text, /ark_peers\{state="paused"\} 0\n/);
+  // States in which nobody is are told, too.
+  for (const state of ["paused", "busy", "thrashing"]) {
+    assert.match(text, new RegExp(`ark_peers\\{state="${state}"\\} 0\n`));
+  }
   assert.match(text, /ark_breakers\{state="open"\} 3\n/);
   assert.match(text, /ark_breakers\{state="half_open"\} 1\n/);
   assert.match(text, /ark_queue_length 5\n/);

@@ -2,7 +2,8 @@ import { type AnswerPart, ArkError, reasonOf, toArkError, type TokenIds } from "
 import { confineBeforeLoading, confineOnceLoaded } from "./confine.ts";
 import type { Engine } from "./engine.ts";
 import { engineFor } from "./engine_choice.ts";
-import { encodeFrame, FrameReader } from "./frames.ts";
+import { FrameWriter } from "./frame_writer.ts";
+import { FrameReader } from "./frames.ts";
 import { consoleToStandardError } from "./log.ts";
 import { type NodeMessage, WORKER_PROTOCOL, type WorkerMessage } from "./messages.ts";
 
@@ -31,6 +32,7 @@ export async function runWorker({ engine, observe }: WorkerOptions = {}): Promis
       worker.take(message as NodeMessage);
     }
   }
+  output.flush();
   exit();
 }
 
@@ -96,14 +98,19 @@ class Worker {
   }
 }
 
-/**
- * Writes a frame and waits until the pipe has it. A node that reads slowly slows the engine down, and a node that is
- * gone ends the process.
- */
+const output = new FrameWriter(writeOut);
+
 function send(message: WorkerMessage): void {
-  const frame = encodeFrame(message);
+  output.push(message);
+}
+
+/**
+ * Waits until the pipe has it all. A node that reads slowly slows the engine down, and a node that is gone ends the
+ * process.
+ */
+function writeOut(bytes: Uint8Array): void {
   try {
-    for (let written = 0; written < frame.length;) written += Deno.stdout.writeSync(frame.subarray(written));
+    for (let written = 0; written < bytes.length;) written += Deno.stdout.writeSync(bytes.subarray(written));
   } catch {
     exit();
   }

@@ -7,6 +7,7 @@ import type { Libraries } from "./libraries.ts";
 import { tokenLogprob } from "./likelihoods.ts";
 import type { Loras } from "./lora_set.ts";
 import type { NativeContext } from "./native_model.ts";
+import { lengthOf, nextPieces, type Piece } from "./prompt_pieces.ts";
 import type { NativeVocabulary } from "./native_vocabulary.ts";
 import type { SequenceCache } from "./sequence_cache.ts";
 
@@ -40,11 +41,14 @@ interface StepTime {
 const MOST_BROKEN_OFF = 24;
 /** Shorter steps are not worth another thread, in milliseconds: to get there and back takes about a tenth of that. */
 const BLOCKING_MS = 3;
+/** How long the pipe may go unread, in milliseconds: less while nothing goes first, since such a one may come. */
+const UNHEARD_MS = { urgent: 20, others: 5 };
 
 /**
  * Computes all answers, step by step. A step is one token of every answer that is being written, in one batch, and then
- * one chunk of one prompt, in turn: so a long prompt holds the others up for a chunk at most. A chunk is a batch of its
- * own and begins at a multiple of its size, so a prompt is always computed in the same way, whoever else is there.
+ * one chunk of one prompt, in turn: so a long prompt holds the others up for a chunk at most. A chunk begins at a multiple of
+ * its size, and a whole one is a batch of its own, as is each piece of a prompt that must always be computed in the same
+ * way, whoever else is there. Ends of other prompts share a batch, so that many short ones take no longer than one.
  *
  * While an answer is there that goes first, the others wait, with all that their sequences hold. A step of theirs that is
  * longer than a moment is computed in another thread, so that it can be broken off when such a one comes: nothing is
@@ -63,6 +67,8 @@ export class DecodeLoop {
   #beside: Promise<unknown> | null = null;
   /** Steps in a row that were broken off. */
   #brokenOff = 0;
+  /** When the event loop waited last, and looked at the pipe, by the monotonic clock. */
+  #heardAt = 0;
   /** How long a step for those takes that do not go first, before it is known: long enough to be broken off. */
   readonly #times = { step: { ms: BLOCKING_MS }, chunk: { ms: BLOCKING_MS } };
 
@@ -96,6 +102,8 @@ export class DecodeLoop {
   }
 
   async #run(): Promise<void> {
+    // What is to be told of the first one goes out before it is computed, and those that came with it are computed with it.
+    await new Promise((resolve) => setImmediate(resolve));
     while (this.#reading.length + this.#writing.length > 0) {
       for (const job of [...this.#writing, ...this.#reading]) {
         if (job.options.signal.aborted) this.#fail(job, cancelled());
@@ -103,9 +111,9 @@ export class DecodeLoop {
       for (const jobs of byLoras(this.#writing.filter((job) => this.#mayGo(job)))) {
         if (jobs.every((job) => this.#mayGo(job))) await this.#write(jobs);
       }
-      const next = this.#reading.find((job) => this.#mayGo(job));
-      if (next !== undefined) await this.#read(next);
-      await turn();
+      const pieces = nextPieces(this.#reading.filter((job) => this.#mayGo(job)), this.#options.context.layout);
+      if (pieces.length > 0) await this.#read(pieces);
+      await this.#turn();
     }
     this.#running = false;
   }
@@ -116,8 +124,9 @@ export class DecodeLoop {
   }
 
   /** One token for each of some answers with the same additions to the model. */
-  async #write(jobs: readonly Job[]): Promise<void> {
+  async #write(answers: readonly Job[]): Promise<void> {
     const { context } = this.#options;
+    const jobs = inOrder(answers);
     const { batch } = context;
     batch.clear();
     for (const { last, options: { slot } } of jobs) {
@@ -132,28 +141,36 @@ export class DecodeLoop {
     }
   }
 
-  /** The next chunk of a prompt; with its last one, the first token of the answer. */
-  async #read(job: Job): Promise<void> {
+  /** Reads parts of prompts, in one batch. */
+  async #read(pieces: readonly Piece[]): Promise<void> {
     const { context } = this.#options;
     const { batch, layout: { chunkTokens } } = context;
-    const { prompt, slot } = job.options;
-    const begin = slot.tokens.length;
-    const whole = (Math.floor(begin / chunkTokens) + 1) * chunkTokens;
-    const end = Math.min(prompt.length, whole, begin + job.pace);
     batch.clear();
-    const chunk = prompt.slice(begin, end);
-    for (const [index, token] of chunk.entries()) {
-      const position = begin + index;
-      batch.add(token, { sequence: slot.sequence, position, output: position === prompt.length - 1 });
+    for (const { job: { options: { prompt, slot: { sequence } } }, begin, end } of pieces) {
+      for (let position = begin; position < end; position++) {
+        batch.add(prompt[position] ?? 0, { sequence, position, output: position === prompt.length - 1 });
+      }
     }
-    if (!await this.#decode([job], this.#times.chunk)) return job.slower(chunk.length);
-    job.faster();
-    slot.tokens.push(...chunk);
-    if (chunk.length === chunkTokens && slot.regular === begin) slot.regular = end;
-    this.#reading.splice(this.#reading.indexOf(job), 1);
-    if (end < prompt.length) return void this.#reading.push(job);
-    this.#writing.push(job);
-    this.#choose(job, chunk.length - 1);
+    if (!await this.#decode(pieces.map(({ job }) => job), this.#times.chunk)) {
+      for (const piece of pieces) piece.job.slower(lengthOf(piece));
+      return;
+    }
+    let size = 0;
+    for (const piece of pieces) {
+      const { job, begin, end } = piece;
+      const { prompt, slot } = job.options;
+      size += lengthOf(piece);
+      job.faster();
+      slot.tokens.push(...prompt.slice(begin, end));
+      if (end - begin === chunkTokens && slot.regular === begin) slot.regular = end;
+      this.#reading.splice(this.#reading.indexOf(job), 1);
+      if (end < prompt.length) {
+        this.#reading.push(job);
+        continue;
+      }
+      this.#writing.push(job);
+      this.#choose(job, size - 1);
+    }
   }
 
   /**
@@ -197,6 +214,7 @@ export class DecodeLoop {
     leave();
     try {
       const done = await beside;
+      this.#heardAt = performance.now();
       this.#brokenOff = done ? 0 : this.#brokenOff + 1;
       return done;
     } finally {
@@ -230,6 +248,18 @@ export class DecodeLoop {
     return tokenLogprob(logits, { token, top: logprobs, bytesOf });
   }
 
+  /**
+   * Lets the event loop have its turn. What is always ready at once keeps Deno's runtime from looking at the pipe for
+   * dozens of turns, half a second and more; only where it has nothing to do but wait it looks. A timer makes it wait for a
+   * millisecond or two, something short in another thread for a tenth of that.
+   */
+  async #turn(): Promise<void> {
+    const most = this.#writing.some(isUrgent) ? UNHEARD_MS.urgent : UNHEARD_MS.others;
+    if (performance.now() - this.#heardAt < most) return await new Promise((resolve) => setImmediate(resolve));
+    await this.#options.libraries.rest();
+    this.#heardAt = performance.now();
+  }
+
   #finish(job: Job, reason: "stop" | "length"): void {
     this.#release(job);
     job.finish(reason);
@@ -249,23 +279,17 @@ export class DecodeLoop {
   }
 }
 
-/** How long the pipe may go unread, in milliseconds. */
-const UNREAD_MS = 20;
-let read = 0;
-
-/**
- * Lets the event loop have its turn. What is always ready at once keeps Deno's runtime from looking at the pipe for
- * dozens of turns, half a second and more; only a timer makes it look, and takes a millisecond.
- */
-async function turn(): Promise<void> {
-  if (performance.now() - read < UNREAD_MS) return await new Promise((resolve) => setImmediate(resolve));
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  read = performance.now();
-}
-
 /** Answers with the same additions to the model, together; a batch has one set. */
 function byLoras(jobs: readonly Job[]): Job[][] {
   return [...Map.groupBy(jobs, ({ options }) => options.loras.variant).values()];
+}
+
+/**
+ * Answers by the number of their sequence: llama.cpp computes together what stands in a batch one number after the other,
+ * and begins again, with all of the model's weights, wherever that is not so.
+ */
+function inOrder(jobs: readonly Job[]): Job[] {
+  return jobs.toSorted((a, b) => a.options.slot.sequence - b.options.slot.sequence);
 }
 
 function isUrgent({ options }: Job): boolean {

@@ -1,11 +1,14 @@
 import { dirname, join } from "node:path";
 import { readdirSync } from "node:fs";
-import { ADDRESSES, BESIDE, COPIES, GGML_BASE, GGML_CPU, GGML_CPU_SCORE, LLAMA, PREDICATES } from "./symbols.ts";
+import { ADDRESSES, BESIDE, COPIES, GGML_BASE, GGML_CPU, GGML_CPU_SCORE, LLAMA, PREDICATES, RESTS } from "./symbols.ts";
 
 /** Names of the libraries beside the addon: `libllama.v0.4.0.so`, `libllama.cuda.v0.4.0.so`, `libggml-base.dylib`. */
 const LLAMA_FILE = /^(lib)?llama(\.\w+)?(\.v[\d.]+)?\.(so|dylib|dll)$/;
 const BASE_FILE = /^(lib)?ggml-base\.(so|dylib|dll)$/;
 const CPU_FILE = /^(lib)?ggml-cpu(-\w+)?\.(so|dylib|dll)$/;
+
+/** How long {@linkcode Libraries.rest} lasts at least, in microseconds: long enough for the event loop to begin to wait. */
+const REST_US = 50;
 
 /** llama.cpp's own libraries, as node-llama-cpp ships them, with the functions that are used here. */
 export class Libraries {
@@ -20,6 +23,7 @@ export class Libraries {
   /** C's own function that says whether a byte is set: true of a text of one character, false of an empty one. */
   readonly isSet: Deno.PointerValue;
   readonly #copies: Deno.DynamicLibrary<typeof COPIES>["symbols"];
+  readonly #rests: Deno.DynamicLibrary<typeof RESTS>["symbols"];
   readonly #addresses: Deno.DynamicLibrary<typeof ADDRESSES>["symbols"];
   readonly #open: { close(): void }[] = [];
 
@@ -40,6 +44,7 @@ export class Libraries {
     this.base = this.#opened(Deno.dlopen(base, GGML_BASE)).symbols;
     this.#copies = this.#opened(Deno.dlopen(base, COPIES)).symbols;
     this.#addresses = this.#opened(Deno.dlopen(base, ADDRESSES)).symbols;
+    this.#rests = this.#opened(Deno.dlopen(base, RESTS)).symbols;
     this.isSet = this.#opened(Deno.dlopen(base, PREDICATES)).symbols.strlen;
     const llama = file(LLAMA_FILE);
     this.llama = this.#opened(Deno.dlopen(llama, LLAMA)).symbols;
@@ -67,6 +72,11 @@ export class Libraries {
     const bytes = new Uint8Array(Number(this.base.strlen(address)));
     if (bytes.length > 0) this.base.memcpy(bytes, address, BigInt(bytes.length));
     return new TextDecoder().decode(bytes);
+  }
+
+  /** Has the event loop wait for a moment: what came by a pipe meanwhile or before is read then. */
+  async rest(): Promise<void> {
+    await this.#rests.usleep(REST_US);
   }
 
   /** Closes the libraries; nothing of them may be used any more. */

@@ -77,6 +77,11 @@ export const BESIDE = {
   llama_decode: { parameters: ["pointer", BATCH], result: "i32", nonblocking: true },
 } as const;
 
+/** A function of the C library that does nothing for so many microseconds, in another thread. */
+export const RESTS = {
+  usleep: { parameters: ["u32"], result: "i32", nonblocking: true },
+} as const;
+
 /** Where a function of the C library lies, for C to call: it says false of an empty text, and true of a short one. */
 export const PREDICATES = {
   strlen: { type: "pointer" },
