@@ -41,6 +41,13 @@ export function encodeEventFrame(event: InferenceEvent): Uint8Array<ArrayBuffer>
   return ENCODER.encode(`data: ${JSON.stringify(event)}\n\n`);
 }
 
+/** Encodes several steps that follow each other, as one piece of bytes. */
+export function encodeEventFrames(events: readonly InferenceEvent[]): Uint8Array<ArrayBuffer> {
+  let text = "";
+  for (const event of events) text += `data: ${JSON.stringify(event)}\n\n`;
+  return ENCODER.encode(text);
+}
+
 /** Encodes a failure; the stream ends after it. */
 export function encodeErrorFrame({ code, message }: ArkError): Uint8Array<ArrayBuffer> {
   return ENCODER.encode(`event: ark-error\ndata: ${JSON.stringify({ error: { code: `ark_${code}`, message } })}\n\n`);

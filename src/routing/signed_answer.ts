@@ -11,6 +11,7 @@ import {
   type Receipt,
   receiptBytes,
   type SignedReceipt,
+  StreamHash,
   tokensOf,
 } from "@ark/node/protocol";
 import type { MeshResponse } from "@ark/node/transport";
@@ -136,9 +137,6 @@ function readerOf({ body, read }: Pick<MeshResponse, "body" | "read">): {
   };
 }
 
-/** So many bytes are hashed at once: each call costs as much as hashing some kilobytes. */
-const HASHED_BYTES = 4 << 10;
-
 /** What the frames of one answer say, and whether they may say it. */
 class AnswerFrames {
   /** The beginning, until it was taken. */
@@ -151,9 +149,7 @@ class AnswerFrames {
   receipted = false;
   readonly #options: AnswerOptions;
   readonly #splitter = new FrameSplitter();
-  readonly #hash = createHash("sha256");
-  readonly #unhashed = new Uint8Array(HASHED_BYTES);
-  #held = 0;
+  readonly #hash = new StreamHash();
   #size = 0;
   #started = false;
   #parts: AnswerPart[] = [];
@@ -178,11 +174,11 @@ class AnswerFrames {
       alive = true;
       if (frame.type === "receipt") {
         if (this.end === null) throw lie(name, "sent a receipt before the end of its answer");
-        checkReceipt(frame.signed, { ...this.#options, end: this.end, stream: this.#digest() });
+        checkReceipt(frame.signed, { ...this.#options, end: this.end, stream: this.#hash.digest() });
         this.receipted = true;
         continue;
       }
-      this.#hashed(bytes);
+      this.#hash.update(bytes);
       if (frame.type === "alive") continue;
       if (frame.type === "error") this.failure = frame.error;
       else this.#event(frame.event);
@@ -222,23 +218,6 @@ class AnswerFrames {
       this.#parts.push(event);
     }
     this.#started = true;
-  }
-
-  #hashed(bytes: Uint8Array): void {
-    if (this.#held + bytes.length > HASHED_BYTES) this.#flush();
-    if (bytes.length > HASHED_BYTES) return void this.#hash.update(bytes);
-    this.#unhashed.set(bytes, this.#held);
-    this.#held += bytes.length;
-  }
-
-  #flush(): void {
-    if (this.#held > 0) this.#hash.update(this.#unhashed.subarray(0, this.#held));
-    this.#held = 0;
-  }
-
-  #digest(): string {
-    this.#flush();
-    return this.#hash.digest("hex");
   }
 }
 
