@@ -1,4 +1,5 @@
 import { ArkError } from "@ark/node/protocol";
+import type { TakeBytes } from "./pump.ts";
 
 /** The head of an HTTP/1.1 response. */
 export interface IncomingHead {
@@ -136,6 +137,26 @@ export class ResponseReader {
       at += bytes.length;
     }
     return at;
+  }
+
+  /**
+   * Hands the body over as views of the buffer until its end, which is told by true, or until `take` gives false.
+   *
+   * @throws {ArkError} `unavailable` as {@linkcode body}; what `take` throws.
+   */
+  async pump(take: TakeBytes): Promise<boolean> {
+    this.#views = true;
+    for (;;) {
+      const bytes = this.#takeBody();
+      if (bytes.length > 0) {
+        const taken = take(bytes);
+        if (taken === false) return false;
+        if (taken !== null) await taken;
+        continue;
+      }
+      if (this.done) return true;
+      this.#took(await this.#read(this.#room()));
+    }
   }
 
   async #next(): Promise<Uint8Array<ArrayBuffer> | null> {
