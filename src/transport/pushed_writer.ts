@@ -18,10 +18,14 @@ export async function writePushed(
 ): Promise<void> {
   const { socket } = outgoing;
   if (signal.aborted || socket === null) return;
-  outgoing.flushHeaders();
   const sink = new TlsSink(socket, { stallMs, signal });
   try {
-    await pushed.pipe(new ChunkSink(sink));
+    // What is there already goes out together with the head.
+    socket.cork();
+    outgoing.flushHeaders();
+    const piped = pushed.pipe(new ChunkSink(sink));
+    socket.uncork();
+    await piped;
     if (sink.fault !== null) throw sink.fault;
     if (signal.aborted) return;
     outgoing.end();

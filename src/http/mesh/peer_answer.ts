@@ -123,10 +123,12 @@ export class PeerAnswer implements PushedBody {
       if (sink.idle) sink.write(this.#bytes.alive());
     });
     try {
+      // At once, so that it leaves together with the head.
+      if (this.#start !== null) sink.write(this.#beginning(this.#start));
+      this.#sink = sink;
       for (let bytes = await this.#more(); bytes !== null; bytes = await this.#more()) {
         const full = sink.write(bytes);
         if (full !== null) await full;
-        this.#sink = sink;
       }
     } finally {
       clearInterval(timer);
@@ -168,10 +170,7 @@ export class PeerAnswer implements PushedBody {
   async #more(): Promise<Uint8Array | null> {
     if (this.#over || this.#start === null) return null;
     this.#silent = false;
-    if (!this.#begun) {
-      this.#begun = true;
-      return this.#bytes.of([this.#start]).bytes;
-    }
+    if (!this.#begun) return this.#beginning(this.#start);
     try {
       const next = await this.#events?.next();
       this.#silent = false;
@@ -190,6 +189,11 @@ export class PeerAnswer implements PushedBody {
       await this.#leave(failure.code);
       return encodeErrorFrame(failure);
     }
+  }
+
+  #beginning(start: InferenceEvent): Uint8Array {
+    this.#begun = true;
+    return this.#bytes.of([start]).bytes;
   }
 
   async #leave(outcome: "ok" | ErrorCode): Promise<void> {
