@@ -15,12 +15,14 @@ import { heading, result } from "./samples.ts";
 
 const SUPPORT = fileURLToPath(new URL("../support/", import.meta.url));
 const ROUNDS = Number(Deno.env.get("ARK_BENCH_ROUNDS") ?? 3);
+/** Only loads of so many streams, where that is set. */
+const STREAMS = Number(Deno.env.get("ARK_BENCH_STREAMS") ?? 0);
 /**
  * Streams at once, and how the server paces each: a token at a time, as engines do. They are as long as answers are, so that
  * what is measured is tokens and not requests.
  */
 const LOADS = [
-  { streams: 1, tokens: 3_000, everyMs: 1 },
+  { streams: 1, tokens: 2_000, everyMs: 1 },
   { streams: 64, tokens: 250, everyMs: 20 },
   { streams: 512, tokens: 80, everyMs: 100 },
 ] as const;
@@ -81,7 +83,7 @@ export async function relayBench(): Promise<void> {
   for (const way of [...yardsticks, ...nodes]) await carry(way, { streams: 64, tokens: 150, everyMs: 20 });
   heading(`8. Relay, processor time per token, paced token by token, medians of ${ROUNDS} rounds in turn`);
   let lost = 0;
-  for (const load of LOADS) {
+  for (const load of LOADS.filter(({ streams }) => STREAMS === 0 || streams === STREAMS)) {
     const rounds: Map<Way, Run>[] = [];
     for (let round = -1; round < ROUNDS; round++) {
       const runs = new Map<Way, Run>();
