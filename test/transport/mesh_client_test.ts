@@ -99,12 +99,12 @@ Deno.test("MeshResponse.pump() hands over each piece as it comes, goes on where 
   const first = pump(take);
   await until(() => seen.length === 1);
   give("two");
-  assert.equal(await first, false);
+  assert.ok(!await first);
   const rest = pump(take);
   give("three");
   await until(() => seen.length === 3);
   give(null);
-  assert.equal(await rest, true);
+  assert.ok(await rest);
   assert.deepEqual([seen, await pump(take)], [["one", "two", "three"], true]);
 
   const leave = new AbortController();
