@@ -12,6 +12,7 @@ import {
 } from "@ark/node/routing";
 import { type Events, History, type Metrics, parseTraceparent, type Span, type Tracer } from "@ark/node/telemetry";
 import { RoutingMetrics } from "./routing_metrics.ts";
+import { seenParts } from "./seen_parts.ts";
 
 /** Where the journeys of requests are told. */
 export interface JourneysOptions {
@@ -129,8 +130,12 @@ export class Journeys {
         const journey = this.begin({ id, from: "peer", sender: peer, model: request.model, span });
         const { trace } = journey;
         journey.chosen({ name: backend.name, peer: null });
-        const traced = trace === undefined ? options : { ...options, trace };
-        return told(backend.infer(request, traced), {
+        const asked = {
+          ...options,
+          ...trace === undefined ? {} : { trace },
+          ...options.direct === undefined ? {} : { direct: seenParts(options.direct, journey.event) },
+        };
+        return told(backend.infer(request, asked), {
           event(event) {
             journey.event(event);
             if (event.type !== "end") return;

@@ -1,16 +1,9 @@
 import { type Answers, type AskOptions, requestId } from "@ark/node/http";
-import type { PartSink } from "@ark/node/inference";
-import {
-  type AnswerPart,
-  type ErrorCode,
-  type InferenceEvent,
-  type InferenceRequest,
-  toArkError,
-  tokensOf,
-} from "@ark/node/protocol";
+import { type ErrorCode, type InferenceEvent, type InferenceRequest, toArkError, tokensOf } from "@ark/node/protocol";
 import type { Route, RouteOptions, Router } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { Journeys } from "./journeys.ts";
+import { seenParts } from "./seen_parts.ts";
 
 /** Where requests are told. */
 export interface ObservedAnswersOptions {
@@ -61,7 +54,7 @@ export function observedAnswers(
         chosen,
         step: journey.step,
         ...trace === undefined ? {} : { trace },
-        ...options.direct === undefined ? {} : { direct: seen(options.direct, see) },
+        ...options.direct === undefined ? {} : { direct: seenParts(options.direct, see) },
       };
       try {
         for await (const event of router.infer(request, told)) {
@@ -80,19 +73,6 @@ export function observedAnswers(
         if (outcome === "ok") logger.info("Answered a request", fields);
         else logger.info("A request was not answered", { ...fields, code: outcome });
       }
-    },
-  };
-}
-
-/** The short way of an answer, with somebody who sees what goes by. */
-function seen(direct: PartSink, see: (part: AnswerPart) => void): PartSink {
-  return {
-    get open() {
-      return direct.open;
-    },
-    take(parts) {
-      for (const part of parts) see(part);
-      return direct.take(parts);
     },
   };
 }

@@ -9,7 +9,7 @@ import type { AnswerPart, InferenceEvent, InferenceRequest, ModelRef } from "@ar
  * its own before it, or leave it out: then everything comes by the iteration.
  */
 export interface PartSink {
-  /** Whether it takes parts now. It may change whenever the iteration gives something. */
+  /** Whether it takes parts now. Once open it stays so until the iteration gives something, also where nobody wants them any more. */
   readonly open: boolean;
   /**
    * Takes parts, in their order, none of which may be changed afterwards. Null where it takes more at once; else a promise

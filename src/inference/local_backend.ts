@@ -261,6 +261,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
       },
       leave: abort,
       over: () => options.signal.removeEventListener("abort", abort),
+      direct: options.direct,
     });
     return stream;
   }

@@ -1,9 +1,10 @@
+import { Buffer } from "node:buffer";
 import { ArkError, type ErrorCode, isErrorCode } from "./errors.ts";
 import { isCount } from "./count.ts";
 import { decodeInferenceEvent, isFinishReason } from "./decode_event.ts";
 import type { InferenceEvent } from "./inference.ts";
 import { LIMITS } from "./limits.ts";
-import { decodeTextFrame } from "./text_frame.ts";
+import { decodeTextFrame, encodeTextFrame } from "./text_frame.ts";
 import type { Receipt } from "./receipt.ts";
 
 /** A receipt with its Ed25519 signature in base64. */
@@ -39,6 +40,16 @@ const NOTHING = new Uint8Array(0);
 /** Encodes one step of an answer. */
 export function encodeEventFrame(event: InferenceEvent): Uint8Array<ArrayBuffer> {
   return ENCODER.encode(`data: ${JSON.stringify(event)}\n\n`);
+}
+
+/** Encodes several steps that follow each other, as one piece of bytes. */
+export function encodeEventFrames(events: readonly InferenceEvent[]): Uint8Array<ArrayBuffer> {
+  const [only] = events;
+  const short = only === undefined || events.length > 1 ? null : encodeTextFrame(only);
+  if (short !== null) return short;
+  let text = "";
+  for (const event of events) text += `data: ${JSON.stringify(event)}\n\n`;
+  return Buffer.from(text);
 }
 
 /** Encodes a failure; the stream ends after it. */

@@ -42,4 +42,5 @@ export * from "./offer_update.ts";
 export * from "./pairing.ts";
 export * from "./receipt.ts";
 export * from "./registration.ts";
+export * from "./stream_hash.ts";
 export * from "./token_ids.ts";

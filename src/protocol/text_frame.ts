@@ -1,4 +1,5 @@
-import type { AnswerPart } from "./inference.ts";
+import { Buffer } from "node:buffer";
+import type { AnswerPart, InferenceEvent } from "./inference.ts";
 import { LIMITS } from "./limits.ts";
 
 const ENCODER = new TextEncoder();
@@ -63,6 +64,27 @@ export function decodeTextFrame(frame: Uint8Array): Extract<AnswerPart, { type: 
   const text = textOf(frame, { start, end, plain });
   if (text === null) return null;
   return ids === undefined ? { type: "text", text, tokens } : { type: "text", text, tokens, ids };
+}
+
+/**
+ * Writes the frame that nearly all of an answer is made of; null for everything but a short text that JSON spells as it is.
+ * From a pool: memory of its own for each token takes longer than everything else about it.
+ */
+export function encodeTextFrame(event: InferenceEvent): Uint8Array<ArrayBuffer> | null {
+  if (event.type !== "text" || event.logprobs !== undefined || event.text.length > SHORT) return null;
+  const { text, tokens, ids } = event;
+  const rest = `","tokens":${tokens}${ids === undefined ? "" : `,"ids":[${ids.join(",")}]`}}\n\n`;
+  const start = BEFORE.length;
+  const bytes = Buffer.allocUnsafe(start + text.length + rest.length);
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 32 || code > 126 || code === QUOTE || code === BACKSLASH) return null;
+    bytes[start + at] = code;
+  }
+  bytes.set(BEFORE);
+  const after = start + text.length;
+  for (let at = 0; at < rest.length; at++) bytes[after + at] = rest.charCodeAt(at);
+  return bytes;
 }
 
 function textOf(

@@ -129,18 +129,20 @@ export class Attempt {
   #handed(parts: readonly AnswerPart[]): Promise<void> | null {
     // What comes after it was stopped is nobody's.
     if (this.#over !== null || this.sink === null) return null;
-    this.watch?.rest();
-    this.#observation.firstToken();
     let tokens = 0;
     for (const part of parts) tokens += tokensOf(part);
-    this.#observation.tokens(tokens);
+    if (tokens === 0) this.#observation.firstToken();
+    else this.#observation.tokens(tokens);
     const full = this.sink.take(parts);
-    const wait = () => {
-      if (this.#over === null) this.watch?.wait();
-    };
-    // Time that our own reader takes is not the candidate's silence.
-    if (full === null) wait();
-    else void full.then(wait);
+    if (this.#over !== null || this.watch === null) return full;
+    if (full === null) this.watch.waitOn();
+    else {
+      // Time that our own reader takes is not the candidate's silence.
+      this.watch.rest();
+      void full.then(() => {
+        if (this.#over === null) this.watch?.wait();
+      });
+    }
     return full;
   }
 

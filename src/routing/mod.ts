@@ -4,7 +4,7 @@
  * - {@linkcode PeerTable} keeps, for each approved peer, what it offers *to us*, whether it is reachable and how far it
  *   is, by asking it over the signed channel every few seconds.
  * - {@linkcode RemoteBackend} is one peer as a `Backend`. Only model, input and parameters travel; the act is recorded
- *   durably before it is sent; an answer whose signature, order of events or receipt is wrong is an error, and its peer is
+ *   durably before anything of the answer is given, which is while it is on its way; an answer whose signature, order of events or receipt is wrong is an error, and its peer is
  *   not chosen again before it has answered.
  * - {@linkcode Upstream} is a server that the owner named, which speaks OpenAI's API (llama.cpp, vLLM, Ollama, a hosted one),
  *   as a `Backend`: its models are merged with the others, and its stream is passed on as it comes.

@@ -97,6 +97,8 @@ interface Entry {
   readonly all: Decayed;
   samples: number;
   lastAt: number;
+  /** Whether it was forgotten. */
+  gone: boolean;
 }
 
 /** These say something about the request or our standing, and nothing about how well the one who was asked works. */
@@ -158,12 +160,15 @@ export class Observations {
     let prompt = asked.promptTokens;
     let written = 0;
     let open = true;
+    let entry: Entry | null = null;
     const take = (count: number) => {
       const now = clock();
+      // Looked up once, and not for each token: it counts as used when an answer begins and when it ends.
+      if (entry === null || entry.gone) entry = this.#entry(key, model);
       if (firstAt === null) {
         firstAt = now;
-        this.#entry(key, model).firstTokens.add(now - began, now);
-      } else if (count > 0) noteGap(this.#entry(key, model), (now - lastAt) / count);
+        entry.firstTokens.add(now - began, now);
+      } else if (count > 0) noteGap(entry, (now - lastAt) / count);
       lastAt = now;
       written += count;
     };
@@ -220,7 +225,7 @@ export class Observations {
 
   /** Forgets what was seen of one, for all models. */
   reset(key: string): void {
-    for (const [name, entry] of this.#entries) if (entry.key === key) this.#entries.delete(name);
+    for (const [name, entry] of this.#entries) if (entry.key === key) this.#forget(name);
   }
 
   /** All that was seen, the one that was used last comes last. */
@@ -252,7 +257,7 @@ export class Observations {
       return entry;
     }
     const [oldest] = this.#entries.keys();
-    if (this.#entries.size >= this.#most && oldest !== undefined) this.#entries.delete(oldest);
+    if (this.#entries.size >= this.#most && oldest !== undefined) this.#forget(oldest);
     entry = {
       key,
       model,
@@ -265,9 +270,16 @@ export class Observations {
       all: new Decayed(HALF_LIFE_MS),
       samples: 0,
       lastAt: this.#clock(),
+      gone: false,
     };
     this.#entries.set(name, entry);
     return entry;
+  }
+
+  #forget(name: string): void {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined) entry.gone = true;
+    this.#entries.delete(name);
   }
 }
 

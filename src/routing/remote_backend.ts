@@ -29,8 +29,8 @@ export interface RemoteBackendOptions {
   table: PeerTable;
   /** Carries signed requests. */
   client: Pick<MeshClient, "request">;
-  /** Records each request before it is sent, and how it ended. */
-  audit: Pick<AuditLog, "append">;
+  /** Records each request, and how it ended. While it has a `fault`, nothing is sent before its start is recorded. */
+  audit: Pick<AuditLog, "append"> & Partial<Pick<AuditLog, "fault">>;
   /** Says when the end of a request could not be recorded. */
   logger?: Pick<Logger, "warn">;
   /** How long the peer may take until its first event, in milliseconds. @default {600000} */
@@ -52,7 +52,7 @@ interface Run {
   direct: PartSink | undefined;
   /** Monotonic time at which the peer was last heard on this request, in milliseconds. */
   heardAt: number;
-  /** Fires when the peer is silent, here and to questions that are asked meanwhile. */
+  /** Fires when the peer is silent, here and to questions that are asked meanwhile, and when the start is not recorded. */
   lost: AbortController;
 }
 
@@ -77,9 +77,12 @@ export class RemoteBackend implements Backend {
   }
 
   /**
-   * Asks the peer. The start is recorded durably before anything is sent, the end on every path, once: when the reader
-   * leaves or the signal fires too. A stream that breaks, lies about itself or lacks its receipt ends with an error. That
-   * the end could not be recorded changes nothing for the reader, who has the answer or the error by then.
+   * Asks the peer. The start is recorded durably before anything of the answer is given, and while the request is on its
+   * way: the peer has it on its own record before it does anything, and the two disks need not wait for each other. Where
+   * it cannot be recorded the request is taken back at once, nothing is given, and the next ones are not sent before their
+   * start is durable. The end is recorded on every path, once: when the reader leaves or the signal fires too. A stream that
+   * breaks, lies about itself or lacks its receipt ends with an error. That the end could not be recorded changes nothing
+   * for the reader, who has the answer or the error by then.
    *
    * @throws {ArkError} what the peer said, `unavailable` where it cannot be reached, breaks off or lies, `too_large`,
    * `audit_unavailable`, and `cancelled` when the signal is aborted.
@@ -94,22 +97,31 @@ export class RemoteBackend implements Backend {
     using running = table.begin(this.id, (since) => {
       if (run.heardAt < since) run.lost.abort();
     });
-    await audit.append({ kind: "start", direction: "out", peer: this.id, model: run.tally.model });
+    const recorded = audit.append({ kind: "start", direction: "out", peer: this.id, model: run.tally.model });
+    recorded.catch(() => run.lost.abort());
+    if (typeof audit.fault === "string") await recorded;
     // The reader may simply leave: then neither a result nor an error is seen here.
     let outcome: "ok" | ErrorCode = "cancelled";
     let ended: Promise<void> | null = null;
     const end = () => {
       running[Symbol.dispose]();
-      return ended ??= this.#recordEnd(run.tally, { outcome, ms: performance.now() - began });
+      const how = { outcome, ms: performance.now() - began };
+      // What has no start on the record has no end there either.
+      return ended ??= recorded.then(() => this.#recordEnd(run.tally, how), () => {});
     };
     signal.addEventListener("abort", end, { once: true });
     try {
       if (signal.aborted) throw cancelled(signal.reason);
+      let durable = false;
       for await (const event of this.#answer(run)) {
+        if (!durable) await recorded;
+        durable = true;
         if (event.type === "end") outcome = "ok";
         yield event;
       }
     } catch (error) {
+      // That the start could not be recorded is why the request was taken back.
+      await recorded;
       if (!signal.aborted) outcome = toArkError(error).code;
       throw error;
     } finally {

@@ -24,11 +24,14 @@ export class ShownParts {
 
   /** Takes parts, in their order. */
   take(parts: readonly AnswerPart[]): Shown {
+    const [only] = parts;
+    if (parts.length === 1 && only !== undefined && this.#held.length === 0 && this.#settled(only)) {
+      return this.#one(only);
+    }
     return this.#shown((pass) => {
       for (const part of parts) {
         this.#held.push(part);
-        if (this.#transcript.tellsTokens && "tokens" in part && part.tokens === 0) continue;
-        pass();
+        if (this.#settled(part)) pass();
       }
     });
   }
@@ -42,6 +45,21 @@ export class ShownParts {
   /** Forgets what is held: somebody else goes on, and writes it again. */
   drop(): void {
     this.#held = [];
+  }
+
+  /** Whether it is settled which tokens a part belongs to, and those before it. */
+  #settled(part: AnswerPart): boolean {
+    return !this.#transcript.tellsTokens || !("tokens" in part) || part.tokens > 0;
+  }
+
+  /** Nearly every token comes by itself. */
+  #one(part: AnswerPart): Shown {
+    try {
+      this.#transcript.take(part);
+      return { parts: [withoutIds(part)], fault: null };
+    } catch (error) {
+      return { parts: [], fault: toArkError(error) };
+    }
   }
 
   /** Lets all that is held pass whenever `work` says so, up to a part with which something is wrong. */

@@ -11,9 +11,10 @@ import {
   type Receipt,
   receiptBytes,
   type SignedReceipt,
+  StreamHash,
   tokensOf,
 } from "@ark/node/protocol";
-import type { MeshResponse } from "@ark/node/transport";
+import { type MeshResponse, pumpFrom, type TakeBytes } from "@ark/node/transport";
 import { startWatchdog } from "./watchdog.ts";
 
 /** What one answer has come to so far; for the record. */
@@ -66,39 +67,50 @@ const CLOSING_MS = 250;
  * @throws {ArkError} `unavailable` when the stream breaks, falls silent, grows too long or is not what its receipt says.
  */
 export async function* readAnswer(
-  response: Pick<MeshResponse, "body" | "read">,
+  response: Pick<MeshResponse, "body" | "read" | "pump">,
   options: AnswerOptions,
 ): AsyncGenerator<InferenceEvent | ArkError> {
   const { name, silenceMs, hangUp, heard, direct } = options;
-  const read = readerOf(response);
+  const body = readerOf(response);
   const answer = new AnswerFrames(options);
   using watchdog = startWatchdog(hangUp, silenceMs);
+  let fault: unknown = null;
+  let open = false;
+  let full: Promise<void> | null = null;
+  /** Takes bytes, as long as what they say goes the short way. */
+  const take = (chunk: Uint8Array): null | false => {
+    heard();
+    try {
+      // Only a whole frame is a sign of life: bytes can be dripped for ever.
+      if (answer.take(chunk)) watchdog.wake(answer.receipted ? CLOSING_MS : silenceMs);
+    } catch (error) {
+      // What came before it is shown all the same.
+      fault = error ?? new TypeError("Nothing was thrown");
+    }
+    if (answer.start !== null) return false;
+    if (answer.unshown) {
+      // Asked once: it stays open until something is given to the iteration.
+      open ||= direct?.open === true;
+      if (!open || direct === undefined) return false;
+      full = direct.take(answer.parts());
+    }
+    return fault !== null || full !== null || answer.failure !== null ? false : null;
+  };
   try {
-    for (let chunk = await read.next(); chunk !== null; chunk = await read.next()) {
-      heard();
-      let fault: unknown = null;
-      try {
-        // Only a whole frame is a sign of life: bytes can be dripped for ever.
-        if (answer.take(chunk)) watchdog.wake(answer.receipted ? CLOSING_MS : silenceMs);
-      } catch (error) {
-        // What came before it is shown all the same.
-        fault = error ?? new TypeError("Nothing was thrown");
+    for (let ended = false; !ended;) {
+      ended = await body.pump(take);
+      if (full !== null) {
+        // Time that our own reader takes is not the peer's silence.
+        watchdog.rest();
+        await full;
+        watchdog.wake(silenceMs);
+        full = null;
       }
-      const parts = answer.start === null ? answer.parts() : null;
-      if (parts !== null && parts.length > 0 && direct?.open) {
-        const full = direct.take(parts);
-        if (full !== null) {
-          // Time that our own reader takes is not the peer's silence.
-          watchdog.rest();
-          await full;
-          watchdog.wake(silenceMs);
-        }
-      } else {
-        for (const event of [...answer.begun(), ...parts ?? answer.parts()]) {
-          watchdog.rest();
-          yield event;
-          watchdog.wake(answer.receipted ? CLOSING_MS : silenceMs);
-        }
+      for (const event of [...answer.begun(), ...answer.parts()]) {
+        open = false;
+        watchdog.rest();
+        yield event;
+        watchdog.wake(answer.receipted ? CLOSING_MS : silenceMs);
       }
       if (fault !== null) throw fault;
       if (answer.failure !== null) return yield answer.failure;
@@ -109,35 +121,35 @@ export async function* readAnswer(
       throw error;
     }
   } finally {
-    await read.leave();
+    await body.leave();
   }
   if (answer.end === null || !answer.receipted) throw lie(name, "broke off before its answer was complete");
   yield answer.end;
 }
 
-/** Reads a body by the way that takes fewer turns, where there is one. */
-function readerOf({ body, read }: Pick<MeshResponse, "body" | "read">): {
-  next(): Promise<Uint8Array | null>;
+/** Reads a body by the way that takes the fewest turns, where there is one. */
+function readerOf({ body, read, pump }: Pick<MeshResponse, "body" | "read" | "pump">): {
+  pump(take: TakeBytes): Promise<boolean>;
   leave(): Promise<void>;
 } {
   // Whoever leaves before the end hangs up, which closes the connection.
-  if (read !== undefined) return { next: read, leave: () => Promise.resolve() };
+  const leave = () => Promise.resolve();
+  if (pump !== undefined) return { pump, leave };
+  if (read !== undefined) return { pump: (take) => pumpFrom(read, take), leave };
   const reader = body.getReader();
   let done = false;
+  const next = async () => {
+    const chunk = await reader.read();
+    done = chunk.done;
+    return chunk.value ?? null;
+  };
   return {
-    next: async () => {
-      const chunk = await reader.read();
-      done = chunk.done;
-      return chunk.value ?? null;
-    },
+    pump: (take) => pumpFrom(next, take),
     leave: async () => {
       if (!done) await reader.cancel().catch(() => {});
     },
   };
 }
-
-/** So many bytes are hashed at once: each call costs as much as hashing some kilobytes. */
-const HASHED_BYTES = 4 << 10;
 
 /** What the frames of one answer say, and whether they may say it. */
 class AnswerFrames {
@@ -151,9 +163,7 @@ class AnswerFrames {
   receipted = false;
   readonly #options: AnswerOptions;
   readonly #splitter = new FrameSplitter();
-  readonly #hash = createHash("sha256");
-  readonly #unhashed = new Uint8Array(HASHED_BYTES);
-  #held = 0;
+  readonly #hash = new StreamHash();
   #size = 0;
   #started = false;
   #parts: AnswerPart[] = [];
@@ -178,16 +188,21 @@ class AnswerFrames {
       alive = true;
       if (frame.type === "receipt") {
         if (this.end === null) throw lie(name, "sent a receipt before the end of its answer");
-        checkReceipt(frame.signed, { ...this.#options, end: this.end, stream: this.#digest() });
+        checkReceipt(frame.signed, { ...this.#options, end: this.end, stream: this.#hash.digest() });
         this.receipted = true;
         continue;
       }
-      this.#hashed(bytes);
+      this.#hash.update(bytes);
       if (frame.type === "alive") continue;
       if (frame.type === "error") this.failure = frame.error;
       else this.#event(frame.event);
     }
     return alive;
+  }
+
+  /** Whether there are parts that were not taken yet. */
+  get unshown(): boolean {
+    return this.#parts.length > 0;
   }
 
   /** The parts that came, once. */
@@ -222,23 +237,6 @@ class AnswerFrames {
       this.#parts.push(event);
     }
     this.#started = true;
-  }
-
-  #hashed(bytes: Uint8Array): void {
-    if (this.#held + bytes.length > HASHED_BYTES) this.#flush();
-    if (bytes.length > HASHED_BYTES) return void this.#hash.update(bytes);
-    this.#unhashed.set(bytes, this.#held);
-    this.#held += bytes.length;
-  }
-
-  #flush(): void {
-    if (this.#held > 0) this.#hash.update(this.#unhashed.subarray(0, this.#held));
-    this.#held = 0;
-  }
-
-  #digest(): string {
-    this.#flush();
-    return this.#hash.digest("hex");
   }
 }
 

@@ -47,6 +47,17 @@ export class StallWatch implements Disposable {
     if (this.#timer === undefined) this.#lookLater();
   }
 
+  /** What it waited for has come, and this node waits for more at once. */
+  waitOn(): void {
+    if (!this.#waiting) return this.wait();
+    const now = performance.now();
+    this.#rule.note(now - this.#since);
+    this.#since = this.#countedTo = now;
+    this.#silentMs = 0;
+    this.#halfTold = false;
+    if (this.#timer === undefined) this.#lookLater();
+  }
+
   /** What it waited for has come. */
   rest(): void {
     if (!this.#waiting) return;

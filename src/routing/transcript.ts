@@ -190,6 +190,11 @@ export function withoutIds<E extends InferenceEvent>(event: E): E {
     const { prompt_ids: _, ...rest } = event;
     return rest as E;
   }
+  // Nearly every event is one of these, and taking a field out of any other takes ten times as long.
+  if (event.type === "text" && event.ids !== undefined && event.logprobs === undefined) {
+    const { type, text, tokens } = event;
+    return { type, text, tokens } as E;
+  }
   if ("ids" in event && event.ids !== undefined) {
     const { ids: _, ...rest } = event;
     return rest as E;

@@ -1,6 +1,7 @@
 import { ArkError } from "@ark/node/protocol";
 import type { Lease } from "./connection_pool.ts";
 import type { PeerAddress } from "./peer_address.ts";
+import type { TakeBytes } from "./pump.ts";
 import { type IncomingHead, ResponseReader } from "./response_reader.ts";
 
 /** How long a peer that has answered already may take to take the rest of the request. */
@@ -75,6 +76,16 @@ export class Exchange {
   /** The same, but the bytes hold until the next call only, and what it rejects with is to go to {@linkcode failed}. */
   readView(): Promise<Uint8Array<ArrayBuffer> | null> {
     return this.#reader.bodyView();
+  }
+
+  /** Reads the rest of the body into a buffer; tells how long it is. What it rejects with is to go to {@linkcode failed}. */
+  readInto(buffer: Uint8Array): Promise<number> {
+    return this.#reader.bodyInto(buffer);
+  }
+
+  /** Hands the body over piece by piece: see {@linkcode ResponseReader.pump}. */
+  pump(take: TakeBytes): Promise<boolean> {
+    return this.#reader.pump(take);
   }
 
   /** Ends the exchange with what reading failed with, and says what that means. */

@@ -42,6 +42,7 @@
 export type { Standing } from "./authenticator.ts";
 export * from "./caller.ts";
 export * from "./clock.ts";
+export { type FixedBody, fixedBody, fixedResponse } from "./fixed_body.ts";
 export * from "./mesh_client.ts";
 export * from "./mesh_limits.ts";
 export * from "./mesh_listener.ts";
@@ -49,6 +50,7 @@ export * from "./peer_address.ts";
 export * from "./pin_check.ts";
 export { listenPlain, type PlainLimits, PlainListener, type PlainListenOptions } from "./plain_listener.ts";
 export type { PlainHandler, PlainTimes } from "./plain_connection.ts";
+export { pumpFrom, type TakeBytes } from "./pump.ts";
 export { notePushed, type PushedBody, pushedBody } from "./pushed_body.ts";
 export type { ByteSink } from "./socket_writer.ts";
 export { plainExchange, type PlainRequest, type PlainResponse } from "./plain_exchange.ts";

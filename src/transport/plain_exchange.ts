@@ -1,4 +1,5 @@
 import type { PeerAddress } from "./peer_address.ts";
+import type { TakeBytes } from "./pump.ts";
 import { READ_BUFFER_BYTES, ResponseReader } from "./response_reader.ts";
 
 /** A request to a server that is no node, without encryption: for the owner's own servers. */
@@ -29,6 +30,11 @@ export interface PlainResponse extends Disposable {
    * @throws {ArkError} `unavailable` when the connection ends before the body does.
    */
   read(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Hands the body over piece by piece until its end, which is told by true, or until `take` gives false; it may be called
+   * again then, and be mixed with {@linkcode read}.
+   */
+  pump(take: TakeBytes): Promise<boolean>;
 }
 
 const ENCODER = new TextEncoder();
@@ -70,7 +76,8 @@ export async function plainExchange(request: PlainRequest): Promise<PlainRespons
     const buffer = new Uint8Array(READ_BUFFER_BYTES);
     const reader = new ResponseReader((into) => connection.read(into), buffer, { untilClose: true });
     const { status, headers } = await reader.head();
-    return { status, headers, read: () => reader.bodyView(), [Symbol.dispose]: close };
+    const [read, pump] = [() => reader.bodyView(), (take: TakeBytes) => reader.pump(take)];
+    return { status, headers, read, pump, [Symbol.dispose]: close };
   } catch (error) {
     close();
     signal.throwIfAborted();

@@ -1,6 +1,9 @@
 import type { ServerResponse } from "node:http";
+import type { Writable } from "node:stream";
 import { setImmediate } from "node:timers";
 import { ArkError } from "@ark/node/protocol";
+import { pushedBody } from "./pushed_body.ts";
+import { writePushed } from "./pushed_writer.ts";
 
 /** Header fields that belong to one connection or to the signature, and are never taken from a handler. */
 const OWN_FIELDS: ReadonlySet<string> = new Set([
@@ -61,6 +64,8 @@ export async function writeBody(
     outgoing.end();
     return await until("finish");
   }
+  const pushed = pushedBody(body);
+  if (pushed !== null) return await writePushed(outgoing, pushed, { stallMs, signal });
   const reader = body.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", cancel, { once: true });
@@ -102,9 +107,9 @@ async function isSoon(promise: Promise<unknown>): Promise<boolean> {
   return await first === "promise";
 }
 
-/** Resolves when the connection has taken what was written or is closed; rejects after `stallMs`. */
-function taken(
-  outgoing: ServerResponse,
+/** Resolves when an answer's connection, or a socket, has taken what was written or is closed; rejects after `stallMs`. */
+export function taken(
+  outgoing: Writable,
   { event, stallMs, signal }: { event: "drain" | "finish"; stallMs: number; signal: AbortSignal },
 ): Promise<void> {
   if (signal.aborted || outgoing.writableFinished) return Promise.resolve();

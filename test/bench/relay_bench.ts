@@ -1,10 +1,12 @@
 /**
- * What a stream costs that a node only passes on: processor time per token of the node's process, against that of a bare
- * pass-through in another process, which hands the same server's bytes on. All carry the same streams, in turn.
+ * What a stream costs that a node only passes on: processor time per token of the node's process, against that of bare
+ * pass-throughs in other processes, which hand the same server's bytes on. All carry the same streams, in turn, and each
+ * ratio is that of two runs in the same round: a busy machine slows both.
  *
- * There are three pass-throughs. The first one is `Deno.serve` with the body of a `fetch`: no byte of it ever reaches
- * JavaScript. The second one is the same program, but JavaScript reads each piece and writes it. The third one has two
- * sockets and no HTTP at all: the floor for a program in Deno that sees what it hands on.
+ * There are three pass-throughs. The native one is `Deno.serve` with the body of a `fetch`: no byte of it ever reaches
+ * JavaScript, which is more than a node may do, since it counts tokens and writes them in the client's own dialect. The
+ * second one is the same program, but JavaScript reads each piece and writes it. The third one has two sockets and no
+ * HTTP at all: the floor for a program in Deno that sees what it hands on.
  */
 import { fileURLToPath } from "node:url";
 import { NodeProcess } from "../support/node_process.ts";
@@ -13,15 +15,17 @@ import { heading, result } from "./samples.ts";
 
 const SUPPORT = fileURLToPath(new URL("../support/", import.meta.url));
 const ROUNDS = Number(Deno.env.get("ARK_BENCH_ROUNDS") ?? 3);
-/** Streams at once, and how the server paces each: a token at a time, as engines do. */
+/** Only loads of so many streams, where that is set. */
+const STREAMS = Number(Deno.env.get("ARK_BENCH_STREAMS") ?? 0);
+/**
+ * Streams at once, and how the server paces each: a token at a time, as engines do. They are as long as answers are, so that
+ * what is measured is tokens and not requests.
+ */
 const LOADS = [
-  { streams: 1, tokens: 1_500, everyMs: 1 },
-  { streams: 64, tokens: 100, everyMs: 20 },
-  { streams: 512, tokens: 25, everyMs: 150 },
+  { streams: 1, tokens: 2_000, everyMs: 1 },
+  { streams: 64, tokens: 250, everyMs: 20 },
+  { streams: 512, tokens: 80, everyMs: 100 },
 ] as const;
-
-/** So many ways are no nodes. */
-const OTHERS = 3;
 
 interface Load {
   streams: number;
@@ -29,7 +33,28 @@ interface Load {
   everyMs: number;
 }
 
-/** Measures and prints. */
+/** One way for the streams, and whose processor time it costs. */
+interface Way {
+  name: string;
+  url: string;
+  pid: number;
+  /** The node behind it, where that is another one. */
+  servedBy?: number;
+}
+
+/** What one run of a way came to. */
+interface Run {
+  /** Microseconds of processor per token. */
+  us: number;
+  /** The same of the node behind it. */
+  servedUs: number;
+  /** How long the slowest stream took, as a multiple of the median's time. */
+  slowest: number;
+  /** Tokens of the stream that got the fewest. */
+  fewest: number;
+}
+
+/** Measures and prints; fails where a token was lost. */
 export async function relayBench(): Promise<void> {
   await using server = await Helper.start(`${SUPPORT}paced_server.ts`);
   await using bare = await Helper.start(`${SUPPORT}bare_relay.ts`, server.url);
@@ -45,53 +70,58 @@ export async function relayBench(): Promise<void> {
   for (const one of [node, a]) {
     await until(async () => (await one.json<{ models: unknown[] }>("models")).models.length > 0);
   }
-  const ways: [string, string, number][] = [
-    ["bare pass-through", bare.url, bare.pid],
-    ["pass-through whose bytes JavaScript sees", seen.url, seen.pid],
-    ["from socket to socket, in JavaScript", socket.url, socket.pid],
-    ["node, from an upstream server", node.ready.api, node.ready.pid],
-    ["node, from a peer", a.ready.api, a.ready.pid],
+  const yardsticks: Way[] = [
+    { name: "pass-through, native", url: bare.url, pid: bare.pid },
+    { name: "pass-through, bytes seen by JavaScript", url: seen.url, pid: seen.pid },
+    { name: "from socket to socket, in JavaScript", url: socket.url, pid: socket.pid },
   ];
-  heading("8. Relay, processor time per token of the process that passes a stream on, paced token by token");
-  for (const load of LOADS) {
-    const costs = ways.map((): number[] => []);
-    const slowest = ways.map((): number[] => []);
-    const failed = ways.map(() => 0);
+  const nodes: Way[] = [
+    { name: "node, from an upstream server", url: node.ready.api, pid: node.ready.pid },
+    { name: "node, from a peer", url: a.ready.api, pid: a.ready.pid, servedBy: b.ready.pid },
+  ];
+  // Until the compiler has seen enough of what happens with each token.
+  for (const way of [...yardsticks, ...nodes]) await carry(way, { streams: 64, tokens: 150, everyMs: 20 });
+  heading(`8. Relay, processor time per token, paced token by token, medians of ${ROUNDS} rounds in turn`);
+  let lost = 0;
+  for (const load of LOADS.filter(({ streams }) => STREAMS === 0 || streams === STREAMS)) {
+    const rounds: Map<Way, Run>[] = [];
     for (let round = -1; round < ROUNDS; round++) {
-      for (const [index, [, url, pid]] of ways.entries()) {
-        const { us, spread, failures } = await carry(url, pid, load);
-        failed[index] = (failed[index] ?? 0) + failures;
-        if (round < 0) continue;
-        costs[index]?.push(us);
-        slowest[index]?.push(spread);
+      const runs = new Map<Way, Run>();
+      for (const way of [...yardsticks, ...nodes]) {
+        const run = await carry(way, load);
+        runs.set(way, run);
+        if (run.fewest !== load.tokens) lost++;
       }
+      if (round >= 0) rounds.push(runs);
     }
-    const [baseline = NaN, inScript = NaN] = costs.map(median);
-    for (const [index, [name]] of ways.entries()) {
-      const us = median(costs[index] ?? []);
-      const beside = index < OTHERS ? "" : ` (${(us / inScript).toFixed(2)} of one in JavaScript)`;
-      const ratio = index === 0 ? "" : `, ratio ${(us / baseline).toFixed(2)}${beside}`;
-      const lost = failed[index] === 0 ? "" : `; ${failed[index]} STREAMS FAILED in ${ROUNDS + 1} rounds`;
-      const fair = `slowest stream ${median(slowest[index] ?? []).toFixed(2)} of the median's time${lost}`;
-      result(
-        `${load.streams} streams: ${name}`,
-        `${us.toFixed(1)} us${ratio}; ${fair}`,
-        index < OTHERS ? undefined : "ratio at most 2",
-      );
+    const all = (of: (run: (way: Way) => Run) => number) =>
+      median(rounds.map((runs) => of((way) => runs.get(way) ?? { us: NaN, servedUs: NaN, slowest: NaN, fewest: 0 })));
+    const [native, script] = yardsticks as [Way, Way];
+    for (const way of [...yardsticks, ...nodes]) {
+      const times = (than: Way) => all((run) => run(way).us / run(than).us).toFixed(2);
+      const ratios = way === native ? "" : `, ${times(native)} of native, ${times(script)} of JavaScript`;
+      const fair = `slowest stream ${all((run) => run(way).slowest).toFixed(2)} of the median's time`;
+      const fewest = Math.min(...rounds.map((runs) => runs.get(way)?.fewest ?? 0));
+      const whole = fewest === load.tokens ? "" : `, A STREAM GOT ${fewest} OF ${load.tokens} TOKENS`;
+      const us = all((run) => run(way).us).toFixed(1);
+      result(`${load.streams} streams: ${way.name}`, `${us} us${ratios}; ${fair}${whole}`);
+      if (way.servedBy === undefined) continue;
+      const served = all((run) => run(way).servedUs).toFixed(1);
+      const beside = (than: Way) => all((run) => run(way).servedUs / run(than).us).toFixed(2);
+      const ratio = `${beside(native)} of native, ${beside(script)} of JavaScript`;
+      result(`${load.streams} streams: the peer that serves it`, `${served} us, ${ratio}`);
     }
   }
+  result("goal for the nodes", "at most 2 of a pass-through, and nobody starves");
+  if (lost > 0) throw new Error(`Tokens were lost in ${lost} runs`);
 }
 
-/** Carries a load, and tells microseconds of processor per token, and how much later the slowest stream ended. */
-async function carry(
-  url: string,
-  pid: number,
-  { streams, tokens, everyMs }: Load,
-): Promise<{ us: number; spread: number; failures: number }> {
-  const before = cpuMs(pid);
+/** Carries a load by one way. */
+async function carry({ url, pid, servedBy }: Way, { streams, tokens, everyMs }: Load): Promise<Run> {
+  const [before, servedBefore] = [cpuUs(pid), servedBy === undefined ? 0 : cpuUs(servedBy)];
   const began = performance.now();
-  let [carried, failures] = [0, 0];
-  const times = await Promise.all(Array.from({ length: streams }, async () => {
+  let carried = 0;
+  const ended = await Promise.all(Array.from({ length: streams }, async () => {
     const response = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -102,22 +132,36 @@ async function carry(
         messages: [{ role: "user", content: `every ${everyMs}` }],
       }),
     });
-    let said = 0;
+    let [said, rest] = [0, ""];
     const decoder = new TextDecoder();
-    for await (const bytes of response.body ?? []) said += decoder.decode(bytes).split('"content":"t').length - 1;
+    for await (const bytes of response.body ?? []) {
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line.includes('"content":"t')) said++;
+    }
     carried += said;
-    if (said !== tokens) failures++;
-    return performance.now() - began;
+    return { said, ms: performance.now() - began };
   }));
-  const us = (cpuMs(pid) - before) * 1_000 / carried;
-  return { us, spread: Math.max(...times) / median(times), failures };
+  const times = ended.map(({ ms }) => ms);
+  return {
+    us: (cpuUs(pid) - before) / carried,
+    servedUs: servedBy === undefined ? NaN : (cpuUs(servedBy) - servedBefore) / carried,
+    slowest: Math.max(...times) / median(times),
+    fewest: Math.min(...ended.map(({ said }) => said)),
+  };
 }
 
-/** Processor time of a process so far, in milliseconds, in steps of 10. */
-function cpuMs(pid: number): number {
-  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+/** Processor time of a process so far, of all its threads, in microseconds. */
+function cpuUs(pid: number): number {
+  let nanoseconds = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    try {
+      nanoseconds += Number(Deno.readTextFileSync(`/proc/${pid}/task/${name}/schedstat`).split(" ")[0]);
+    } catch {
+      // A thread that has ended since.
+    }
+  }
+  return nanoseconds / 1_000;
 }
 
 function median(values: readonly number[]): number {

@@ -89,3 +89,62 @@ Deno.test("EventStream.return() says nothing where the answer is over already", 
   await events.return();
   assert.ok(!calls.includes("leave"));
 });
+
+/** A stream whose parts may take the short way, and what came by it. */
+function shortWay(): { events: EventStream; taken: string[]; way: { open: boolean; full: Promise<void> | null } } {
+  const taken: string[] = [];
+  const way = { open: false, full: null as Promise<void> | null };
+  const direct = {
+    get open() {
+      return way.open;
+    },
+    take(parts: readonly InferenceEvent[]) {
+      taken.push(parts.map((part) => part.type === "text" ? part.text : part.type).join("+"));
+      return way.full;
+    },
+  };
+  return { events: new EventStream({ begin() {}, leave() {}, over() {}, direct }), taken, way };
+}
+
+Deno.test("EventStream gives parts to the short way while an event is waited for, and start and end to the iteration", async () => {
+  const { events, taken, way } = shortWay();
+  const start = events.next();
+  events.push(START);
+  assert.deepEqual(await start, { done: false, value: START });
+  way.open = true;
+  // Nobody waits yet: it is for the iteration.
+  events.push(text("a"));
+  assert.deepEqual(await events.next(), { done: false, value: text("a") });
+  const next = events.next();
+  for (const word of ["b", "c"]) events.push(text(word));
+  assert.deepEqual(taken, ["b", "c"]);
+  events.push(END);
+  assert.deepEqual(await next, { done: false, value: END });
+  assert.deepEqual(await events.next(), { done: true, value: undefined });
+});
+
+for (const how of ["end", "failure", "leaving"] as const) {
+  Deno.test(`EventStream waits for a short way that is full, and gives it what came meanwhile, before ${how}`, async () => {
+    const { events, taken, way } = shortWay();
+    const start = events.next();
+    events.push(START);
+    await start;
+    const room = Promise.withResolvers<void>();
+    Object.assign(way, { open: true, full: room.promise });
+    const next = events.next();
+    const settled = next.then(({ value }) => value, (error) => error.code);
+    for (const word of ["a", "b", "c"]) events.push(text(word));
+    assert.deepEqual(taken, ["a"]);
+    way.full = null;
+    if (how === "end") events.push(END);
+    else if (how === "failure") events.fail(new ArkError("engine_failed", "It broke"));
+    else await events.return();
+    if (how !== "leaving") {
+      // Nothing may overtake what waits for room.
+      assert.equal(await Promise.race([settled, Promise.resolve("waits")]), "waits");
+    }
+    room.resolve();
+    assert.deepEqual(await settled, how === "end" ? END : how === "failure" ? "engine_failed" : undefined);
+    assert.deepEqual(taken, how === "leaving" ? ["a"] : ["a", "bc"]);
+  });
+}

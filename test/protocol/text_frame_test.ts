@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type AnswerPart, decodeFrame, decodeInferenceEvent, encodeEventFrame } from "@ark/node/protocol";
+import {
+  type AnswerPart,
+  decodeFrame,
+  decodeInferenceEvent,
+  encodeEventFrame,
+  encodeEventFrames,
+} from "@ark/node/protocol";
 import { decodeTextFrame } from "../../src/protocol/text_frame.ts";
 
 const ENCODER = new TextEncoder();
@@ -31,6 +37,16 @@ Deno.test("decodeTextFrame() reads what nodes write, ids too, as the strict deco
       const read = decodeTextFrame(frame);
       assert.deepEqual(read, strictly(frame));
       assert.deepEqual(decodeFrame(frame), { type: "event", event: read });
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+Deno.test("encodeEventFrames() writes the very bytes that encodeEventFrame() writes, one behind the other", () => {
+  fc.assert(
+    fc.property(fc.array(PART, { maxLength: 4 }), (parts) => {
+      const single = parts.flatMap((part) => [...encodeEventFrame(part)]);
+      assert.deepEqual([...encodeEventFrames(parts)], single);
     }),
     { numRuns: 2_000 },
   );

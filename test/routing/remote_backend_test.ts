@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers";
 import type { AuditRecord } from "@ark/node/audit";
 import { generateIdentity } from "@ark/node/identity";
 import {
@@ -119,22 +120,61 @@ test("RemoteBackend.infer() sends model, input and parameters, and nothing else"
   assert.equal(table.list()[0]?.inFlight, 0);
 });
 
-test("RemoteBackend.infer() sends nothing before the start is durable", async (scene) => {
-  const { bob, file } = scene;
-  let written = "";
-  bob.onInfer = async (arrived) => {
-    written = await Deno.readTextFile(file);
+Deno.test("RemoteBackend.infer() gives nothing of an answer before the start is durable", async () => {
+  await using fixture = await openAudit();
+  const disk = Promise.withResolvers<void>();
+  const append = async (record: AuditRecord) => {
+    if (record.kind === "start") await disk.promise;
+    return await fixture.audit.append(record);
+  };
+  await using scene = await open({ audit: { append } });
+  const { bob } = scene;
+  const left = Promise.withResolvers<void>();
+  bob.onInfer = (arrived) => {
+    left.resolve();
     return { body: bob.honest(arrived) };
   };
-  await read(infer(scene));
-  const lines = written.trim().split("\n").map((line) => JSON.parse(line));
-  assert.equal(lines.length, 1);
-  assert.partialDeepStrictEqual(lines[0], { kind: "start", direction: "out", peer: bob.id, model: "tiny:1b" });
+  const events = infer(scene);
+  let given = 0;
+  const first = events.next().finally(() => given++);
+  await left.promise;
+  // The whole answer has come long before this many turns of the event loop are over.
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(given, 0);
+  disk.resolve();
+  assert.equal((await first).value?.type, "start");
+  const { events: rest, error } = await read(events);
+  assert.deepEqual([rest, error], [answerEvents("tiny:1b").slice(1), null]);
+  const lines = await fixture.audit.tail(10);
+  assert.deepEqual(lines.map(({ kind, outcome }) => [kind, outcome]), [["start", null], ["end", "ok"]]);
 });
 
-Deno.test("RemoteBackend.infer() sends nothing at all when the start cannot be recorded", async () => {
-  const append = () => Promise.reject(new ArkError("audit_unavailable", "The disk is full"));
+Deno.test("RemoteBackend.infer() takes a request back and gives nothing when its start cannot be recorded", async () => {
+  const kinds: string[] = [];
+  const append = (record: AuditRecord) => {
+    kinds.push(record.kind);
+    return new Promise<never>((_, reject) =>
+      setImmediate(() => reject(new ArkError("audit_unavailable", "The disk is full")))
+    );
+  };
   await using scene = await open({ audit: { append } });
+  const { bob } = scene;
+  // An answer that never comes: who asked has to leave.
+  bob.onInfer = () => ({
+    body: (async function* () {
+      yield await new Promise<Uint8Array>(() => {});
+    })(),
+  });
+  const { events, error } = await read(infer(scene));
+  assert.deepEqual([events, error?.code, kinds], [[], "audit_unavailable", ["start"]]);
+  assert.equal(scene.table.list()[0]?.inFlight, 0);
+  // It is no fault of the peer's.
+  assert.equal(scene.table.list()[0]?.state, "ready");
+});
+
+Deno.test("RemoteBackend.infer() sends nothing at all while nothing can be recorded", async () => {
+  const append = () => Promise.reject(new ArkError("audit_unavailable", "The disk is full"));
+  await using scene = await open({ audit: { append, fault: "The disk is full" } });
   const { events, error } = await read(infer(scene));
   assert.deepEqual([events, error?.code, scene.bob.arrived], [[], "audit_unavailable", []]);
   assert.equal(scene.table.list()[0]?.inFlight, 0);

@@ -29,6 +29,7 @@
  * | `#slow=5` | five milliseconds for each token |
  * | `#garbage` | bytes that are no frame |
  * | `#stop=3` | the answer is over after three words |
+ * | `#stamp` | each word is the wall clock at which it was written, in milliseconds with three decimals |
  * | `#think` | three tokens of reasoning before the answer; so does `think: true` |
  *
  * With `FAKE_WORKER_BYTES` set it says that it takes so much memory, and 1,000 bytes of a GPU's. With `FAKE_WORKER_LOG` set, every message that arrives is appended there as a line of JSON, and beside them
@@ -153,6 +154,7 @@ async function write(
   };
   const fails = before === 0 ? text : "";
   const pieces = piecesOf(input, parameters);
+  const stamped = text.includes("#stamp");
   for (let token = 0;; token++) {
     const next = pieces.next();
     if (next.done || token >= most) {
@@ -167,6 +169,7 @@ async function write(
     quiet = token < before;
     if (!quiet) await turn(option(text, "slow"), { signal, token });
     const piece = next.value;
+    if (piece.type === "text" && stamped) piece.text = ` ${(performance.timeOrigin + performance.now()).toFixed(3)}`;
     if (piece.type !== "text") {
       if (!quiet) sink.part({ ...piece, ...counts(token + 1) });
       continue;

@@ -85,6 +85,35 @@ Deno.test("MeshClient.request() gives an answer's head at once, and each piece a
   assert.ok((await reader.read()).done);
 });
 
+Deno.test("MeshResponse.pump() hands over each piece as it comes, goes on where it stopped, and ends with the call", async () => {
+  const { handler, give } = streamed();
+  await using mesh = await TestMesh.start({ handler });
+  await using client = mesh.client();
+  const seen: string[] = [];
+  const take = (bytes: Uint8Array) => {
+    seen.push(new TextDecoder().decode(bytes));
+    return seen.length === 2 ? false as const : null;
+  };
+  const { pump = () => assert.fail() } = await client.request(mesh.peer, GET);
+  give("one");
+  const first = pump(take);
+  await until(() => seen.length === 1);
+  give("two");
+  assert.ok(!await first);
+  const rest = pump(take);
+  give("three");
+  await until(() => seen.length === 3);
+  give(null);
+  assert.ok(await rest);
+  assert.deepEqual([seen, await pump(take)], [["one", "two", "three"], true]);
+
+  const leave = new AbortController();
+  const next = await client.request(mesh.peer, { ...GET, signal: leave.signal });
+  const cut = (next.pump ?? assert.fail())(() => null);
+  leave.abort();
+  await assert.rejects(cut, { code: "cancelled" });
+});
+
 Deno.test("MeshClient.request() hands on the peer's own refusals, since they are signed", async () => {
   await using mesh = await TestMesh.start();
   await using client = mesh.client({ identity: mesh.rita });

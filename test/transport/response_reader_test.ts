@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { pumpFrom } from "@ark/node/transport";
 import { type IncomingHead, READ_BUFFER_BYTES, ResponseReader } from "../../src/transport/response_reader.ts";
 
 const ENCODER = new TextEncoder();
@@ -47,6 +48,49 @@ Deno.test("ResponseReader reads chunks, however the network cuts them", async ()
   }));
   const byOne = readerOf(...text);
   assert.equal((await readAll(byOne)).body, "hello, world of!");
+});
+
+Deno.test("ResponseReader.pump() hands over the same, stops where it is told, and waits for who has no room", async () => {
+  const text = `${HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nA\r\n, world of\r\n1\r\n!\r\n0\r\n\r\n`;
+  const how = fc.constantFrom<"on" | "stop" | "wait">("on", "stop", "wait");
+  await fc.assert(fc.asyncProperty(fc.array(fc.nat({ max: text.length })), fc.array(how), async (cuts, hows) => {
+    const at = [0, ...cuts.toSorted((a, b) => a - b), text.length];
+    const pieces = at.slice(1).map((end, i) => text.slice(at[i], end)).filter((piece) => piece !== "");
+    const reader = readerOf(...pieces);
+    await reader.head();
+    let [body, waiting, stopped] = ["", false, false];
+    const take = (bytes: Uint8Array) => {
+      assert.ok(!waiting && !stopped && bytes.length > 0);
+      body += DECODER.decode(bytes);
+      const next = hows.shift();
+      if (next === "stop") return stopped = true, false as const;
+      if (next !== "wait") return null;
+      waiting = true;
+      return Promise.resolve().then(() => void (waiting = false));
+    };
+    while (!await reader.pump(take)) {
+      assert.ok(stopped);
+      stopped = false;
+    }
+    assert.deepEqual([body, reader.reusable, stopped], ["hello, world of!", true, false]);
+  }));
+  const cut = readerOf(`${HEAD}Content-Length: 9\r\n\r\nhello`);
+  await cut.head();
+  await assert.rejects(cut.pump(() => null), { code: "unavailable" });
+});
+
+Deno.test("pumpFrom() hands over what is read, and stops where it is told", async () => {
+  for (const most of [0, 1, 2, 3, 4]) {
+    const rest = ["a", "b", "c"].map((text) => ENCODER.encode(text));
+    const seen: string[] = [];
+    const read = () => Promise.resolve(rest.shift() ?? null);
+    const whole = await pumpFrom(read, (bytes) => {
+      seen.push(DECODER.decode(bytes));
+      return seen.length === most ? false : seen.length === 1 ? Promise.resolve() : null;
+    });
+    const expected = most === 0 ? 3 : Math.min(3, most);
+    assert.deepEqual([seen, whole], [["a", "b", "c"].slice(0, expected), most === 0 || most > 3]);
+  }
 });
 
 Deno.test("ResponseReader reads a body that is larger than its buffer", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { type ByteSink, notePushed } from "@ark/node/transport";
 import { headersOf, writeBody } from "../../src/transport/response_writer.ts";
 import { aborted, until } from "./mesh_fixture.ts";
 
@@ -12,21 +13,30 @@ class Exchange implements AsyncDisposable {
   readonly caller: Deno.TcpConn;
   /** What became of writing. */
   readonly written: Promise<void>;
+  /** Settled when the caller has left. */
+  readonly gone: Promise<void>;
   readonly #server;
 
   private constructor(
     caller: Deno.TcpConn,
-    { server, written }: { server: ReturnType<typeof createServer>; written: Promise<void> },
+    { server, written, gone }: {
+      server: ReturnType<typeof createServer>;
+      written: Promise<void>;
+      gone: Promise<void>;
+    },
   ) {
     this.caller = caller;
+    this.gone = gone;
     this.#server = server;
     this.written = written;
   }
 
   static async start(body: ReadableStream<Uint8Array> | null, { stallMs = 60_000 } = {}): Promise<Exchange> {
     const { promise: written, resolve } = Promise.withResolvers<void>();
+    const { promise: gone, resolve: leave } = Promise.withResolvers<void>();
     const server = createServer((_, outgoing) => {
       outgoing.on("error", () => {});
+      outgoing.once("close", leave);
       outgoing.writeHead(200, { "content-type": "text/plain" });
       resolve(writeBody(outgoing, { body, stallMs, signal: closedSignal(outgoing) }));
     });
@@ -36,7 +46,7 @@ class Exchange implements AsyncDisposable {
     await caller.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     // Whoever does not ask must not be told of a failure that was meant to be.
     written.catch(() => {});
-    return new Exchange(caller, { server, written });
+    return new Exchange(caller, { server, written, gone });
   }
 
   /** Reads until the writer hangs up. */
@@ -233,4 +243,66 @@ Deno.test("headersOf() takes what a handler sets, without what belongs to the co
     "content-type": "text/plain;charset=UTF-8",
   });
   assert.deepEqual(headersOf(new Response(null)), { "content-type": "application/octet-stream" });
+});
+
+/** A body that is pushed, and that nobody may read. */
+function pushing(pipe: (sink: ByteSink) => Promise<void>): ReadableStream<Uint8Array> {
+  const body = new ReadableStream<Uint8Array>({ pull: () => assert.fail("It was read") }, { highWaterMark: 0 });
+  notePushed(body, { pipe });
+  return body;
+}
+
+Deno.test("writeBody() writes what is pushed: the head with what is there, each piece at once, and the end", async () => {
+  const go = Promise.withResolvers<void>();
+  await using exchange = await Exchange.start(pushing(async (sink) => {
+    assert.equal(sink.write(new TextEncoder().encode("one ")), null);
+    assert.equal(sink.write(new Uint8Array(0)), null);
+    await go.promise;
+    sink.write(new TextEncoder().encode("two"));
+  }));
+  const buffer = new Uint8Array(4_096);
+  let text = "";
+  while (!text.endsWith("one \r\n")) {
+    text += DECODER.decode(buffer.subarray(0, await exchange.caller.read(buffer) ?? 0));
+  }
+  assert.match(text, /^HTTP\/1\.1 200 /);
+  go.resolve();
+  assert.equal(bodyText(text + await exchange.read()), "one two");
+  await exchange.written;
+});
+
+Deno.test("writeBody() makes who pushes wait for a caller that takes nothing, and gives it up in the end", async () => {
+  const piece = new Uint8Array(64 << 10);
+  let waits = 0;
+  await using exchange = await Exchange.start(
+    pushing(async (sink) => {
+      for (let pushed = 0; pushed < 2_000; pushed++) {
+        const full = sink.write(piece);
+        if (full === null) continue;
+        waits++;
+        await full;
+      }
+    }),
+    { stallMs: 50 },
+  );
+  await assert.rejects(exchange.written, { name: "ArkError", code: "unavailable" });
+  assert.ok(waits > 0, "Nobody had to wait");
+});
+
+Deno.test("writeBody() rejects with what pushing fails with, and not where the caller has left", async () => {
+  {
+    await using exchange = await Exchange.start(pushing(() => Promise.reject(new Error("The engine broke"))));
+    await assert.rejects(exchange.written, { message: "The engine broke" });
+  }
+  const left = Promise.withResolvers<void>();
+  await using exchange = await Exchange.start(pushing(async (sink) => {
+    sink.write(new Uint8Array(10));
+    await left.promise;
+    throw new Error("It was cancelled");
+  }));
+  await exchange.caller.read(new Uint8Array(10));
+  exchange.caller.close();
+  await exchange.gone;
+  left.resolve();
+  await exchange.written;
 });

@@ -1,4 +1,5 @@
-import { ArkError, type InferenceEvent, type InferenceRequest, tokensOf } from "@ark/node/protocol";
+import type { PartSink } from "@ark/node/inference";
+import { type AnswerPart, ArkError, type InferenceEvent, type InferenceRequest, tokensOf } from "@ark/node/protocol";
 import { sharesModel } from "@ark/node/peers";
 import type { Answers } from "../api/answers.ts";
 import type { HeldKey } from "./api_key_book.ts";
@@ -44,28 +45,57 @@ async function* metered({ answers, held, request, options }: Metered): AsyncGene
     if (signal.aborted) abort();
     else signal.addEventListener("abort", abort, { once: true });
   }
+  const usage = { prompt_tokens: 0, completion_tokens: 0 };
+  // What is used up in the middle of an answer ends it as any other limit of tokens does.
+  const full = { type: "end", finish_reason: "length", usage, timings: NO_TIMINGS } as const;
+  let enough = true;
+  /** Notes what an event costs; false where it is the last one that may be given. */
+  const spend = (event: InferenceEvent): boolean => {
+    if (event.type === "start") usage.prompt_tokens = event.prompt_tokens;
+    usage.completion_tokens += tokensOf(event);
+    return enough = lease.spend(event.type === "start" ? event.prompt_tokens : tokensOf(event));
+  };
   try {
-    // Every token is counted before it goes on, so none takes the short way.
-    const { direct: _, ...counted } = options;
-    const events = answers.infer(within(request, lease.tokensLeft), { ...counted, signal: end.signal });
-    const usage = { prompt_tokens: 0, completion_tokens: 0 };
+    const { direct, ...others } = options;
+    const short = direct === undefined ? {} : { direct: paid(direct, { spend, over: abort }) };
+    const events = answers.infer(within(request, lease.tokensLeft), { ...others, ...short, signal: end.signal });
     for await (const event of events) {
-      if (event.type === "start") usage.prompt_tokens = event.prompt_tokens;
-      usage.completion_tokens += tokensOf(event);
-      const tokens = event.type === "start" ? event.prompt_tokens : tokensOf(event);
-      const enough = lease.spend(tokens);
+      // Nothing comes after what was the last on the short way.
+      if (!enough) return yield full;
+      spend(event);
       yield event;
       if (enough || event.type === "end") continue;
-      // What is used up in the middle of an answer ends it as any other limit of tokens does.
-      yield { type: "end", finish_reason: "length", usage, timings: NO_TIMINGS };
-      return;
+      return yield full;
     }
   } catch (error) {
+    if (!enough && !options.signal.aborted && !lease.signal.aborted) return yield full;
     if (!lease.signal.aborted) throw error;
     throw new ArkError("unauthenticated", "This API key was revoked, so the answer ends here", { cause: error });
   } finally {
     options.signal.removeEventListener("abort", abort);
   }
+}
+
+/** The short way of an answer whose tokens are paid for, each before it goes on; `over` is called behind the last one. */
+function paid(
+  direct: PartSink,
+  { spend, over }: { spend: (part: AnswerPart) => boolean; over: () => void },
+): PartSink {
+  let open = true;
+  return {
+    get open() {
+      return direct.open;
+    },
+    take(parts) {
+      if (!open) return null;
+      const last = parts.findIndex((part) => !spend(part));
+      if (last < 0) return direct.take(parts);
+      open = false;
+      const full = direct.take(parts.slice(0, last + 1));
+      over();
+      return full;
+    },
+  };
 }
 
 /** An engine is asked for no more than what is left of the day. */

@@ -1,13 +1,13 @@
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { AuditLog } from "@ark/node/audit";
 import type { Identity } from "@ark/node/identity";
-import type { Backend } from "@ark/node/inference";
+import type { Backend, PartSink } from "@ark/node/inference";
 import type { Lease } from "@ark/node/peers";
 import {
-  ALIVE_FRAME,
+  type AnswerPart,
   ArkError,
   encodeErrorFrame,
-  encodeEventFrame,
   encodeReceiptFrame,
   type ErrorCode,
   type InferenceEvent,
@@ -15,10 +15,10 @@ import {
   type Receipt,
   receiptBytes,
   toArkError,
-  tokensOf,
 } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
-import type { Caller } from "@ark/node/transport";
+import { type ByteSink, type Caller, notePushed, type PushedBody } from "@ark/node/transport";
+import { AnswerBytes } from "./answer_bytes.ts";
 import { peerFailure } from "./peer_failure.ts";
 
 /** What {@linkcode PeerAnswer} needs. */
@@ -44,22 +44,35 @@ export interface PeerAnswerOptions {
 /** Silence after which a sign of life is sent, in milliseconds: a third of what the caller endures. */
 const ALIVE_MS = 10_000;
 
-/** One answer to a peer, from its durable start to its end, which is recorded exactly once on every path. */
-export class PeerAnswer {
+/**
+ * One answer to a peer, from its durable start to its end, which is recorded exactly once on every path. Its bytes can be
+ * had by one of two ways: as a stream, or pushed to a connection, which lets parts come by the short way (see `PartSink`).
+ */
+export class PeerAnswer implements PushedBody {
   readonly #options: PeerAnswerOptions;
   readonly #began = performance.now();
-  readonly #hash = createHash("sha256");
+  readonly #bytes: AnswerBytes;
   readonly #hangUp = new AbortController();
+  #events: AsyncIterator<InferenceEvent> | null = null;
+  /** Where bytes go that come by the short way. */
+  #sink: ByteSink | null = null;
+  /** What went wrong on the short way. */
+  #fault: unknown = null;
+  /** Whether nothing was said since it was looked last. */
+  #silent = true;
+  #begun = false;
   /** Number of the audit entry that records the start. */
   #leaf: number | null = null;
   #over = false;
   #start: Extract<InferenceEvent, { type: "start" }> | null = null;
-  #tokens = 0;
+  /** Tokens of the answer, as its end tells. */
+  #told: number | null = null;
   #receipt: string | null = null;
 
   /** Takes over a lease; {@linkcode start} or {@linkcode fail} gives it back. */
   constructor(options: PeerAnswerOptions) {
     this.#options = options;
+    this.#bytes = new AnswerBytes(options.lease.charge);
   }
 
   /**
@@ -78,8 +91,8 @@ export class PeerAnswer {
     this.#leaf = (await audit.append({ kind: "start", direction: "in", peer, model, request: caller.signature })).seq;
     events.emit({ type: "request", phase: "start", request: caller.signature, direction: "in", peer, model });
     const either = AbortSignal.any([signal, this.#hangUp.signal]);
-    const answer = backend.infer(request, { priority: "peer", principal: peer, signal: either });
-    const iterator = answer[Symbol.asyncIterator]();
+    const options = { priority: "peer", principal: peer, signal: either, direct: this.#direct() } as const;
+    const iterator = this.#events = backend.infer(request, options)[Symbol.asyncIterator]();
     const first = await iterator.next();
     if (first.done || first.value.type !== "start") {
       throw new ArkError("engine_failed", "The engine ended before its answer began");
@@ -92,7 +105,9 @@ export class PeerAnswer {
       throw error;
     }
     this.#start = first.value;
-    return new Response(this.#body(first.value, iterator), {
+    const body = this.#stream();
+    notePushed(body, this);
+    return new Response(body, {
       headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
     });
   }
@@ -102,74 +117,118 @@ export class PeerAnswer {
     return this.#end(toArkError(thrown).code);
   }
 
-  #body(first: InferenceEvent, iterator: AsyncIterator<InferenceEvent>): ReadableStream<Uint8Array> {
-    const frames = this.#frames(first, iterator);
+  /** Pushes the bytes of the answer, once it has started. */
+  async pipe(sink: ByteSink): Promise<void> {
+    const timer = this.#watch(() => {
+      if (sink.idle) sink.write(this.#bytes.alive());
+    });
+    try {
+      // At once, so that it leaves together with the head.
+      if (this.#start !== null) sink.write(this.#beginning(this.#start));
+      this.#sink = sink;
+      for (let bytes = await this.#more(); bytes !== null; bytes = await this.#more()) {
+        const full = sink.write(bytes);
+        if (full !== null) await full;
+      }
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  #stream(): ReadableStream<Uint8Array> {
     let timer: ReturnType<typeof setInterval> | undefined;
-    let said = performance.now();
     return new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        timer = setInterval(() => {
-          const silent = performance.now() - said >= ALIVE_MS / 2;
-          if (silent && (controller.desiredSize ?? 0) > 0) controller.enqueue(this.#hashed(ALIVE_FRAME));
-        }, ALIVE_MS);
-      },
       pull: async (controller) => {
-        const { done, value } = await frames.next();
-        said = performance.now();
-        if (!done) return controller.enqueue(value);
+        timer ??= this.#watch(() => {
+          // Below 0 lies what the caller has not taken yet: it is not waiting for a sign of life.
+          if (controller.desiredSize === 0) controller.enqueue(this.#bytes.alive());
+        });
+        const bytes = await this.#more();
+        if (bytes !== null) return controller.enqueue(bytes);
         clearInterval(timer);
         controller.close();
       },
       cancel: async () => {
         clearInterval(timer);
+        if (this.#over) return;
         this.#hangUp.abort();
-        await frames.return();
-        // A stream that nobody began to read has run nothing of the above.
+        await this.#events?.return?.();
         void this.#end("cancelled");
       },
-    });
+    }, { highWaterMark: 0 });
   }
 
-  async *#frames(first: InferenceEvent, iterator: AsyncIterator<InferenceEvent>): AsyncGenerator<Uint8Array, void> {
-    const { lease } = this.#options;
-    let outcome: "ok" | ErrorCode = "cancelled";
+  /** Calls whenever there was nothing to say for a while. */
+  #watch(silent: () => void): ReturnType<typeof setInterval> {
+    return setInterval(() => {
+      if (this.#silent) silent();
+      this.#silent = true;
+    }, ALIVE_MS / 2);
+  }
+
+  /** The next bytes of the answer; null after its last. */
+  async #more(): Promise<Uint8Array | null> {
+    if (this.#over || this.#start === null) return null;
+    this.#silent = false;
+    if (!this.#begun) return this.#beginning(this.#start);
     try {
-      yield this.#hashed(encodeEventFrame(first));
-      for (;;) {
-        const { done, value: event } = await iterator.next();
-        if (done) throw new ArkError("engine_failed", "The engine ended before its answer was complete");
-        const tokens = tokensOf(event);
-        if (tokens > 0) {
-          lease.charge.write(tokens);
-          this.#tokens += tokens;
-        }
-        yield this.#hashed(encodeEventFrame(event));
-        if (event.type === "end") {
-          outcome = "ok";
-          return yield this.#receiptFrame(event);
-        }
+      const next = await this.#events?.next();
+      this.#silent = false;
+      if (this.#fault !== null) throw this.#fault;
+      if (next === undefined || next.done) {
+        throw new ArkError("engine_failed", "The engine ended before its answer was complete");
       }
+      const { bytes, fault } = this.#bytes.of([next.value]);
+      if (fault !== null) throw fault;
+      if (next.value.type !== "end") return bytes;
+      const receipt = this.#receiptFrame(next.value);
+      await this.#leave("ok");
+      return Buffer.concat([bytes, receipt]);
     } catch (error) {
-      const failure = peerFailure(error);
-      outcome = failure.code;
-      yield encodeErrorFrame(failure);
-    } finally {
-      await iterator.return?.();
-      // The caller need not wait for our disk: what it was promised, the start, is recorded already.
-      void this.#end(outcome);
+      const failure = peerFailure(this.#fault ?? error);
+      await this.#leave(failure.code);
+      return encodeErrorFrame(failure);
     }
   }
 
-  #hashed(frame: Uint8Array): Uint8Array {
-    this.#hash.update(frame);
-    return frame;
+  #beginning(start: InferenceEvent): Uint8Array {
+    this.#begun = true;
+    return this.#bytes.of([start]).bytes;
+  }
+
+  async #leave(outcome: "ok" | ErrorCode): Promise<void> {
+    await this.#events?.return?.();
+    // The caller need not wait for our disk: what it was promised, the start, is recorded already.
+    void this.#end(outcome);
+  }
+
+  #direct(): PartSink {
+    const isOpen = () => this.#sink !== null && this.#fault === null;
+    return {
+      get open() {
+        return isOpen();
+      },
+      take: (parts) => this.#take(parts),
+    };
+  }
+
+  /** What came by the short way leaves as one piece. */
+  #take(parts: readonly AnswerPart[]): Promise<void> | null {
+    if (this.#sink === null || this.#fault !== null || this.#over) return null;
+    this.#silent = false;
+    const { bytes, fault } = this.#bytes.of(parts);
+    if (fault !== null) {
+      this.#fault = fault;
+      this.#hangUp.abort();
+    }
+    return this.#sink.write(bytes);
   }
 
   #receiptFrame({ usage, finish_reason }: Extract<InferenceEvent, { type: "end" }>): Uint8Array {
     const { caller, identity, model } = this.#options;
     const receipt: Receipt = {
       request: caller.signature,
-      stream: this.#hash.copy().digest("hex"),
+      stream: this.#bytes.digest(),
       model: this.#start?.model ?? model,
       digest: this.#start?.digest ?? null,
       prompt_tokens: usage.prompt_tokens,
@@ -177,7 +236,7 @@ export class PeerAnswer {
       finish_reason,
       ...this.#leaf === null ? {} : { leaf: this.#leaf },
     };
-    this.#tokens = usage.completion_tokens;
+    this.#told = usage.completion_tokens;
     const signature = identity.sign(receiptBytes(receipt));
     this.#receipt = createHash("sha256").update(signature).digest("hex");
     return encodeReceiptFrame({ receipt, signature: signature.toBase64() });
@@ -186,10 +245,11 @@ export class PeerAnswer {
   async #end(outcome: "ok" | ErrorCode): Promise<void> {
     if (this.#over) return;
     this.#over = true;
+    const tokens = this.#told ?? this.#bytes.tokens;
     const { audit, caller, events, lease, logger, model, over } = this.#options;
     lease.charge.settle(
       outcome === "ok" ? "answered" : outcome === "cancelled" ? "broken_off" : "failed",
-      this.#tokens,
+      tokens,
     );
     lease[Symbol.dispose]();
     if (this.#leaf === null) return over();
@@ -204,7 +264,7 @@ export class PeerAnswer {
       peer,
       model,
       outcome,
-      tokens: this.#tokens,
+      tokens,
       ms,
     });
     try {
@@ -215,7 +275,7 @@ export class PeerAnswer {
         model: this.#start?.model ?? model,
         digest: this.#start?.digest,
         prompt_tokens: this.#start?.prompt_tokens ?? 0,
-        completion_tokens: this.#tokens,
+        completion_tokens: tokens,
         ms,
         outcome,
         request,

@@ -43,6 +43,8 @@ export class AnswerRuns implements StreamSource<ChoiceEvent>, RunningAnswer {
   readonly #idle: Choice[] = [];
   readonly #outcomes: Outcome[] = [];
   #wake: (() => void) | null = null;
+  /** Takes what comes by the short way. */
+  #receiver: ((events: readonly ChoiceEvent[]) => Promise<void> | null) | null = null;
   #running = 0;
   #most = MOST_AT_ONCE;
 
@@ -90,11 +92,15 @@ export class AnswerRuns implements StreamSource<ChoiceEvent>, RunningAnswer {
     return only !== undefined && this.#choices.length === 1 ? this.#nextOf(only) : this.#nextOfAny();
   }
 
-  /** Lets parts come by the short way, where there is one answer only: see {@linkcode AnswerRun.receive}. */
+  /** Lets parts come by the short way, those of each answer after its start: see {@linkcode AnswerRun.receive}. */
   receive(take: (events: readonly ChoiceEvent[]) => Promise<void> | null): void {
-    const [only] = this.#choices;
-    if (only === undefined || this.#choices.length > 1) return;
-    only.run?.receive((parts) => take(parts.map((event) => ({ index: only.index, event }))));
+    this.#receiver = take;
+    for (const choice of this.#choices) if (choice.begun) this.#open(choice);
+  }
+
+  #open({ index, run }: Choice): void {
+    const take = this.#receiver;
+    if (take !== null) run?.receive((parts) => take(parts.map((event) => ({ index, event }))));
   }
 
   /** Lets go of the client; called when the answers have ended by themselves. */
@@ -113,6 +119,7 @@ export class AnswerRuns implements StreamSource<ChoiceEvent>, RunningAnswer {
   async #nextOf(choice: Choice): Promise<ChoiceEvent | null> {
     choice.run ??= this.#start(choice);
     const event = await choice.run.next();
+    choice.begun = true;
     return event === null ? null : { index: choice.index, event };
   }
 
@@ -174,7 +181,10 @@ export class AnswerRuns implements StreamSource<ChoiceEvent>, RunningAnswer {
       this.#running--;
       return null;
     }
-    choice.begun = true;
+    if (!choice.begun) {
+      choice.begun = true;
+      this.#open(choice);
+    }
     this.#idle.push(choice);
     return { index: choice.index, event: outcome.event };
   }

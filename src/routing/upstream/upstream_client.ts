@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { ArkError } from "@ark/node/protocol";
-import { plainExchange } from "@ark/node/transport";
+import { plainExchange, pumpFrom, type TakeBytes } from "@ark/node/transport";
 
 /** An answer of an upstream server whose body is read piece by piece. Disposing it closes the connection. */
 export interface UpstreamResponse extends Disposable {
@@ -10,6 +10,8 @@ export interface UpstreamResponse extends Disposable {
   readonly headers: Headers;
   /** The next bytes of the body, which hold until the next call; null at its end. */
   read(): Promise<Uint8Array | null>;
+  /** Hands the body over piece by piece until its end, which is told by true, or until `take` gives false. */
+  pump(take: TakeBytes): Promise<boolean>;
 }
 
 /** What is sent to an upstream server. */
@@ -62,10 +64,12 @@ export class UpstreamClient {
       redirect: "manual",
     });
     const reader = response.body?.getReader();
+    const read = async () => (await reader?.read())?.value ?? null;
     return {
       status: response.status,
       headers: response.headers,
-      read: async () => (await reader?.read())?.value ?? null,
+      read,
+      pump: (take) => pumpFrom(read, take),
       [Symbol.dispose]: () => void reader?.cancel().catch(() => {}),
     };
   }

@@ -10,7 +10,9 @@ import {
   type TokenLogprob,
   type Usage,
 } from "@ark/node/protocol";
+import { pumpFrom, type TakeBytes } from "@ark/node/transport";
 import { ChunkPattern } from "./chunk_pattern.ts";
+import type { UpstreamResponse } from "./upstream_client.ts";
 import { upstreamFailure } from "./upstream_failure.ts";
 
 /** What an answer is made of beside its stream. */
@@ -64,30 +66,48 @@ export class UpstreamStream {
    *
    * @throws {ArkError} `unavailable` where the stream breaks off, or is none; what the server said where it failed.
    */
-  async *read(body: { read(): Promise<Uint8Array | null> }): AsyncGenerator<InferenceEvent> {
+  async *read(
+    body: Pick<UpstreamResponse, "read"> & Partial<Pick<UpstreamResponse, "pump">>,
+  ): AsyncGenerator<InferenceEvent> {
     const { model, heard, rest, direct } = this.#options;
     yield { type: "start", model, digest: null, prompt_tokens: 0 };
     const lines = new LineSplitter();
     let done = false;
-    for (let bytes = await body.read(); bytes !== null && !done; bytes = done ? null : await body.read()) {
+    let fault: unknown = null;
+    let open = false;
+    let parts: AnswerPart[] = [];
+    let full: Promise<void> | null = null;
+    const take = (bytes: Uint8Array): null | false => {
       heard();
-      const parts: AnswerPart[] = [];
-      let fault: unknown = null;
       try {
-        const rest = lines.between ? this.#known(bytes, parts) : 0;
-        if (rest < bytes.length) done = this.#take(lines.push(rest === 0 ? bytes : bytes.subarray(rest)), parts);
+        const known = lines.between ? this.#known(bytes, parts) : 0;
+        if (known < bytes.length) done = this.#take(lines.push(known === 0 ? bytes : bytes.subarray(known)), parts);
       } catch (error) {
         // What came before it is shown all the same.
         fault = error ?? new TypeError("Nothing was thrown");
       }
-      if (direct?.open) {
-        const full = parts.length === 0 ? null : direct.take(parts);
-        if (full !== null) {
-          rest?.();
-          await full;
-          heard();
-        }
-      } else yield* parts;
+      if (parts.length > 0) {
+        // Asked once: it stays open until something is given to the iteration.
+        open ||= direct?.open === true;
+        if (!open || direct === undefined) return false;
+        full = direct.take(parts);
+        parts = [];
+      }
+      return done || fault !== null || full !== null ? false : null;
+    };
+    const pump = body.pump ?? ((take: TakeBytes) => pumpFrom(() => body.read(), take));
+    for (let ended = false; !ended && !done;) {
+      ended = await pump(take);
+      if (full !== null) {
+        rest?.();
+        await full;
+        heard();
+        full = null;
+      }
+      for (const part of parts.splice(0)) {
+        open = false;
+        yield part;
+      }
       if (fault !== null) throw fault;
     }
     // Some servers leave the mark out; without a reason to finish either, the stream was cut.

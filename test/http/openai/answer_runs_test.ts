@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ArkError, type InferenceEvent, type InferenceRequest } from "@ark/node/protocol";
 import { AnswerRuns, type ChoiceEvent } from "../../../src/http/openai/answer_runs.ts";
+import { DirectAnswers } from "../api/direct_answers.ts";
 import { END, MODEL, type Script, ScriptedAnswers, START } from "../api/scripted_answers.ts";
 
 const TEXT: InferenceEvent = { type: "text", text: "Hi", tokens: 1 };
@@ -137,4 +138,23 @@ Deno.test("AnswerRuns makes no more than one event of each answer ahead", async 
   await new Promise(setImmediate);
   assert.ok(made <= 10, String(made));
   await two.stop();
+});
+
+Deno.test("AnswerRuns lets the parts of each of several answers take the short way, after its start", async () => {
+  const answers = new DirectAnswers("a", "b", "c");
+  const three = new AnswerRuns(answers, { requests: requests(3), client: new AbortController().signal });
+  const seen: ChoiceEvent[] = [];
+  const first = await three.next();
+  seen.push(first ?? assert.fail());
+  three.receive((events) => {
+    seen.push(...events);
+    return null;
+  });
+  for (let event = await three.next(); event !== null; event = await three.next()) seen.push(event);
+  for (const index of [0, 1, 2]) {
+    const own = seen.filter((one) => one.index === index).map(({ event }) => event);
+    const texts = own.map((event) => event.type === "text" ? event.text : event.type);
+    assert.deepEqual(texts, ["start", "a", "b", "c", "end"]);
+  }
+  assert.equal(answers.direct, 9);
 });

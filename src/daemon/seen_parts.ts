@@ -1,0 +1,15 @@
+import type { PartSink } from "@ark/node/inference";
+import type { AnswerPart } from "@ark/node/protocol";
+
+/** The short way of an answer, with somebody who sees what goes by. */
+export function seenParts(direct: PartSink, see: (part: AnswerPart) => void): PartSink {
+  return {
+    get open() {
+      return direct.open;
+    },
+    take(parts) {
+      for (const part of parts) see(part);
+      return direct.take(parts);
+    },
+  };
+}
