@@ -7,6 +7,7 @@ import type { Demands } from "./demand.ts";
 import type { Lately } from "./lately.ts";
 import { type HowAsked, TRY_NEXT } from "./first_token.ts";
 import type { HedgeBudget, HedgeSetting } from "./hedging.ts";
+import type { Moves } from "./moves.ts";
 import type { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
 import type { PooledChoices } from "./pooled_choices.ts";
@@ -27,6 +28,8 @@ export interface RoutingState {
   readonly breakers: Breakers;
   /** How many prompts may be read twice. */
   readonly budget: HedgeBudget;
+  /** How often requests and answers may go elsewhere. */
+  readonly moves: Moves;
   /** What was seen of each. */
   readonly observations: Observations;
   /** How long prompts and answers are. */
@@ -45,8 +48,11 @@ export interface RoutingState {
   readonly table: Partial<Pick<PeerTable, "ask">>;
   /** Says when an attempt failed. */
   readonly logger: Pick<Logger, "warn">;
-  /** Who may answer a request, best first. */
-  candidates(model: ModelRef, asked: { options: RouteOptions; demand: Demand }): Choice[];
+  /** Who may answer a request, best first: all, or those who are `wanted`. */
+  candidates(
+    model: ModelRef,
+    asked: { options: RouteOptions; demand: Demand; wanted?: (choice: Choice) => boolean },
+  ): Choice[];
   /** Those of some who may answer a request, best first. */
   order(found: readonly Choice[], demand: Demand): Choice[];
   /** Nobody has the model. */
@@ -137,6 +143,7 @@ export class Asker {
     const number = this.#attempts.size;
     this.#state.breakers.asked(key, model);
     this.#state.pooled.asked(choice);
+    this.#state.moves.asked(key);
     this.step({ type: "asked", key, name, attempt: number, ...how === "beside" ? { hedge: true } : {} });
     const promptTokens = this.demand.promptTokens + written;
     const attempt = new Attempt({
@@ -176,12 +183,12 @@ export class Asker {
   /** Another one goes on with the answer. */
   continued(
     attempt: Attempt,
-    { among, tokens, gapMs }: { among: readonly Choice[]; tokens: number; gapMs: number },
+    { among, tokens, gapMs, moved }: { among: readonly Choice[]; tokens: number; gapMs: number; moved: boolean },
   ): void {
     const { key, name, model } = attempt.choice;
     this.#state.breakers.began(key, model);
     this.tell(attempt, { among });
-    this.step({ type: "continued", key, name, tokens, gapMs });
+    this.step({ type: "continued", key, name, tokens, gapMs, ...moved ? { moved } : {} });
   }
 
   /** Tells the client who answers, once. */

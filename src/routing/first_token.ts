@@ -43,8 +43,11 @@ export interface Begun {
   readonly beginning: Promise<Beginning>;
 }
 
-/** Whether one is asked while another one is asked, too. */
-export type HowAsked = "alone" | "beside";
+/**
+ * How one is asked: while no other one is; beside another one, so that a prompt may be read twice; or instead of one in whose
+ * line the request waits, where whoever begins first keeps it.
+ */
+export type HowAsked = "alone" | "beside" | "instead";
 
 /** What {@linkcode FirstToken} goes by. */
 export interface FirstTokenOptions {
@@ -76,12 +79,28 @@ export interface FirstTokenOptions {
   hedgeMs?(choice: Choice): number;
   /** Who that is, or undefined. */
   hedge?(line: readonly Choice[]): Choice | undefined;
+  /** Who would begin so much sooner than one in whose line the request waits that it is asked instead; absent: never. */
+  elsewhere?(waiting: Choice): Choice | undefined;
+  /** The request was taken back from one that had not begun with it. */
+  tookBack?(waiting: Choice): void;
 }
+
+/** How often it is looked for a better place while a request waits: between these two times, in milliseconds. */
+const LOOK_MS = { least: 375, most: 1_125 };
+/** How often a request may be asked elsewhere while it waits. */
+const MOST_ELSEWHERE = 4;
+/** How long one that is asked instead of another one may take to begin, besides its round trip, in milliseconds. */
+const BEGIN_MS = 300;
+const LONGEST_ROUND_TRIP_MS = 1_000;
 
 interface Runner extends Begun {
   readonly choice: Choice;
   /** Monotonic time after which the next one is asked instead. */
   until: number;
+  /** Whether it has begun with the request. */
+  started: boolean;
+  /** Monotonic time until which it has to begin, where the request waits in another line as well. */
+  readonly beginBy: number;
 }
 
 /**
@@ -98,6 +117,8 @@ export class FirstToken {
   readonly #news: { runner: Runner; beginning: Beginning | null; error: unknown }[] = [];
   #wake: () => void = () => {};
   #hedgeAt = Infinity;
+  #lookAt = Infinity;
+  #elsewhere = 0;
   #failure: { attempt: Attempt; error: ArkError } | null = null;
 
   /** Asks nobody yet. */
@@ -122,12 +143,14 @@ export class FirstToken {
     for (let count = this.#running.length; count < atOnce; count++) this.#askNext(count > 0 ? "beside" : "alone");
     const [first] = this.#running;
     if (first !== undefined && hedgeMs !== undefined) this.#hedgeAt = performance.now() + hedgeMs(first.choice);
+    if (atOnce === 1 && this.#options.elsewhere !== undefined) this.#lookLater();
     try {
       for (;;) {
         if (this.#running.length === 0 && !this.#askNext("alone")) return null;
         await this.#something();
         for (let news = this.#news.shift(); news !== undefined; news = this.#news.shift()) {
           const { runner, beginning } = news;
+          if (!this.#running.includes(runner)) continue;
           this.#running = this.#running.filter((one) => one !== runner);
           const error = beginning === null ? news.error as ArkError : this.#objection(runner, beginning);
           if (error !== null) this.#note(runner, error);
@@ -150,22 +173,52 @@ export class FirstToken {
 
   #ask(choice: Choice, how: HowAsked): void {
     const attempt = this.#options.ask(choice, how);
-    const started = () => {
-      for (const one of this.#running) {
-        if (one.attempt === attempt) one.until = this.#until(choice, "started");
-      }
-      if (this.#running.length === 1 && (this.#options.atOnce ?? 1) === 1) this.#options.started(attempt);
-    };
-    this.#watch({ attempt, beginning: attempt.first(started) }, choice);
+    const started = () => this.#started(attempt);
+    this.#watch({ attempt, beginning: attempt.first(started) }, choice, how);
   }
 
-  #watch({ attempt, beginning }: Begun, choice: Choice): void {
-    const runner: Runner = { attempt, beginning, choice, until: this.#until(choice, "asked") };
+  #started(attempt: Attempt): void {
+    const runner = this.#running.find((one) => one.attempt === attempt);
+    if (runner === undefined) return;
+    runner.started = true;
+    runner.until = this.#until(runner.choice, "started");
+    // Of two in whose lines it waits the one that begins first keeps it, before anything is read twice.
+    if (this.#isRace) {
+      for (const other of this.#running.filter((one) => one !== runner && !one.started)) this.#takeBack(other);
+      const { hedgeMs } = this.#options;
+      if (hedgeMs !== undefined && this.#hedgeAt < Infinity) this.#hedgeAt = performance.now() + hedgeMs(runner.choice);
+    }
+    if (this.#running.length === 1 && (this.#options.atOnce ?? 1) === 1) this.#options.started(attempt);
+  }
+
+  /** Whether a request waits in two lines. */
+  get #isRace(): boolean {
+    return this.#running.some(({ beginBy }) => beginBy < Infinity);
+  }
+
+  /** Lets one go that has not begun. It may be asked again when all others have failed. */
+  #takeBack(runner: Runner): void {
+    this.#running = this.#running.filter((one) => one !== runner);
+    this.#line.push(runner.choice);
+    this.#options.stop(runner.attempt);
+    this.#options.tookBack?.(runner.choice);
+  }
+
+  #watch({ attempt, beginning }: Begun, choice: Choice, how: HowAsked = "alone"): void {
+    const begin = BEGIN_MS + Math.min(LONGEST_ROUND_TRIP_MS, choice.roundTripMs);
+    const beginBy = how === "instead" ? performance.now() + begin : Infinity;
+    const runner: Runner = { attempt, beginning, choice, until: this.#until(choice, "asked"), started: false, beginBy };
     this.#running.push(runner);
     beginning.then(
       (beginning) => this.#tell({ runner, beginning, error: null }),
       (error) => this.#tell({ runner, beginning: null, error }),
     );
+  }
+
+  #lookLater(): void {
+    const { least, most } = LOOK_MS;
+    // Not all who wait come upon the same free slot at once.
+    this.#lookAt = performance.now() + least + (most - least) * Math.random();
   }
 
   #tell(news: { runner: Runner; beginning: Beginning | null; error: unknown }): void {
@@ -202,6 +255,10 @@ export class FirstToken {
     this.#wake = resolve;
     let at = this.#line.length === 0 ? Infinity : this.#hedgeAt;
     if (this.#others) { for (const { until } of this.#running) at = Math.min(at, until); }
+    if (this.#waits) at = Math.min(at, this.#lookAt);
+    if (this.#running.length > 1) {
+      for (const { started, beginBy } of this.#running) if (!started) at = Math.min(at, beginBy);
+    }
     const timer = at === Infinity ? undefined : setTimeout(resolve, Math.max(1, at - performance.now()));
     await promise;
     clearTimeout(timer);
@@ -218,11 +275,30 @@ export class FirstToken {
         this.#ask(beside, "beside");
       }
     }
+    const tardy = this.#running.find(({ started, beginBy }) => !started && now >= beginBy);
+    if (tardy !== undefined && this.#running.length > 1) this.#takeBack(tardy);
+    if (now >= this.#lookAt) this.#lookElsewhere();
     if (!this.#others) return;
     for (const { until, attempt, choice } of this.#running) {
       if (now < until) continue;
       attempt.stop(new ArkError("unavailable", `${choice.name} took too long to begin its answer`));
     }
+  }
+
+  #lookElsewhere(): void {
+    this.#lookLater();
+    const [waiting] = this.#running;
+    const to = this.#waits && waiting !== undefined ? this.#options.elsewhere?.(waiting.choice) : undefined;
+    if (to === undefined) return;
+    this.#elsewhere++;
+    this.#line = this.#line.filter(({ key }) => key !== to.key);
+    this.#ask(to, "instead");
+  }
+
+  /** Whether the request is in one line, and may be asked elsewhere. */
+  get #waits(): boolean {
+    const [only] = this.#running;
+    return this.#running.length === 1 && only?.started === false && this.#elsewhere < MOST_ELSEWHERE;
   }
 
   /** Whether there is one who could be asked instead of one who is late. */

@@ -1,9 +1,10 @@
-import { type ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
+import { ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
 import type { Attempt } from "./attempt.ts";
 import { Asker, cancelled, type RoutingState } from "./asker.ts";
 import type { Choice } from "./choices.ts";
 import { type Begun, FirstToken, type Lead, TRY_NEXT } from "./first_token.ts";
 import { hedgeDelayMs } from "./hedging.ts";
+import { Mover } from "./mover.ts";
 import { patienceMs } from "./patience.ts";
 import { type Demand, estimateMs } from "./rank.ts";
 import type { RouteOptions } from "./route.ts";
@@ -17,6 +18,8 @@ import { type AnswerEnd, Transcript, withoutIds } from "./transcript.ts";
 const OWN_STALL_MS = 3_000;
 /** Where it is not known how long a model takes to load, in milliseconds. */
 const UNKNOWN_LOAD_MS = 10_000;
+/** The reader of an answer that goes to a faster node waits no longer than this for it, in milliseconds. */
+const LONGEST_MOVE_MS = 2_000;
 
 /**
  * One request on its way to its answer.
@@ -38,6 +41,11 @@ export class Journey {
   readonly #successors: Successors;
   /** One who has begun to read what was written so far, because the one who answers is silent. */
   #prepared: Begun | null = null;
+  readonly #mover: Mover;
+  /** Fulfilled when it is known whether a faster one goes on; null while none was asked for that. */
+  #moving: Promise<void> | null = null;
+  /** Whose answer goes on at a faster one. */
+  #left: Attempt | null = null;
 
   /** Prepares the way; nobody is asked yet. */
   constructor(state: RoutingState, request: InferenceRequest, options: RouteOptions) {
@@ -48,6 +56,7 @@ export class Journey {
     this.#transcript = new Transcript(request);
     this.#shown = new ShownParts(this.#transcript);
     this.#successors = new Successors(state, { asker: this.#asker, transcript: this.#transcript, options });
+    this.#mover = new Mover(state, { request, options, asker: this.#asker, transcript: this.#transcript });
   }
 
   /**
@@ -91,6 +100,8 @@ export class Journey {
         if (failure === null) {
           if (this.#prepared !== null) this.#dropPrepared();
           try {
+            const moving = this.#move(attempt);
+            if (moving !== null) await moving;
             event = await attempt.next();
             continue;
           } catch (error) {
@@ -127,6 +138,7 @@ export class Journey {
     const all = await state.lately.found(model, { look, signal: this.#options.signal });
     asker.ranked(all);
     state.budget.asked();
+    state.moves.came();
     const first = await this.#race(all, all);
     if (first instanceof FirstToken === false) return first;
     // A connection may break on its way to a peer that is well: who can be reached gets a second chance.
@@ -140,7 +152,7 @@ export class Journey {
   }
 
   async #race(line: readonly Choice[], all: readonly Choice[]): Promise<Lead | FirstToken> {
-    const { hedge, budget, breakers, observations } = this.#state;
+    const { hedge, budget, breakers, moves, observations } = this.#state;
     const asker = this.#asker;
     const race = typeof hedge === "object" ? hedge.race : 1;
     const reading: Demand = { ...asker.demand, answerTokens: 0 };
@@ -157,6 +169,12 @@ export class Journey {
       },
       patienceMs: (choice, started) => patienceMs(choice, { reading, started }),
       sound: ({ key, model }) => breakers.state(key, model) !== "open",
+      ...moves.on
+        ? {
+          elsewhere: (waiting: Choice) => this.#mover.elsewhere(waiting),
+          tookBack: ({ key }: Choice) => moves.tookBack(key),
+        }
+        : {},
       ...hedge === "p95"
         ? {
           hedgeMs: (choice: Choice) =>
@@ -184,14 +202,15 @@ export class Journey {
   async #goOn(dead: Attempt, thrown: unknown): Promise<Lead | null> {
     const failure = toArkError(thrown);
     if (this.#options.signal.aborted) throw failure;
-    this.#asker.failed(dead, { error: failure, shown: this.#transcript.tokens });
-    const shown = this.#asker.shown(dead, failure);
-    if (!TRY_NEXT.has(failure.code)) throw shown;
+    const moved = this.#left === dead;
+    if (!moved) this.#asker.failed(dead, { error: failure, shown: this.#transcript.tokens });
+    const shown = moved ? unfinished() : this.#asker.shown(dead, failure);
+    if (!moved && !TRY_NEXT.has(failure.code)) throw shown;
     // What has all the tokens that it may have needs nobody else.
     if (this.#transcript.left === 0 && this.#transcript.resumable) return null;
     const prepared = this.#prepared;
     this.#prepared = null;
-    const lead = await this.#successors.goOn(dead, { code: failure.code, prepared });
+    const lead = await this.#successors.goOn(dead, { code: failure.code, prepared, moved });
     if (lead === null) throw shown;
     this.#shown.drop();
     this.#lead(lead.attempt);
@@ -201,6 +220,7 @@ export class Journey {
   /** What one who answers hands over by the short way is treated like what it gives to the iteration. */
   #lead(attempt: Attempt): void {
     this.#watch(attempt);
+    this.#mover.lead(attempt);
     const { direct } = this.#options;
     if (direct === undefined) return;
     attempt.sink = {
@@ -212,7 +232,8 @@ export class Journey {
         const { parts, fault } = this.#shown.take(given);
         const full = parts.length === 0 ? null : direct.take(parts);
         if (fault !== null) attempt.stop(fault);
-        return full;
+        const moving = fault === null ? this.#move(attempt) : null;
+        return full === null || moving === null ? moving ?? full : Promise.all([full, moving]).then(() => {});
       },
     };
   }
@@ -255,6 +276,32 @@ export class Journey {
     return false;
   }
 
+  /** Lets a much faster one go on, where there is one: until it is known whether it does, nothing more is shown. */
+  #move(attempt: Attempt): Promise<void> | null {
+    if (attempt.over || this.#prepared !== null) return this.#moving;
+    const to = this.#mover.better();
+    if (to === null) return null;
+    const begun = this.#prepared = this.#successors.read(to);
+    return this.#moving = this.#moveTo(begun, attempt).finally(() => this.#moving = null);
+  }
+
+  async #moveTo(begun: Begun, from: Attempt): Promise<void> {
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), LONGEST_MOVE_MS);
+    const reads = begun.beginning.then(({ start }) => this.#transcript.fits(start), (error) => {
+      if (this.#prepared === begun) this.#asker.failed(begun.attempt, { error, shown: this.#transcript.tokens });
+      return false;
+    });
+    const faster = await Promise.race([reads, late.promise]);
+    clearTimeout(timer);
+    // Who had failed meanwhile is gone on with anyway, and what was shown meanwhile makes a beginning useless.
+    if (this.#prepared !== begun) return;
+    if (!faster || from.over) return this.#dropPrepared();
+    this.#mover.moved();
+    this.#left = from;
+    this.#asker.stop(from, unfinished());
+  }
+
   /** Lets another one read what was written, in case that it has to go on. */
   #prepare(attempt: Attempt, why: "worth it" | "needed"): void {
     const begun = this.#prepared === null ? this.#successors.prepare(attempt, why) : null;
@@ -278,4 +325,9 @@ export class Journey {
     const { prompt_tokens: promptTokens, completion_tokens: answerTokens } = usage;
     this.#state.demands.note(this.#request, { promptTokens, answerTokens });
   }
+}
+
+/** Why one is stopped that wrote more slowly than another one will. */
+function unfinished(): ArkError {
+  return new ArkError("cancelled", "A faster node goes on with the answer");
 }

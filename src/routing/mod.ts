@@ -50,6 +50,8 @@
  *
  * @module
  */
+export * from "./answer_lengths.ts";
+export * from "./better_place.ts";
 export type { BreakerState } from "./breakers.ts";
 export * from "./candidate_pool.ts";
 export type { LocalEngine, OwnSpeed, RoutedUpstream } from "./choices.ts";
@@ -58,6 +60,7 @@ export * from "./density_grid.ts";
 export type { HedgeSetting } from "./hedging.ts";
 export * from "./kept_reputation.ts";
 export * from "./observations.ts";
+export { Moves, type MoveSetting } from "./moves.ts";
 export { readJson } from "./peer_refusal.ts";
 export * from "./peer_table.ts";
 export * from "./peer_view.ts";

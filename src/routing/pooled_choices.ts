@@ -41,8 +41,11 @@ export class PooledChoices {
     this.#options = { few: 300, everyMs: 500, clock: () => performance.now(), ...options };
   }
 
-  /** Those who are worth a look for a demand, in no order. */
-  of(model: ModelRef, { localOnly, demand }: { localOnly: boolean; demand: Demand }): Choice[] {
+  /** Those who are worth a look for a demand, in no order; where there are very many, those of them who are `wanted`. */
+  of(
+    model: ModelRef,
+    { localOnly, demand, wanted }: { localOnly: boolean; demand: Demand; wanted?: (choice: Choice) => boolean },
+  ): Choice[] {
     const { choices, mayAsk, few, everyMs, clock } = this.#options;
     if (localOnly) return choices.of(model, { localOnly });
     let known = this.#pools.get(model);
@@ -53,7 +56,8 @@ export class PooledChoices {
       known = this.#fill(model, all);
     }
     const { pool, near } = known;
-    return pool.pick(demand, { also: [...near, ...demand.cachedBy ?? []], permits: mayAsk });
+    const permits = wanted === undefined ? mayAsk : (choice: Choice) => wanted(choice) && mayAsk(choice);
+    return pool.pick(demand, { also: [...near, ...demand.cachedBy ?? []], permits });
   }
 
   /** One was asked: what comes next must not choose it as if it had nothing to do. */

@@ -72,11 +72,13 @@ export class Successors {
       if (hedge === "off" || this.#prepared >= MOST_PREPARED || !able || !budget.take(line)) return null;
       this.#prepared++;
     }
-    const attempt = this.#ask(next, "beside");
-    const beginning = attempt.first(() => {});
-    beginning.catch(() => {});
     this.#preparedAt = performance.now();
-    return { attempt, beginning };
+    return this.#begin(next, "beside");
+  }
+
+  /** Lets one read what was written so far, because it would write the rest much sooner than the one who answers. */
+  read(choice: Choice): Begun {
+    return this.#begin(choice, "instead");
   }
 
   /** Whether one who was prepared takes so long that another one is to be tried: it is not asked again then. */
@@ -88,16 +90,19 @@ export class Successors {
   }
 
   /** The one who goes on instead of one who failed, or null where nobody can. */
-  async goOn(dead: Attempt, { code, prepared }: { code: ErrorCode; prepared: Begun | null }): Promise<Lead | null> {
+  async goOn(
+    dead: Attempt,
+    { code, prepared, moved }: { code: ErrorCode; prepared: Begun | null; moved: boolean },
+  ): Promise<Lead | null> {
     const { signal } = this.#options;
     const since = this.#transcript.lastAt;
     const tokens = this.#transcript.tokens;
     this.#failures.clear();
-    if (!this.#transcript.resumable || this.#continuations >= MOST_CONTINUATIONS) return null;
-    this.#continuations++;
+    if (!this.#transcript.resumable || (!moved && this.#continuations >= MOST_CONTINUATIONS)) return null;
+    if (!moved) this.#continuations++;
     let begun = prepared;
     // The one who failed may be well, and only the connection to it have been lost. An engine that failed is left alone.
-    const again = code === "unavailable" || code === "busy";
+    const again = moved || code === "unavailable" || code === "busy";
     for (let round = 0; round < ROUNDS && !this.#asker.poisonous; round++) {
       const line = this.#line().filter(({ key }) =>
         this.#mayTry(key, round) && (key !== dead.choice.key || (again && round > 0))
@@ -106,7 +111,7 @@ export class Successors {
       if (left.length > 0 || begun !== null) {
         const lead = await this.#first(left, begun);
         if (lead !== null) {
-          this.#asker.continued(lead.attempt, { among: line, tokens, gapMs: performance.now() - since });
+          this.#asker.continued(lead.attempt, { among: line, tokens, gapMs: performance.now() - since, moved });
           return lead;
         }
       }
@@ -176,6 +181,13 @@ export class Successors {
       patienceMs: (choice, started) => patienceMs(choice, { reading, started }),
       sound: (choice) => this.#sound(choice),
     }).lead();
+  }
+
+  #begin(choice: Choice, how: HowAsked): Begun {
+    const attempt = this.#ask(choice, how);
+    const beginning = attempt.first(() => {});
+    beginning.catch(() => {});
+    return { attempt, beginning };
   }
 
   #ask(choice: Choice, how: HowAsked): Attempt {
