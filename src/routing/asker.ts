@@ -7,6 +7,7 @@ import type { Demands } from "./demand.ts";
 import type { Lately } from "./lately.ts";
 import { type HowAsked, TRY_NEXT } from "./first_token.ts";
 import type { HedgeBudget, HedgeSetting } from "./hedging.ts";
+import type { LinkGaps } from "./link_gaps.ts";
 import type { Moves } from "./moves.ts";
 import type { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
@@ -42,6 +43,8 @@ export interface RoutingState {
   readonly lately: Lately;
   /** Whether a second one is asked beside one that is slow. */
   readonly hedge: HedgeSetting;
+  /** How long the streams of each are silent that are well. */
+  readonly gaps: LinkGaps;
   /** Which silence is a stall. */
   readonly stall: StallSetting;
   /** Asks a peer how it stands. */

@@ -240,12 +240,13 @@ export class Journey {
 
   /** Watches over the silence of one who answers, where another one could go on. */
   #watch(attempt: Attempt): void {
-    const { stall, observations } = this.#state;
+    const { stall, observations, gaps } = this.#state;
     const { choice } = attempt;
     if (stall === "off" || choice.digest === null) return;
     const { itlMs, itlDeviationMs } = observations.of(choice.key, choice.model);
     const rule = new StallRule({
       setting: stall,
+      link: gaps.of(choice.key),
       ...itlMs === null ? {} : { prior: { meanMs: itlMs, deviationMs: itlDeviationMs ?? itlMs / 2 } },
       ...choice.key === "local" ? { leastMs: OWN_STALL_MS } : {},
     });

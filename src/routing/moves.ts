@@ -1,5 +1,3 @@
-import { Decayed } from "./decayed.ts";
-
 /** Whether requests and answers go where they end sooner, although somebody is at them already. */
 export type MoveSetting = "on" | "off";
 
@@ -7,12 +5,11 @@ export type MoveSetting = "on" | "off";
 const SHARE = 0.05;
 const MOST_SAVED = 5;
 /**
- * So much of what one was asked lately may be taken back from its line. A node makes a peer wait that breaks off half of
- * what it asks for, and it cannot tell whether the peer has a better place or plays tricks.
+ * Of the last 20 requests to one no more than 8 are taken back from its line: a node makes a peer wait that breaks off 10 of
+ * what it asked last (`AbortPace`), since it cannot tell a better place from tricks.
  */
-const TAKEN_BACK = 0.35;
-const LEAST_ASKED = 4;
-const HALF_LIFE_MS = 60_000;
+const REMEMBERED = 20;
+const MOST_BACK = 8;
 /** Those of whom it is remembered. */
 const MOST_KNOWN = 4_096;
 /** There is no look for a better place sooner after the last one of any request, in milliseconds: each looks at many. */
@@ -22,8 +19,8 @@ const APART_MS = 5;
 export class Moves {
   readonly #clock: () => number;
   readonly #setting: MoveSetting;
-  /** The one that was asked last comes last. */
-  readonly #known = new Map<string, { asked: Decayed; back: Decayed }>();
+  /** Of the last requests to each, whether they were taken back; the one that was asked last comes last. */
+  readonly #known = new Map<string, boolean[]>();
   #saved = 1;
   #lookedAt = -Infinity;
 
@@ -45,10 +42,11 @@ export class Moves {
 
   /** One was asked. */
   asked(key: string): void {
-    const known = this.#known.get(key) ?? { asked: new Decayed(HALF_LIFE_MS), back: new Decayed(HALF_LIFE_MS) };
-    known.asked.add(1, this.#clock());
+    const last = this.#known.get(key) ?? [];
+    last.push(false);
+    if (last.length > REMEMBERED) last.shift();
     this.#known.delete(key);
-    this.#known.set(key, known);
+    this.#known.set(key, last);
     const [oldest] = this.#known.keys();
     if (this.#known.size > MOST_KNOWN && oldest !== undefined) this.#known.delete(oldest);
   }
@@ -63,16 +61,16 @@ export class Moves {
 
   /** Whether a request may be taken back from the line of one. */
   mayTakeBack(key: string): boolean {
-    const known = this.#known.get(key);
-    if (!this.on || known === undefined) return false;
-    const now = this.#clock();
-    const asked = known.asked.at(now);
-    return known.back.at(now) + 1 <= Math.max(1, asked < LEAST_ASKED ? 1 : TAKEN_BACK * asked);
+    const last = this.#known.get(key) ?? [];
+    return this.on && last.filter(Boolean).length < MOST_BACK;
   }
 
   /** A request was taken back from the line of one. */
   tookBack(key: string): void {
-    this.#known.get(key)?.back.add(1, this.#clock());
+    const last = this.#known.get(key) ?? [];
+    const kept = last.lastIndexOf(false);
+    // The latest one stands for it: that is remembered for longest.
+    if (kept >= 0) last[kept] = true;
   }
 
   /** Whether there is one left for a running answer. */

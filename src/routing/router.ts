@@ -11,6 +11,7 @@ import { Journey } from "./journey.ts";
 import { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
 import { Lately } from "./lately.ts";
+import { LinkGaps } from "./link_gaps.ts";
 import { Moves, type MoveSetting } from "./moves.ts";
 import { PlainPeers } from "./plain_peers.ts";
 import { PooledChoices } from "./pooled_choices.ts";
@@ -90,6 +91,7 @@ export class Router implements Backend {
       breakers,
       observations,
       budget: new HedgeBudget(),
+      gaps: new LinkGaps(),
       moves: new Moves({ setting: move }),
       demands: new Demands(),
       plain: new PlainPeers(),

@@ -10,6 +10,7 @@ import {
   type ErrorCode,
   type InferenceEvent,
   type InferenceRequest,
+  type OfferedModel,
 } from "@ark/node/protocol";
 import { type PeerView, type RouteOptions, Router, type RouterOptions, type RouteStep } from "@ark/node/routing";
 
@@ -241,11 +242,9 @@ export interface ChainScene {
 
 /** Makes a router over peers; `local` is this node's own engine. */
 export function chainScene(
-  { peers, local, ...options }:
-    & { peers: ChainBackend[]; local?: ChainBackend }
-    & Partial<
-      Pick<RouterOptions, "hedge" | "stall" | "observations">
-    >,
+  { peers, local, offers = () => ({}), ...options }:
+    & { peers: ChainBackend[]; local?: ChainBackend; offers?: (index: number) => Partial<OfferedModel> }
+    & Partial<Pick<RouterOptions, "hedge" | "stall" | "move" | "observations">>,
 ): ChainScene {
   const gone = new Set<ChainBackend>();
   const views = peers.map((backend, index): PeerView => {
@@ -287,7 +286,8 @@ export function chainScene(
       list: ready,
       offering: (model) =>
         ready().flatMap((view) =>
-          (view.offer?.models ?? []).filter(({ id }) => id === model).map((one) => ({ view, model: one }))
+          (view.offer?.models ?? []).filter(({ id }) => id === model)
+            .map((one) => ({ view, model: { ...one, ...offers(views.indexOf(view)) } }))
         ),
       ask: () => Promise.resolve(),
     },
