@@ -21,6 +21,8 @@ const ASKED_AGAIN = 3;
 const ASKED_AGAIN_MS = 1_000;
 /** Pause before one who was busy just now is asked again, in milliseconds. */
 const SOON_MS = 100;
+/** How long the return of those is waited for who broke off before anything was shown, in milliseconds. */
+const RETURN_MS = 2_000;
 /** First pause where those who could go on are busy, in milliseconds; each further one is twice as long. */
 const BUSY_PAUSE_MS = 250;
 
@@ -126,20 +128,30 @@ export class Successors {
     return null;
   }
 
-  /** Those who get a second chance to begin, after all have failed. */
+  /**
+   * Those who get a second chance to begin, after all have failed. Where nobody can be reached, the return of those who were
+   * there is waited for a little: links that break all at once come back before a person would have asked again.
+   */
   async again(candidates: () => Choice[]): Promise<Choice[]> {
     if (this.#asker.poisonous) return [];
-    const peers = this.#peers();
     const { signal } = this.#options;
     const soon = [...this.#failures.values()].some((failed) => failed.soon);
-    if (peers.length === 0 && !soon) return [];
     if (soon) await pause(SOON_MS, undefined, { signal }).catch(() => {});
-    await this.#askAgain(peers);
-    if (signal.aborted) return [];
-    return candidates().filter(({ key }) => {
-      const failed = this.#failures.get(key);
-      return failed === undefined || ((failed.code === "unavailable" || failed.soon) && failed.count < 2);
-    });
+    const until = performance.now() + RETURN_MS;
+    for (let pauseMs = SOON_MS; !signal.aborted; pauseMs *= 2) {
+      const peers = this.#peers();
+      if (peers.length === 0 && !soon) return [];
+      await this.#askAgain(peers);
+      if (signal.aborted) return [];
+      const found = candidates().filter(({ key }) => {
+        const failed = this.#failures.get(key);
+        return failed === undefined || ((failed.code === "unavailable" || failed.soon) && failed.count < 2);
+      });
+      const left = until - performance.now();
+      if (found.length > 0 || left <= 0 || !this.#state.lately.away) return found;
+      await pause(Math.min(pauseMs, left), undefined, { signal }).catch(() => {});
+    }
+    return [];
   }
 
   /** Those that broke off or could not be reached. */
