@@ -2,11 +2,12 @@ import { ArkError, type InferenceEvent, type InferenceRequest, toArkError } from
 import type { Attempt } from "./attempt.ts";
 import { Asker, cancelled, type RoutingState } from "./asker.ts";
 import type { Choice } from "./choices.ts";
-import { type Begun, FirstToken, type Lead, TRY_NEXT } from "./first_token.ts";
-import { hedgeDelayMs } from "./hedging.ts";
+import { FirstToken, TRY_NEXT } from "./first_token.ts";
+import type { Begun, Lead } from "./first_token_options.ts";
+import { hedgeRules } from "./hedge_rules.ts";
 import { Mover } from "./mover.ts";
 import { patienceMs } from "./patience.ts";
-import { type Demand, estimateMs } from "./rank.ts";
+import type { Demand } from "./rank.ts";
 import type { RouteOptions } from "./route.ts";
 import { StallRule } from "./stall_rule.ts";
 import { StallWatch } from "./stall_watch.ts";
@@ -16,8 +17,6 @@ import { type AnswerEnd, Transcript, withoutIds } from "./transcript.ts";
 
 /** Silence of this very node's engine is no matter of a network: it reads another prompt, or hangs. */
 const OWN_STALL_MS = 3_000;
-/** Where it is not known how long a model takes to load, in milliseconds. */
-const UNKNOWN_LOAD_MS = 10_000;
 /** The reader of an answer that goes to a faster node waits no longer than this for it, in milliseconds. */
 const LONGEST_MOVE_MS = 2_000;
 
@@ -152,7 +151,7 @@ export class Journey {
   }
 
   async #race(line: readonly Choice[], all: readonly Choice[]): Promise<Lead | FirstToken> {
-    const { hedge, budget, breakers, moves, observations } = this.#state;
+    const { hedge, breakers, moves } = this.#state;
     const asker = this.#asker;
     const race = typeof hedge === "object" ? hedge.race : 1;
     const reading: Demand = { ...asker.demand, answerTokens: 0 };
@@ -175,22 +174,7 @@ export class Journey {
           tookBack: ({ key }: Choice) => moves.tookBack(key),
         }
         : {},
-      ...hedge === "p95"
-        ? {
-          hedgeMs: (choice: Choice) =>
-            hedgeDelayMs({
-              p95Ms: observations.of(choice.key, choice.model).firstTokenP95Ms,
-              expectedMs: estimateMs(choice, reading),
-              loadMs: choice.loaded ? 0 : choice.loadMs ?? UNKNOWN_LOAD_MS,
-            }),
-          hedge: (rest: readonly Choice[]) => {
-            const found = rest.find((one) =>
-              one.loaded && one.inFlight < one.slots && breakers.state(one.key, one.model) === "closed"
-            );
-            return found !== undefined && budget.take(all) ? found : undefined;
-          },
-        }
-        : {},
+      ...hedgeRules(this.#state, { reading, among: all }),
     });
     const lead = await first.lead();
     if (lead === null) return first;
@@ -204,7 +188,7 @@ export class Journey {
     if (this.#options.signal.aborted) throw failure;
     const moved = this.#left === dead;
     if (!moved) this.#asker.failed(dead, { error: failure, shown: this.#transcript.tokens });
-    const shown = moved ? unfinished() : this.#asker.shown(dead, failure);
+    const shown = moved ? nobodyFaster() : this.#asker.shown(dead, failure);
     if (!moved && !TRY_NEXT.has(failure.code)) throw shown;
     // What has all the tokens that it may have needs nobody else.
     if (this.#transcript.left === 0 && this.#transcript.resumable) return null;
@@ -326,6 +310,11 @@ export class Journey {
     const { prompt_tokens: promptTokens, completion_tokens: answerTokens } = usage;
     this.#state.demands.note(this.#request, { promptTokens, answerTokens });
   }
+}
+
+/** The one that was to be faster failed, and so did all others. */
+function nobodyFaster(): ArkError {
+  return new ArkError("unavailable", "A faster node was to go on with the answer, and neither it nor another one did");
 }
 
 /** Why one is stopped that wrote more slowly than another one will. */

@@ -25,7 +25,9 @@ export class Moves {
   #lookedAt = -Infinity;
 
   /** Makes one that has counted nothing. The clock is monotonic, in milliseconds. */
-  constructor({ setting = "on", clock = () => performance.now() }: { setting?: MoveSetting; clock?: () => number } = {}) {
+  constructor(
+    { setting = "on", clock = () => performance.now() }: { setting?: MoveSetting; clock?: () => number } = {},
+  ) {
     this.#setting = setting;
     this.#clock = clock;
   }

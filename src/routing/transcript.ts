@@ -139,7 +139,9 @@ export class Transcript {
    * @throws {ArkError} `unavailable` where it has other weights, or another prompt.
    */
   goOn(start: AnswerStart): void {
-    if (!this.fits(start)) throw new ArkError("unavailable", "The peer was to go on with an answer and began another one");
+    if (!this.fits(start)) {
+      throw new ArkError("unavailable", "The peer was to go on with an answer and began another one");
+    }
     this.#before = this.#tokens;
     this.#continued = true;
   }

@@ -1,7 +1,7 @@
 /** Requests and answers that somebody is at already, and that end sooner elsewhere. */
 import assert from "node:assert/strict";
 import type { OfferedModel } from "@ark/node/protocol";
-import { chain, ChainBackend, chainScene, type ChainScene, readChain, readShort } from "./chain_backend.ts";
+import { chain, ChainBackend, type ChainScene, chainScene, readChain, readShort } from "./chain_backend.ts";
 import { until } from "./scripted_peer.ts";
 
 const BUSY = { slots: 1, free_slots: 0, queued: 2, prompt_rate: 1_000, generation_rate: 50 };
@@ -35,7 +35,9 @@ Deno.test("A request that waits in a line goes to one that became free, and noth
 
 Deno.test("A request keeps its place in the line where the other one does not begin with it", async () => {
   const waiting = new ChainBackend("a", { fates: [{ after: 0, how: { lateMs: 3_500 } }] });
-  const boasts = new ChainBackend("b", { fates: Array.from({ length: 9 }, () => ({ after: 0, how: "silent" as const })) });
+  const boasts = new ChainBackend("b", {
+    fates: Array.from({ length: 9 }, () => ({ after: 0, how: "silent" as const })),
+  });
   const offers = (index: number) => index === 0 ? BUSY : boasts.requests.length > 0 ? { ...BUSY, queued: 9 } : FREE;
   let began = false;
   const scene = chainScene({ peers: [waiting, boasts], hedge: "off", offers: (index) => began ? offers(index) : BUSY });

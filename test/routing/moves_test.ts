@@ -40,8 +40,22 @@ Deno.test("Demands.rest() heeds the limit of tokens", () => {
   assert.ok(new Demands().rest({ ...request, parameters: {} }, 40) > 100);
 });
 
-const SLOW: Candidate = someCandidate({ key: "slow", queued: 3, free: 0, slots: 1, promptRate: 250, generationRate: 10 });
-const FREE: Candidate = someCandidate({ key: "free", queued: 0, free: 1, slots: 1, promptRate: 250, generationRate: 10 });
+const SLOW: Candidate = someCandidate({
+  key: "slow",
+  queued: 3,
+  free: 0,
+  slots: 1,
+  promptRate: 250,
+  generationRate: 10,
+});
+const FREE: Candidate = someCandidate({
+  key: "free",
+  queued: 0,
+  free: 1,
+  slots: 1,
+  promptRate: 250,
+  generationRate: 10,
+});
 
 Deno.test("answersSooner() takes one that is free, and not one that is so much slower", () => {
   const demand = { promptTokens: 250, answerTokens: 100 };

@@ -57,7 +57,9 @@ export function simulate(scenario: Scenario): Outcome {
   const { nodes: count, load, seed, gateways: doors = 8, seconds = 60, churn = 0.2, moves = true, shape } = scenario;
   const timeline = new Timeline();
   // Each has its own stream: what one draws changes nothing for the others, and all pickers see the same requests.
-  const [changes, arrivals, lengths, delays, looks] = [1, 2, 3, 4, 5].map((stream) => new Random(seed * 8 + stream)) as [
+  const [changes, arrivals, lengths, delays, looks] = [1, 2, 3, 4, 5].map((stream) =>
+    new Random(seed * 8 + stream)
+  ) as [
     Random,
     Random,
     Random,

@@ -262,7 +262,9 @@ export class Trip {
   #lookForRest({ node, job, from }: Visit, ms: number): void {
     const { gateway, prompt } = this.#request;
     const tokens = node.written(job) ?? 0;
-    if (tokens < LEAST_TOKENS || this.#counts.moved > 0 || this.#trials >= MOST_TRIALS || !gateway.moves.mayMove) return;
+    if (tokens < LEAST_TOKENS || this.#counts.moved > 0 || this.#trials >= MOST_TRIALS || !gateway.moves.mayMove) {
+      return;
+    }
     const written = from + tokens;
     const rest = {
       promptTokens: prompt + written,
