@@ -1,0 +1,65 @@
+/** R01: how soon it is noticed that a link is cut on which nothing is asked. */
+import assert from "node:assert/strict";
+import { until } from "../../inference/local_fixture.ts";
+import { canUseNamespaces, NetworkLab } from "../../support/netns.ts";
+import { FROM_SOURCE, NodeProcess } from "../../support/node_process.ts";
+
+const LONG = Deno.env.has("ARK_LONG");
+/** Links that are cut at the same time, and how often: 200 cuts in the long form. */
+const PEERS = LONG ? 8 : 2;
+const ROUNDS = LONG ? 25 : 1;
+const NOTICED_MS = 5_000;
+
+const reason = await canUseNamespaces();
+// deno-lint-ignore no-console
+if (reason !== null) console.log(`cut_test: skipped, ${reason}`);
+
+type Status = { peers: { name: string; state: string }[] };
+
+Deno.test({
+  name: "R01: A link that is cut while nothing is asked is noticed soon, and so is its return",
+  ignore: reason !== null,
+  async fn() {
+    await using stack = new AsyncDisposableStack();
+    const names = Array.from({ length: PEERS }, (_, index) => `peer${index}`);
+    const lab = stack.use(await NetworkLab.create(["gateway", ...names]));
+    const start = async (name: string) => {
+      const command = ["ip", "netns", "exec", lab.host(name).namespace, ...FROM_SOURCE];
+      const options = { name, args: ["--wireguard", "off"], command, meshListen: "0.0.0.0:8911" };
+      return stack.use(await NodeProcess.start(options));
+    };
+    const gateway = await start("gateway");
+    for (const name of names) {
+      const peer = await start(name);
+      await peer.json("peers", "approve", gateway.ready.node_id, "--name", "gateway");
+      await gateway.json("peers", "approve", peer.ready.node_id, "--name", name);
+    }
+    const all = (state: string) =>
+      until(async () => (await gateway.json<Status>("peers", "list")).peers.every((peer) => peer.state === state));
+    /** Milliseconds from a time until each peer was said to be so. */
+    const said = (what: string, after: number) =>
+      gateway.log.split("\n").filter((line) => line.includes(what)).map((line) => Date.parse(line.split(" ")[0] ?? ""))
+        .filter((at) => at >= after).map((at) => at - after);
+    await all("ready");
+    const gone: number[] = [];
+    const back: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      // At any moment between two signs of life.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 2_000));
+      const cutAt = Date.now();
+      await Promise.all(names.map((name) => lab.host(name).run(["ip", "link", "set", "eth0", "down"])));
+      await all("unreachable");
+      gone.push(...said("A peer is unreachable", cutAt));
+      const healedAt = Date.now();
+      await Promise.all(names.map((name) => lab.host(name).run(["ip", "link", "set", "eth0", "up"])));
+      await all("ready");
+      back.push(...said("A peer is ready", healedAt));
+    }
+    assert.equal(gone.length, PEERS * ROUNDS);
+    // deno-lint-ignore no-console
+    console.log(
+      `R01: ${gone.length} cuts are noticed within ${Math.max(...gone)} ms, returns within ${Math.max(...back)} ms`,
+    );
+    if (LONG) assert.ok(Math.max(...gone) <= NOTICED_MS, `${Math.max(...gone)} ms`);
+  },
+});
