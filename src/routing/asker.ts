@@ -59,6 +59,8 @@ export interface RoutingState {
   ): Choice[];
   /** Those of some who may answer a request, best first. */
   order(found: readonly Choice[], demand: Demand): Choice[];
+  /** Whether there is anybody but this node itself who could be asked, now or later. */
+  chooses(): boolean;
   /** Nobody has the model. */
   nobody(model: ModelRef, options: RouteOptions): ArkError;
 }
@@ -101,7 +103,9 @@ export class Asker {
     this.#state = state;
     this.#request = request;
     this.#options = options;
-    this.#chain = prefixOfRequest(request, { principal: options.principal, model: request.model });
+    // Where nobody else could ever be chosen it makes no difference what is in whose memory.
+    const chooses = state.chooses();
+    this.#chain = chooses ? prefixOfRequest(request, { principal: options.principal, model: request.model }) : [];
     const cached = state.prefixes.cached(this.#chain);
     const work = state.demands.expect(request);
     this.demand = {

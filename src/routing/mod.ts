@@ -63,6 +63,7 @@ export * from "./observations.ts";
 export { Moves, type MoveSetting } from "./moves.ts";
 export { readJson } from "./peer_refusal.ts";
 export * from "./peer_table.ts";
+export type { PeerTableOptions } from "./peer_table_options.ts";
 export * from "./peer_view.ts";
 export { type Candidate, type Demand, estimateMs, rank, type Work } from "./rank.ts";
 export * from "./remote_backend.ts";

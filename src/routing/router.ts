@@ -76,7 +76,8 @@ export class Router implements Backend {
 
   /** Makes a router over this node's engine and the table of peers. */
   constructor(options: RouterOptions) {
-    const { reputation = new Reputation(), hedge = "p95", stall = "auto", move = "on", table, logger } = options;
+    const { reputation = new Reputation(), hedge = "p95", stall = "auto", move = "on", upstreams = [], table, logger } =
+      options;
     const { observations = new Observations({ ended: (ended) => reputation.note(ended) }) } = options;
     this.#options = options;
     this.observations = observations;
@@ -106,6 +107,7 @@ export class Router implements Backend {
         return this.#order(wanted === undefined ? permitted : permitted.filter(wanted), demand);
       },
       order: (found, demand) => this.#order(found, demand),
+      chooses: () => upstreams.length > 0 || table.list().length > 0,
       nobody: (model, options) => this.#notFound(model, options),
     };
   }
