@@ -271,18 +271,23 @@ export class Journey {
   }
 
   async #moveTo(begun: Begun, from: Attempt): Promise<void> {
-    const late = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => late.resolve(false), LONGEST_MOVE_MS);
+    const late = Promise.withResolvers<"late">();
+    const timer = setTimeout(() => late.resolve("late"), LONGEST_MOVE_MS);
     const reads = begun.beginning.then(({ start }) => this.#transcript.fits(start), (error) => {
       if (this.#prepared === begun) this.#asker.failed(begun.attempt, { error, shown: this.#transcript.tokens });
       return false;
     });
-    const faster = await Promise.race([reads, late.promise]);
+    const faster = await Promise.race([reads, late.promise]) === true;
     clearTimeout(timer);
     // Who had failed meanwhile is gone on with anyway, and what was shown meanwhile makes a beginning useless.
     if (this.#prepared !== begun) return;
-    if (!faster || from.over) return this.#dropPrepared();
+    const { moves } = this.#state;
+    if (!faster || from.over) {
+      moves.tookBack(begun.attempt.choice.key);
+      return this.#dropPrepared();
+    }
     this.#mover.moved();
+    moves.tookBack(from.choice.key);
     this.#left = from;
     this.#asker.stop(from, unfinished());
   }

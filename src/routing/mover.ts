@@ -53,7 +53,7 @@ export class Mover {
     const { asker: { demand } } = this.#parts;
     const all = this.#candidates(({ key, upstream }) => key === waiting.key || !upstream);
     const now = all.find(({ key }) => key === waiting.key) ?? waiting;
-    return all.find((one) => one.key !== now.key && answersSooner(now, one, demand));
+    return all.find((one) => one.key !== now.key && moves.mayTakeBack(one.key) && answersSooner(now, one, demand));
   }
 
   /** One leads from now on. */
@@ -76,9 +76,9 @@ export class Mover {
     const rest = this.#rest(watch.waitedMs / tokens);
     if (!isLong(rest) || !moves.mayLook()) return null;
     const { key, upstream } = this.#leader?.choice ?? {};
-    if (upstream) return null;
+    if (upstream || key === undefined || !moves.mayTakeBack(key)) return null;
     const found = this.#candidates((one) => one.key !== key && one.digest === transcript.digest && isFree(one))
-      .find((one) => endsSooner(rest, one));
+      .find((one) => moves.mayTakeBack(one.key) && endsSooner(rest, one));
     if (found === undefined) return null;
     this.#trials++;
     moves.moved();

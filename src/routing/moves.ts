@@ -5,7 +5,7 @@ export type MoveSetting = "on" | "off";
 const SHARE = 0.05;
 const MOST_SAVED = 5;
 /**
- * Of the last 20 requests to one no more than 8 are taken back from its line: a node makes a peer wait that breaks off 10 of
+ * Of the last 20 requests to one no more than 8 are taken back: a node makes a peer wait that breaks off 10 of
  * what it asked last (`AbortPace`), since it cannot tell a better place from tricks.
  */
 const REMEMBERED = 20;
@@ -20,7 +20,7 @@ export class Moves {
   readonly #clock: () => number;
   readonly #setting: MoveSetting;
   /** Of the last requests to each, whether they were taken back; the one that was asked last comes last. */
-  readonly #known = new Map<string, boolean[]>();
+  readonly #known = new Map<string, ("kept" | "taken back")[]>();
   #saved = 1;
   #lookedAt = -Infinity;
 
@@ -45,7 +45,7 @@ export class Moves {
   /** One was asked. */
   asked(key: string): void {
     const last = this.#known.get(key) ?? [];
-    last.push(false);
+    last.push("kept");
     if (last.length > REMEMBERED) last.shift();
     this.#known.delete(key);
     this.#known.set(key, last);
@@ -61,18 +61,18 @@ export class Moves {
     return true;
   }
 
-  /** Whether a request may be taken back from the line of one. */
+  /** Whether a request may be taken back from one, be it from its line or in the middle of its answer. */
   mayTakeBack(key: string): boolean {
     const last = this.#known.get(key) ?? [];
-    return this.on && last.filter(Boolean).length < MOST_BACK;
+    return this.on && last.filter((one) => one === "taken back").length < MOST_BACK;
   }
 
-  /** A request was taken back from the line of one. */
+  /** A request was taken back from one. */
   tookBack(key: string): void {
     const last = this.#known.get(key) ?? [];
-    const kept = last.lastIndexOf(false);
+    const kept = last.lastIndexOf("kept");
     // The latest one stands for it: that is remembered for longest.
-    if (kept >= 0) last[kept] = true;
+    if (kept >= 0) last[kept] = "taken back";
   }
 
   /** Whether there is one left for a running answer. */

@@ -217,7 +217,7 @@ export class Trip {
     }
     observation.end("cancelled");
     gateway.settled(node.index);
-    if (!visit.began) gateway.moves.tookBack(`${node.index}`);
+    gateway.moves.tookBack(`${node.index}`);
     timeline.after(node.roundTripMs / 2, () => {
       node.drop(job);
       push(node);
@@ -262,7 +262,10 @@ export class Trip {
   #lookForRest({ node, job, from }: Visit, ms: number): void {
     const { gateway, prompt } = this.#request;
     const tokens = node.written(job) ?? 0;
-    if (tokens < LEAST_TOKENS || this.#counts.moved > 0 || this.#trials >= MOST_TRIALS || !gateway.moves.mayMove) {
+    if (
+      tokens < LEAST_TOKENS || !gateway.moves.mayTakeBack(`${node.index}`) || this.#counts.moved > 0 ||
+      this.#trials >= MOST_TRIALS || !gateway.moves.mayMove
+    ) {
       return;
     }
     const written = from + tokens;
@@ -288,9 +291,10 @@ export class Trip {
   }
 
   #find(demand: Demand, from: string, better: (free: Candidate) => boolean): Candidate | null {
-    const { pool, typical } = this.#request.gateway;
+    const { moves, pool, typical } = this.#request.gateway;
     const permits = (one: Candidate) => one.key !== from && isFree(one) && !this.#tried.includes(Number(one.key));
-    const found = pool.pick({ ...demand, typical }, { permits }).find(better);
+    const able = (one: Candidate) => moves.mayTakeBack(one.key) && better(one);
+    const found = pool.pick({ ...demand, typical }, { permits }).find(able);
     return found ?? null;
   }
 }
