@@ -84,6 +84,7 @@ Deno.test("A noisy link loses no token, and takes hardly an answer from a node t
   const answers = await askMany(lab, { count, atOnce: 14, tokens: 60, prompt: "#slow=25" });
   for (const answer of answers) assertWhole(answer);
   const extra = lab.begins - count;
+  // Only an answer that really went elsewhere was taken away: a node that read along in vain took nothing.
   const { failovers } = lab;
   shareOfWhole("A noisy link", answers);
   // deno-lint-ignore no-console
