@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { EngineChoice, GpuChoice, LoraFile } from "@ark/node/inference";
 import type { Alias, SeedingRules } from "@ark/node/models";
 import { label, reasonOf } from "@ark/node/protocol";
-import type { HedgeSetting, StallSetting } from "@ark/node/routing";
+import type { HedgeSetting, MoveSetting, StallSetting } from "@ark/node/routing";
 import type { LogLevel } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { parsePeerAddress } from "@ark/node/discovery";
@@ -111,6 +111,8 @@ export interface Config {
   readonly hedge: HedgeSetting;
   /** Which silence of a running answer is a stall, so that another node goes on with it. */
   readonly stall: StallSetting;
+  /** Whether requests that wait and long answers go to a node where they end sooner. */
+  readonly move: MoveSetting;
   /** Least severe log lines that are printed. */
   readonly logLevel: LogLevel;
   /** How log lines look. */
@@ -230,6 +232,10 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     value: "MS",
     help: "silence after which another node goes on: auto, off or a time (default: auto)",
   },
+  move: {
+    value: "WHICH",
+    help: "on or off: what waits, or is long, goes to a node where it ends sooner (default: on)",
+  },
   "show-hardware": { help: "let approved peers see this node's memory and GPU (default: its models alone)" },
   "trace-endpoint": {
     value: "URL",
@@ -323,6 +329,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     loras: list("lora").map(lora),
     hedge: hedgeSetting(text("hedge") ?? "p95"),
     stall: stallSetting(text("stall-ms") ?? "auto"),
+    move: choice("move", text("move") ?? "on", ["on", "off"]),
     showHardware: on("show-hardware"),
     traceEndpoint: traceEndpoint(text("trace-endpoint")),
     logLevel: choice("log-level", text("log-level") ?? "info", ["debug", "info", "warn", "error"]),

@@ -165,6 +165,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     },
     hedge: config.hedge,
     stall: config.stall,
+    move: config.move,
     logger,
   });
 

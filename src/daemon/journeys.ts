@@ -130,19 +130,35 @@ export class Journeys {
         const journey = this.begin({ id, from: "peer", sender: peer, model: request.model, span });
         const { trace } = journey;
         journey.chosen({ name: backend.name, peer: null });
+        const came = performance.now();
+        const where = { key: "local", name: backend.name };
+        let [begun, written] = [false, 0];
+        journey.step({ type: "asked", ...where, attempt: 0, ms: 0 });
+        const see = (event: InferenceEvent) => {
+          journey.event(event);
+          if (event.type === "start") return;
+          if (!begun) journey.step({ type: "began", ...where, ms: performance.now() - came });
+          begun = true;
+          written += tokensOf(event);
+        };
         const asked = {
           ...options,
           ...trace === undefined ? {} : { trace },
-          ...options.direct === undefined ? {} : { direct: seenParts(options.direct, journey.event) },
+          ...options.direct === undefined ? {} : { direct: seenParts(options.direct, see) },
         };
         return told(backend.infer(request, asked), {
           event(event) {
-            journey.event(event);
+            see(event);
             if (event.type !== "end") return;
             if (trace !== undefined) engineSpans(trace, event);
             journey.end("ok");
           },
-          failed: (error) => journey.end(options.signal.aborted ? "cancelled" : toArkError(error).code),
+          failed(error) {
+            const { code } = toArkError(error);
+            if (options.signal.aborted) return journey.end("cancelled");
+            journey.step({ type: "failed", ...where, code, tokens: written, ms: performance.now() - came });
+            journey.end(code);
+          },
           left: () => journey.end("cancelled"),
         });
       },

@@ -38,7 +38,8 @@ export class RoutingMetrics {
 
   /** Begins to count a request. */
   begin(): CountedRequest {
-    const { answers, failovers, continuations, gaps, hedges, backupUses, firstTokens, interTokens } = this.#metrics;
+    const { answers, failovers, continuations, moves, gaps, hedges, backupUses, firstTokens, interTokens } =
+      this.#metrics;
     const began = performance.now();
     const hedged = new Set<string>();
     const backups = new Set<string>();
@@ -64,7 +65,7 @@ export class RoutingMetrics {
           case "continued":
             where = answeredAt(step.key);
             between = null;
-            continuations.add(1);
+            (step.moved ? moves : continuations).add(1);
             if (backups.delete(step.key)) backupUses.add(1, { result: "won" });
             gaps.observe(step.gapMs / 1_000);
         }
@@ -99,6 +100,7 @@ function declared(metrics: Metrics) {
       "stage",
     ]),
     continuations: metrics.counter("ark_continuations_total", "Answers that were gone on with at another node."),
+    moves: metrics.counter("ark_moves_total", "Running answers that went to a faster node."),
     gaps: metrics.histogram("ark_continuation_gap_seconds", "How long a client got nothing while an answer moved.", {
       buckets: GAP,
     }),

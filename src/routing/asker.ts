@@ -5,8 +5,11 @@ import type { Breakers } from "./breakers.ts";
 import type { Choice, Choices } from "./choices.ts";
 import type { Demands } from "./demand.ts";
 import type { Lately } from "./lately.ts";
-import { type HowAsked, TRY_NEXT } from "./first_token.ts";
+import { TRY_NEXT } from "./first_token.ts";
+import type { HowAsked } from "./first_token_options.ts";
 import type { HedgeBudget, HedgeSetting } from "./hedging.ts";
+import type { LinkGaps } from "./link_gaps.ts";
+import type { Moves } from "./moves.ts";
 import type { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
 import type { PooledChoices } from "./pooled_choices.ts";
@@ -27,6 +30,8 @@ export interface RoutingState {
   readonly breakers: Breakers;
   /** How many prompts may be read twice. */
   readonly budget: HedgeBudget;
+  /** How often requests and answers may go elsewhere. */
+  readonly moves: Moves;
   /** What was seen of each. */
   readonly observations: Observations;
   /** How long prompts and answers are. */
@@ -39,16 +44,23 @@ export interface RoutingState {
   readonly lately: Lately;
   /** Whether a second one is asked beside one that is slow. */
   readonly hedge: HedgeSetting;
+  /** How long the streams of each are silent that are well. */
+  readonly gaps: LinkGaps;
   /** Which silence is a stall. */
   readonly stall: StallSetting;
   /** Asks a peer how it stands. */
   readonly table: Partial<Pick<PeerTable, "ask">>;
   /** Says when an attempt failed. */
   readonly logger: Pick<Logger, "warn">;
-  /** Who may answer a request, best first. */
-  candidates(model: ModelRef, asked: { options: RouteOptions; demand: Demand }): Choice[];
+  /** Who may answer a request, best first: all, or those who are `wanted`. */
+  candidates(
+    model: ModelRef,
+    asked: { options: RouteOptions; demand: Demand; wanted?: (choice: Choice) => boolean },
+  ): Choice[];
   /** Those of some who may answer a request, best first. */
   order(found: readonly Choice[], demand: Demand): Choice[];
+  /** Whether there is anybody but this node itself who could be asked, now or later. */
+  chooses(): boolean;
   /** Nobody has the model. */
   nobody(model: ModelRef, options: RouteOptions): ArkError;
 }
@@ -91,7 +103,9 @@ export class Asker {
     this.#state = state;
     this.#request = request;
     this.#options = options;
-    this.#chain = prefixOfRequest(request, { principal: options.principal, model: request.model });
+    // Where nobody else could ever be chosen it makes no difference what is in whose memory.
+    const chooses = state.chooses();
+    this.#chain = chooses ? prefixOfRequest(request, { principal: options.principal, model: request.model }) : [];
     const cached = state.prefixes.cached(this.#chain);
     const work = state.demands.expect(request);
     this.demand = {
@@ -137,6 +151,7 @@ export class Asker {
     const number = this.#attempts.size;
     this.#state.breakers.asked(key, model);
     this.#state.pooled.asked(choice);
+    this.#state.moves.asked(key);
     this.step({ type: "asked", key, name, attempt: number, ...how === "beside" ? { hedge: true } : {} });
     const promptTokens = this.demand.promptTokens + written;
     const attempt = new Attempt({
@@ -176,12 +191,12 @@ export class Asker {
   /** Another one goes on with the answer. */
   continued(
     attempt: Attempt,
-    { among, tokens, gapMs }: { among: readonly Choice[]; tokens: number; gapMs: number },
+    { among, tokens, gapMs, moved }: { among: readonly Choice[]; tokens: number; gapMs: number; moved: boolean },
   ): void {
     const { key, name, model } = attempt.choice;
     this.#state.breakers.began(key, model);
     this.tell(attempt, { among });
-    this.step({ type: "continued", key, name, tokens, gapMs });
+    this.step({ type: "continued", key, name, tokens, gapMs, ...moved ? { moved } : {} });
   }
 
   /** Tells the client who answers, once. */

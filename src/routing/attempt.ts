@@ -8,7 +8,7 @@ import {
   tokensOf,
 } from "@ark/node/protocol";
 import type { Choice } from "./choices.ts";
-import type { Beginning } from "./first_token.ts";
+import type { Beginning } from "./first_token_options.ts";
 import type { Observation } from "./observations.ts";
 import { answeredAt } from "./request_ledger.ts";
 import type { StallWatch } from "./stall_watch.ts";

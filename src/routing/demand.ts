@@ -1,15 +1,17 @@
 import type { InferenceRequest } from "@ark/node/protocol";
+import { AnswerLengths } from "./answer_lengths.ts";
 
 /** What is known of the answers of one model so far. */
 interface Known {
   /** Characters that a token of a prompt has. */
   characters: number;
-  /** Tokens of an answer. */
-  answer: number;
+  /** Tokens of its answers. */
+  readonly lengths: AnswerLengths;
 }
 
 const WEIGHT = 1 / 8;
-const UNKNOWN: Readonly<Known> = { characters: 4, answer: 256 };
+/** What is known of a model that was not asked yet. */
+const UNKNOWN: Readonly<Known> = { characters: 4, lengths: new AnswerLengths() };
 /** What a template puts around a message, in characters. */
 const AROUND_MESSAGE = 20;
 
@@ -26,12 +28,18 @@ export class Demands {
 
   /** How many tokens are to be read and written, as far as one can expect. */
   expect(request: InferenceRequest): { promptTokens: number; answerTokens: number } {
-    const { characters, answer } = this.#known.get(request.model) ?? UNKNOWN;
+    const { characters, lengths } = this.#known.get(request.model) ?? UNKNOWN;
     const { text, tokens } = sizeOf(request);
     const promptTokens = Math.max(1, Math.ceil(text / characters) + tokens);
     const writes = request.input.kind === "chat" || request.input.kind === "completion";
     if (!writes || request.count_only === true) return { promptTokens, answerTokens: 0 };
-    return { promptTokens, answerTokens: Math.min(request.parameters.max_tokens ?? Infinity, answer) };
+    return { promptTokens, answerTokens: Math.min(request.parameters.max_tokens ?? Infinity, lengths.mean) };
+  }
+
+  /** How many tokens are still to be written of an answer that has so many, as far as one can expect; at least 1. */
+  rest({ model, parameters: { max_tokens: most = Infinity } }: InferenceRequest, written: number): number {
+    const { lengths } = this.#known.get(model) ?? UNKNOWN;
+    return Math.max(1, Math.min(most - written, lengths.rest(written)));
   }
 
   /** Takes note of a complete answer. */
@@ -40,12 +48,12 @@ export class Demands {
     { promptTokens, answerTokens }: { promptTokens: number; answerTokens: number },
   ): void {
     const { model } = request;
-    const known = this.#known.get(model) ?? { ...UNKNOWN };
+    const known = this.#known.get(model) ?? { ...UNKNOWN, lengths: new AnswerLengths() };
     const { text, tokens } = sizeOf(request);
     const told = promptTokens - tokens;
     // A prompt of a few words is more template than text.
     if (told >= 16 && text > 0) known.characters += (Math.min(16, text / told) - known.characters) * WEIGHT;
-    known.answer += (answerTokens - known.answer) * WEIGHT;
+    known.lengths.note(answerTokens);
     this.#known.delete(model);
     this.#known.set(model, known);
     const [oldest] = this.#known.keys();

@@ -1,7 +1,7 @@
-import { type AnswerPart, ArkError, type ErrorCode, type InferenceEvent } from "@ark/node/protocol";
+import { ArkError, type ErrorCode } from "@ark/node/protocol";
 import type { Attempt } from "./attempt.ts";
 import type { Choice } from "./choices.ts";
-import type { AnswerStart } from "./transcript.ts";
+import type { Beginning, Begun, FirstTokenOptions, HowAsked, Lead } from "./first_token_options.ts";
 
 /** Failures that say something about the one who was asked and not about the question. */
 export const TRY_NEXT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -19,69 +19,22 @@ export const TRY_NEXT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "internal",
 ]);
 
-/** The beginning and the first part of an answer. */
-export interface Beginning {
-  /** How it begins. */
-  readonly start: AnswerStart;
-  /** Its first part, or its end where there is none. */
-  readonly event: InferenceEvent;
-  /** Parts before it, which the token that it tells completed, too. */
-  readonly before: readonly AnswerPart[];
-}
-
-/** The one whose first part is there. */
-export interface Lead extends Beginning {
-  /** Goes on with it. */
-  readonly attempt: Attempt;
-}
-
-/** A candidate that was asked, and its beginning once that is there. */
-export interface Begun {
-  /** The request to it. */
-  readonly attempt: Attempt;
-  /** Rejected with an `ArkError`. */
-  readonly beginning: Promise<Beginning>;
-}
-
-/** Whether one is asked while another one is asked, too. */
-export type HowAsked = "alone" | "beside";
-
-/** What {@linkcode FirstToken} goes by. */
-export interface FirstTokenOptions {
-  /** Who may be asked, best first. */
-  line: readonly Choice[];
-  /** Aborted when the answer is not wanted any more: then nobody else is asked. */
-  signal: AbortSignal;
-  /** One who is asked already. */
-  begun?: Begun | null;
-  /** How many are asked at once from the beginning. @default {1} */
-  atOnce?: number;
-  /** Asks one, beside others or not. */
-  ask(choice: Choice, how: HowAsked): Attempt;
-  /** One has begun, and nobody else is asked meanwhile. */
-  started(attempt: Attempt): void;
-  /** Stops one that is not needed: another one leads, or nobody wants the answer. */
-  stop(attempt: Attempt): void;
-  /** One failed. True where it is to be asked the same in another form. */
-  failed(attempt: Attempt, error: ArkError): boolean;
-  /** Whether another one may do better than one that failed; absent: as {@linkcode TRY_NEXT} says. */
-  tryNext?(code: ErrorCode): boolean;
-  /** Looks whether one may lead; throws an `ArkError` where it may not. */
-  accept?(start: AnswerStart): void;
-  /** How long one may take to its first part, in milliseconds, as long as there are others. */
-  patienceMs(choice: Choice, started: boolean): number;
-  /** Whether one in the line is worth giving up another one for that is late; absent: each is. */
-  sound?(choice: Choice): boolean;
-  /** When somebody is asked beside the first one, in milliseconds; absent: never. */
-  hedgeMs?(choice: Choice): number;
-  /** Who that is, or undefined. */
-  hedge?(line: readonly Choice[]): Choice | undefined;
-}
+/** How often it is looked for a better place while a request waits: between these two times, in milliseconds. */
+const LOOK_MS = { least: 375, most: 1_125 };
+/** How often a request may be asked elsewhere while it waits. */
+const MOST_ELSEWHERE = 4;
+/** How long one that is asked instead of another one may take to begin, besides its round trip, in milliseconds. */
+const BEGIN_MS = 300;
+const LONGEST_ROUND_TRIP_MS = 1_000;
 
 interface Runner extends Begun {
   readonly choice: Choice;
   /** Monotonic time after which the next one is asked instead. */
   until: number;
+  /** Whether it has begun with the request. */
+  started: boolean;
+  /** Monotonic time until which it has to begin, where the request waits in another line as well. */
+  readonly beginBy: number;
 }
 
 /**
@@ -98,6 +51,8 @@ export class FirstToken {
   readonly #news: { runner: Runner; beginning: Beginning | null; error: unknown }[] = [];
   #wake: () => void = () => {};
   #hedgeAt = Infinity;
+  #lookAt = Infinity;
+  #elsewhere = 0;
   #failure: { attempt: Attempt; error: ArkError } | null = null;
 
   /** Asks nobody yet. */
@@ -122,12 +77,14 @@ export class FirstToken {
     for (let count = this.#running.length; count < atOnce; count++) this.#askNext(count > 0 ? "beside" : "alone");
     const [first] = this.#running;
     if (first !== undefined && hedgeMs !== undefined) this.#hedgeAt = performance.now() + hedgeMs(first.choice);
+    if (atOnce === 1 && this.#options.elsewhere !== undefined) this.#lookLater();
     try {
       for (;;) {
         if (this.#running.length === 0 && !this.#askNext("alone")) return null;
         await this.#something();
         for (let news = this.#news.shift(); news !== undefined; news = this.#news.shift()) {
           const { runner, beginning } = news;
+          if (!this.#running.includes(runner)) continue;
           this.#running = this.#running.filter((one) => one !== runner);
           const error = beginning === null ? news.error as ArkError : this.#objection(runner, beginning);
           if (error !== null) this.#note(runner, error);
@@ -150,22 +107,52 @@ export class FirstToken {
 
   #ask(choice: Choice, how: HowAsked): void {
     const attempt = this.#options.ask(choice, how);
-    const started = () => {
-      for (const one of this.#running) {
-        if (one.attempt === attempt) one.until = this.#until(choice, "started");
-      }
-      if (this.#running.length === 1 && (this.#options.atOnce ?? 1) === 1) this.#options.started(attempt);
-    };
-    this.#watch({ attempt, beginning: attempt.first(started) }, choice);
+    const started = () => this.#started(attempt);
+    this.#watch({ attempt, beginning: attempt.first(started) }, choice, how);
   }
 
-  #watch({ attempt, beginning }: Begun, choice: Choice): void {
-    const runner: Runner = { attempt, beginning, choice, until: this.#until(choice, "asked") };
+  #started(attempt: Attempt): void {
+    const runner = this.#running.find((one) => one.attempt === attempt);
+    if (runner === undefined) return;
+    runner.started = true;
+    runner.until = this.#until(runner.choice, "started");
+    // Of two in whose lines it waits the one that begins first keeps it, before anything is read twice.
+    if (this.#isRace) {
+      for (const other of this.#running.filter((one) => one !== runner && !one.started)) this.#takeBack(other);
+      const { hedgeMs } = this.#options;
+      if (hedgeMs !== undefined && this.#hedgeAt < Infinity) this.#hedgeAt = performance.now() + hedgeMs(runner.choice);
+    }
+    if (this.#running.length === 1 && (this.#options.atOnce ?? 1) === 1) this.#options.started(attempt);
+  }
+
+  /** Whether a request waits in two lines. */
+  get #isRace(): boolean {
+    return this.#running.some(({ beginBy }) => beginBy < Infinity);
+  }
+
+  /** Lets one go that has not begun. It may be asked again when all others have failed. */
+  #takeBack(runner: Runner): void {
+    this.#running = this.#running.filter((one) => one !== runner);
+    this.#line.push(runner.choice);
+    this.#options.stop(runner.attempt);
+    this.#options.tookBack?.(runner.choice);
+  }
+
+  #watch({ attempt, beginning }: Begun, choice: Choice, how: HowAsked = "alone"): void {
+    const begin = BEGIN_MS + Math.min(LONGEST_ROUND_TRIP_MS, choice.roundTripMs);
+    const beginBy = how === "instead" ? performance.now() + begin : Infinity;
+    const runner: Runner = { attempt, beginning, choice, until: this.#until(choice, "asked"), started: false, beginBy };
     this.#running.push(runner);
     beginning.then(
       (beginning) => this.#tell({ runner, beginning, error: null }),
       (error) => this.#tell({ runner, beginning: null, error }),
     );
+  }
+
+  #lookLater(): void {
+    const { least, most } = LOOK_MS;
+    // Not all who wait come upon the same free slot at once.
+    this.#lookAt = performance.now() + least + (most - least) * Math.random();
   }
 
   #tell(news: { runner: Runner; beginning: Beginning | null; error: unknown }): void {
@@ -202,6 +189,10 @@ export class FirstToken {
     this.#wake = resolve;
     let at = this.#line.length === 0 ? Infinity : this.#hedgeAt;
     if (this.#others) { for (const { until } of this.#running) at = Math.min(at, until); }
+    if (this.#waits) at = Math.min(at, this.#lookAt);
+    if (this.#running.length > 1) {
+      for (const { started, beginBy } of this.#running) if (!started) at = Math.min(at, beginBy);
+    }
     const timer = at === Infinity ? undefined : setTimeout(resolve, Math.max(1, at - performance.now()));
     await promise;
     clearTimeout(timer);
@@ -218,11 +209,30 @@ export class FirstToken {
         this.#ask(beside, "beside");
       }
     }
+    const tardy = this.#running.find(({ started, beginBy }) => !started && now >= beginBy);
+    if (tardy !== undefined && this.#running.length > 1) this.#takeBack(tardy);
+    if (now >= this.#lookAt) this.#lookElsewhere();
     if (!this.#others) return;
     for (const { until, attempt, choice } of this.#running) {
       if (now < until) continue;
       attempt.stop(new ArkError("unavailable", `${choice.name} took too long to begin its answer`));
     }
+  }
+
+  #lookElsewhere(): void {
+    this.#lookLater();
+    const [waiting] = this.#running;
+    const to = this.#waits && waiting !== undefined ? this.#options.elsewhere?.(waiting.choice) : undefined;
+    if (to === undefined) return;
+    this.#elsewhere++;
+    this.#line = this.#line.filter(({ key }) => key !== to.key);
+    this.#ask(to, "instead");
+  }
+
+  /** Whether the request is in one line, and may be asked elsewhere. */
+  get #waits(): boolean {
+    const [only] = this.#running;
+    return this.#running.length === 1 && only?.started === false && this.#elsewhere < MOST_ELSEWHERE;
   }
 
   /** Whether there is one who could be asked instead of one who is late. */

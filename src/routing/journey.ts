@@ -1,11 +1,13 @@
-import { type ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
+import { ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
 import type { Attempt } from "./attempt.ts";
 import { Asker, cancelled, type RoutingState } from "./asker.ts";
 import type { Choice } from "./choices.ts";
-import { type Begun, FirstToken, type Lead, TRY_NEXT } from "./first_token.ts";
-import { hedgeDelayMs } from "./hedging.ts";
+import { FirstToken, TRY_NEXT } from "./first_token.ts";
+import type { Begun, Lead } from "./first_token_options.ts";
+import { hedgeRules } from "./hedge_rules.ts";
+import { Mover } from "./mover.ts";
 import { patienceMs } from "./patience.ts";
-import { type Demand, estimateMs } from "./rank.ts";
+import type { Demand } from "./rank.ts";
 import type { RouteOptions } from "./route.ts";
 import { StallRule } from "./stall_rule.ts";
 import { StallWatch } from "./stall_watch.ts";
@@ -15,8 +17,8 @@ import { type AnswerEnd, Transcript, withoutIds } from "./transcript.ts";
 
 /** Silence of this very node's engine is no matter of a network: it reads another prompt, or hangs. */
 const OWN_STALL_MS = 3_000;
-/** Where it is not known how long a model takes to load, in milliseconds. */
-const UNKNOWN_LOAD_MS = 10_000;
+/** The reader of an answer that goes to a faster node waits no longer than this for it, in milliseconds. */
+const LONGEST_MOVE_MS = 2_000;
 
 /**
  * One request on its way to its answer.
@@ -38,6 +40,11 @@ export class Journey {
   readonly #successors: Successors;
   /** One who has begun to read what was written so far, because the one who answers is silent. */
   #prepared: Begun | null = null;
+  readonly #mover: Mover;
+  /** Fulfilled when it is known whether a faster one goes on; null while none was asked for that. */
+  #moving: Promise<void> | null = null;
+  /** Whose answer goes on at a faster one. */
+  #left: Attempt | null = null;
 
   /** Prepares the way; nobody is asked yet. */
   constructor(state: RoutingState, request: InferenceRequest, options: RouteOptions) {
@@ -48,6 +55,7 @@ export class Journey {
     this.#transcript = new Transcript(request);
     this.#shown = new ShownParts(this.#transcript);
     this.#successors = new Successors(state, { asker: this.#asker, transcript: this.#transcript, options });
+    this.#mover = new Mover(state, { request, options, asker: this.#asker, transcript: this.#transcript });
   }
 
   /**
@@ -91,6 +99,8 @@ export class Journey {
         if (failure === null) {
           if (this.#prepared !== null) this.#dropPrepared();
           try {
+            const moving = this.#move(attempt);
+            if (moving !== null) await moving;
             event = await attempt.next();
             continue;
           } catch (error) {
@@ -127,6 +137,7 @@ export class Journey {
     const all = await state.lately.found(model, { look, signal: this.#options.signal });
     asker.ranked(all);
     state.budget.asked();
+    state.moves.came();
     const first = await this.#race(all, all);
     if (first instanceof FirstToken === false) return first;
     // A connection may break on its way to a peer that is well: who can be reached gets a second chance.
@@ -140,7 +151,7 @@ export class Journey {
   }
 
   async #race(line: readonly Choice[], all: readonly Choice[]): Promise<Lead | FirstToken> {
-    const { hedge, budget, breakers, observations } = this.#state;
+    const { hedge, breakers, moves } = this.#state;
     const asker = this.#asker;
     const race = typeof hedge === "object" ? hedge.race : 1;
     const reading: Demand = { ...asker.demand, answerTokens: 0 };
@@ -157,22 +168,13 @@ export class Journey {
       },
       patienceMs: (choice, started) => patienceMs(choice, { reading, started }),
       sound: ({ key, model }) => breakers.state(key, model) !== "open",
-      ...hedge === "p95"
+      ...moves.on
         ? {
-          hedgeMs: (choice: Choice) =>
-            hedgeDelayMs({
-              p95Ms: observations.of(choice.key, choice.model).firstTokenP95Ms,
-              expectedMs: estimateMs(choice, reading),
-              loadMs: choice.loaded ? 0 : choice.loadMs ?? UNKNOWN_LOAD_MS,
-            }),
-          hedge: (rest: readonly Choice[]) => {
-            const found = rest.find((one) =>
-              one.loaded && one.inFlight < one.slots && breakers.state(one.key, one.model) === "closed"
-            );
-            return found !== undefined && budget.take(all) ? found : undefined;
-          },
+          elsewhere: (waiting: Choice) => this.#mover.elsewhere(waiting),
+          tookBack: ({ key }: Choice) => moves.tookBack(key),
         }
         : {},
+      ...hedgeRules(this.#state, { reading, among: all }),
     });
     const lead = await first.lead();
     if (lead === null) return first;
@@ -184,14 +186,15 @@ export class Journey {
   async #goOn(dead: Attempt, thrown: unknown): Promise<Lead | null> {
     const failure = toArkError(thrown);
     if (this.#options.signal.aborted) throw failure;
-    this.#asker.failed(dead, { error: failure, shown: this.#transcript.tokens });
-    const shown = this.#asker.shown(dead, failure);
-    if (!TRY_NEXT.has(failure.code)) throw shown;
+    const moved = this.#left === dead;
+    if (!moved) this.#asker.failed(dead, { error: failure, shown: this.#transcript.tokens });
+    const shown = moved ? nobodyFaster() : this.#asker.shown(dead, failure);
+    if (!moved && !TRY_NEXT.has(failure.code)) throw shown;
     // What has all the tokens that it may have needs nobody else.
     if (this.#transcript.left === 0 && this.#transcript.resumable) return null;
     const prepared = this.#prepared;
     this.#prepared = null;
-    const lead = await this.#successors.goOn(dead, { code: failure.code, prepared });
+    const lead = await this.#successors.goOn(dead, { code: failure.code, prepared, moved });
     if (lead === null) throw shown;
     this.#shown.drop();
     this.#lead(lead.attempt);
@@ -201,6 +204,7 @@ export class Journey {
   /** What one who answers hands over by the short way is treated like what it gives to the iteration. */
   #lead(attempt: Attempt): void {
     this.#watch(attempt);
+    this.#mover.lead(attempt);
     const { direct } = this.#options;
     if (direct === undefined) return;
     attempt.sink = {
@@ -212,19 +216,21 @@ export class Journey {
         const { parts, fault } = this.#shown.take(given);
         const full = parts.length === 0 ? null : direct.take(parts);
         if (fault !== null) attempt.stop(fault);
-        return full;
+        const moving = fault === null ? this.#move(attempt) : null;
+        return full === null || moving === null ? moving ?? full : Promise.all([full, moving]).then(() => {});
       },
     };
   }
 
   /** Watches over the silence of one who answers, where another one could go on. */
   #watch(attempt: Attempt): void {
-    const { stall, observations } = this.#state;
+    const { stall, observations, gaps } = this.#state;
     const { choice } = attempt;
     if (stall === "off" || choice.digest === null) return;
     const { itlMs, itlDeviationMs } = observations.of(choice.key, choice.model);
     const rule = new StallRule({
       setting: stall,
+      link: gaps.of(choice.key),
       ...itlMs === null ? {} : { prior: { meanMs: itlMs, deviationMs: itlDeviationMs ?? itlMs / 2 } },
       ...choice.key === "local" ? { leastMs: OWN_STALL_MS } : {},
     });
@@ -255,6 +261,37 @@ export class Journey {
     return false;
   }
 
+  /** Lets a much faster one go on, where there is one: until it is known whether it does, nothing more is shown. */
+  #move(attempt: Attempt): Promise<void> | null {
+    if (attempt.over || this.#prepared !== null) return this.#moving;
+    const to = this.#mover.better();
+    if (to === null) return null;
+    const begun = this.#prepared = this.#successors.read(to);
+    return this.#moving = this.#moveTo(begun, attempt).finally(() => this.#moving = null);
+  }
+
+  async #moveTo(begun: Begun, from: Attempt): Promise<void> {
+    const late = Promise.withResolvers<"late">();
+    const timer = setTimeout(() => late.resolve("late"), LONGEST_MOVE_MS);
+    const reads = begun.beginning.then(({ start }) => this.#transcript.fits(start), (error) => {
+      if (this.#prepared === begun) this.#asker.failed(begun.attempt, { error, shown: this.#transcript.tokens });
+      return false;
+    });
+    const faster = await Promise.race([reads, late.promise]) === true;
+    clearTimeout(timer);
+    // Who had failed meanwhile is gone on with anyway, and what was shown meanwhile makes a beginning useless.
+    if (this.#prepared !== begun) return;
+    const { moves } = this.#state;
+    if (!faster || from.over) {
+      moves.tookBack(begun.attempt.choice.key);
+      return this.#dropPrepared();
+    }
+    this.#mover.moved();
+    moves.tookBack(from.choice.key);
+    this.#left = from;
+    this.#asker.stop(from, unfinished());
+  }
+
   /** Lets another one read what was written, in case that it has to go on. */
   #prepare(attempt: Attempt, why: "worth it" | "needed"): void {
     const begun = this.#prepared === null ? this.#successors.prepare(attempt, why) : null;
@@ -278,4 +315,14 @@ export class Journey {
     const { prompt_tokens: promptTokens, completion_tokens: answerTokens } = usage;
     this.#state.demands.note(this.#request, { promptTokens, answerTokens });
   }
+}
+
+/** The one that was to be faster failed, and so did all others. */
+function nobodyFaster(): ArkError {
+  return new ArkError("unavailable", "A faster node was to go on with the answer, and neither it nor another one did");
+}
+
+/** Why one is stopped that wrote more slowly than another one will. */
+function unfinished(): ArkError {
+  return new ArkError("cancelled", "A faster node goes on with the answer");
 }

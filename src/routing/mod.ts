@@ -25,12 +25,12 @@
  * (vectors, upstream servers, peers of an earlier version, more than {@linkcode LIMITS.resumedTokens}), it ends with the
  * error of the one who failed, never silently. Not promised: that the rest is what the first one would have written. Tokens
  * are prompt and answer, and are told to approved peers that offer the model and to nobody else.
- * - {@linkcode Observations} is what this node saw of each: speeds, first tokens, pauses, success; {@linkcode expectedRates}
- *   makes of that, and of what a peer claims, the speeds to reckon with. {@linkcode Reputation} is how far each can be relied
- *   on and how true its claims are: local, fading, kept over a restart, shown and forgotten on demand.
- * - {@linkcode CandidatePool} finds the best of very many candidates in microseconds while their numbers change.
- * - {@linkcode rank} decides, as a pure function; {@linkcode Router} is the `Backend` made of all the others. It tries the
- *   next candidate as long as no text has been shown, and holds `start` back until then.
+ * What somebody is at already goes elsewhere where it ends clearly sooner, unless {@linkcode MoveSetting} is off: a request that
+ * waits in a line is put into that of one who is free as well, and the first that begins keeps it, so that nothing is read twice;
+ * an answer that turns out long goes on once at a much faster node that is free, for one request in twenty at most. Of the last
+ * twenty requests to a peer no more than eight are taken back. What is taken back from a peer's line counts there against the
+ * tokens of a day, where its owner limits those.
+ *
  * - {@linkcode RequestLedger} keeps the journeys of the last requests, {@linkcode densityGrid} says what all nodes have together
  *   and what would be lost without each, and {@linkcode tracedAttempt} makes a span of each candidate that is asked.
  *
@@ -50,6 +50,8 @@
  *
  * @module
  */
+export * from "./answer_lengths.ts";
+export * from "./better_place.ts";
 export type { BreakerState } from "./breakers.ts";
 export * from "./candidate_pool.ts";
 export type { LocalEngine, OwnSpeed, RoutedUpstream } from "./choices.ts";
@@ -58,8 +60,10 @@ export * from "./density_grid.ts";
 export type { HedgeSetting } from "./hedging.ts";
 export * from "./kept_reputation.ts";
 export * from "./observations.ts";
+export { Moves, type MoveSetting } from "./moves.ts";
 export { readJson } from "./peer_refusal.ts";
 export * from "./peer_table.ts";
+export type { PeerTableOptions } from "./peer_table_options.ts";
 export * from "./peer_view.ts";
 export { type Candidate, type Demand, estimateMs, rank, type Work } from "./rank.ts";
 export * from "./remote_backend.ts";

@@ -26,18 +26,10 @@ const MOST = 65_536;
 const LASTING_MS = 600_000;
 
 /**
- * The chain of a rendered prompt: `h_0` is the first 8 bytes of SHA-256 over `"ark-prefix/1\n"` and the hash of the model's
- * file, `h_j` those over `h_(j-1)` and the 64 ids of block j as u32 little-endian; complete blocks only. In hex, without h_0.
- */
-export function prefixOfIds(digest: string, ids: readonly number[]): PrefixChain {
-  const blocks = Math.min(MOST_BLOCKS, Math.floor(ids.length / BLOCK_TOKENS));
-  const bytes = new Uint8Array(new Uint32Array(ids.slice(0, blocks * BLOCK_TOKENS)).buffer);
-  return chainOf(begin(Uint8Array.fromHex(digest)), { bytes, size: 4 * BLOCK_TOKENS });
-}
-
-/**
- * The chain of a request that is not rendered yet: over its tools and messages in their order, as they are written into
- * the prompt by any template. What is appended to a conversation changes no block before it.
+ * The chain of a request: `h_0` is the first 8 bytes of SHA-256 over `"ark-prefix/1\n"` and the scope, `h_j` those over
+ * `h_(j-1)` and block j; complete blocks only, in hex, without h_0. The request is not rendered yet: blocks are those of its
+ * tools and messages in their order, as they are written into the prompt by any template. What is appended to a conversation
+ * changes no block before it.
  */
 export function prefixOfRequest({ input }: InferenceRequest, { principal, model }: PrefixScope): PrefixChain {
   const text = input.kind === "chat"

@@ -40,6 +40,8 @@ export interface LedgerStep {
   tokens?: number;
   /** How long the client got nothing, in milliseconds. */
   gap_ms?: number;
+  /** Whether it went on because it is faster, and nobody had failed. */
+  moved?: true;
 }
 
 /** The journey of one request. Nothing in it is text or a token of a prompt or an answer. */
@@ -222,6 +224,7 @@ function note(entry: LedgerEntry, step: Exclude<RouteStep, { type: "ended" }>): 
     ...step.type === "asked" && step.hedge ? { hedge: true } : {},
     ...step.type === "failed" ? { code: step.code, tokens: step.tokens } : {},
     ...step.type === "continued" ? { tokens: step.tokens, gap_ms: rounded(step.gapMs) } : {},
+    ...step.type === "continued" && step.moved ? { moved: true } : {},
   });
 }
 

@@ -59,7 +59,7 @@ export interface RankedCandidate {
  * | `asked` | one of them is asked; with `hedge`, beside another one |
  * | `began` | its first token leads |
  * | `failed` | it failed, after so many tokens had been shown |
- * | `continued` | it goes on after so many tokens; `gapMs` is how long the reader waited |
+ * | `continued` | it goes on after so many tokens; `gapMs` is how long the reader waited; with `moved`, because it is faster |
  * | `ended` | nothing more comes; `tokens` is how many were shown |
  *
  * `ended` is the last one on every path, and there is exactly one.
@@ -71,6 +71,6 @@ export type RouteStep =
     | { type: "asked"; key: string; name: string; attempt: number; hedge?: true }
     | { type: "began"; key: string; name: string }
     | { type: "failed"; key: string; name: string; code: ErrorCode; tokens: number }
-    | { type: "continued"; key: string; name: string; tokens: number; gapMs: number }
+    | { type: "continued"; key: string; name: string; tokens: number; gapMs: number; moved?: true }
     | { type: "ended"; outcome: "ok" | ErrorCode; tokens: number }
   );

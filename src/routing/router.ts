@@ -11,6 +11,8 @@ import { Journey } from "./journey.ts";
 import { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
 import { Lately } from "./lately.ts";
+import { LinkGaps } from "./link_gaps.ts";
+import { Moves, type MoveSetting } from "./moves.ts";
 import { PlainPeers } from "./plain_peers.ts";
 import { PooledChoices } from "./pooled_choices.ts";
 import { PrefixAffinity } from "./prefix_affinity.ts";
@@ -42,6 +44,8 @@ export interface RouterOptions {
   hedge?: HedgeSetting;
   /** Which silence of a running answer is a stall. @default {"auto"} */
   stall?: StallSetting;
+  /** Whether requests that wait and long answers go to a node where they end sooner. @default {"on"} */
+  move?: MoveSetting;
 }
 
 /** What {@linkcode Router.explain} tells of one who could answer. */
@@ -72,7 +76,8 @@ export class Router implements Backend {
 
   /** Makes a router over this node's engine and the table of peers. */
   constructor(options: RouterOptions) {
-    const { reputation = new Reputation(), hedge = "p95", stall = "auto", table, logger } = options;
+    const { reputation = new Reputation(), hedge = "p95", stall = "auto", move = "on", upstreams = [], table, logger } =
+      options;
     const { observations = new Observations({ ended: (ended) => reputation.note(ended) }) } = options;
     this.#options = options;
     this.observations = observations;
@@ -87,6 +92,8 @@ export class Router implements Backend {
       breakers,
       observations,
       budget: new HedgeBudget(),
+      gaps: new LinkGaps(),
+      moves: new Moves({ setting: move }),
       demands: new Demands(),
       plain: new PlainPeers(),
       prefixes: new PrefixAffinity(),
@@ -95,8 +102,12 @@ export class Router implements Backend {
       stall,
       table,
       logger,
-      candidates: (model, { options, demand }) => this.#order(this.#permitted(model, { ...options, demand }), demand),
+      candidates: (model, { options, demand, wanted }) => {
+        const permitted = this.#permitted(model, { ...options, demand, wanted });
+        return this.#order(wanted === undefined ? permitted : permitted.filter(wanted), demand);
+      },
       order: (found, demand) => this.#order(found, demand),
+      chooses: () => upstreams.length > 0 || table.list().length > 0,
       nobody: (model, options) => this.#notFound(model, options),
     };
   }
@@ -171,9 +182,12 @@ export class Router implements Backend {
   /** Those who may answer. No backend of a peer is touched for a request that must stay here. */
   #permitted(
     model: ModelRef,
-    { localOnly = false, permits, demand }: Pick<RouteOptions, "localOnly" | "permits"> & { demand: Demand },
+    { localOnly = false, permits, demand, wanted }: Pick<RouteOptions, "localOnly" | "permits"> & {
+      demand: Demand;
+      wanted: ((choice: Choice) => boolean) | undefined;
+    },
   ): Choice[] {
-    const here = this.#state.pooled.of(model, { localOnly, demand });
+    const here = this.#state.pooled.of(model, { localOnly, demand, ...wanted === undefined ? {} : { wanted } });
     if (localOnly && here.length === 0) {
       throw new ArkError(
         "unavailable",

@@ -29,6 +29,7 @@ export class StallWatch implements Disposable {
   /** Monotonic time up to which the silence is counted. */
   #countedTo = 0;
   #silentMs = 0;
+  #waitedMs = 0;
   #halfTold = false;
   #lookMs = 0;
 
@@ -36,6 +37,11 @@ export class StallWatch implements Disposable {
   constructor(rule: StallRule, listener: StallListener) {
     this.#rule = rule;
     this.#listener = listener;
+  }
+
+  /** How long this node has waited for all that came, in milliseconds. */
+  get waitedMs(): number {
+    return this.#waitedMs;
   }
 
   /** This node waits from now on. */
@@ -62,7 +68,9 @@ export class StallWatch implements Disposable {
   rest(): void {
     if (!this.#waiting) return;
     this.#waiting = false;
-    this.#rule.note(performance.now() - this.#since);
+    const ms = performance.now() - this.#since;
+    this.#waitedMs += ms;
+    this.#rule.note(ms);
   }
 
   /** Stops for good. */

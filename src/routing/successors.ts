@@ -4,7 +4,8 @@ import type { ArkError, ErrorCode } from "@ark/node/protocol";
 import { type Asker, cancelled, type RoutingState } from "./asker.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Choice } from "./choices.ts";
-import { type Begun, FirstToken, type HowAsked, type Lead } from "./first_token.ts";
+import { FirstToken } from "./first_token.ts";
+import type { Begun, HowAsked, Lead } from "./first_token_options.ts";
 import { patienceMs } from "./patience.ts";
 import type { Demand } from "./rank.ts";
 import type { RouteOptions } from "./route.ts";
@@ -21,6 +22,8 @@ const ASKED_AGAIN = 3;
 const ASKED_AGAIN_MS = 1_000;
 /** Pause before one who was busy just now is asked again, in milliseconds. */
 const SOON_MS = 100;
+/** How long the return of those is waited for who broke off before anything was shown, in milliseconds. */
+const RETURN_MS = 2_000;
 /** First pause where those who could go on are busy, in milliseconds; each further one is twice as long. */
 const BUSY_PAUSE_MS = 250;
 
@@ -72,11 +75,13 @@ export class Successors {
       if (hedge === "off" || this.#prepared >= MOST_PREPARED || !able || !budget.take(line)) return null;
       this.#prepared++;
     }
-    const attempt = this.#ask(next, "beside");
-    const beginning = attempt.first(() => {});
-    beginning.catch(() => {});
     this.#preparedAt = performance.now();
-    return { attempt, beginning };
+    return this.#begin(next, "beside");
+  }
+
+  /** Lets one read what was written so far, because it would write the rest much sooner than the one who answers. */
+  read(choice: Choice): Begun {
+    return this.#begin(choice, "instead");
   }
 
   /** Whether one who was prepared takes so long that another one is to be tried: it is not asked again then. */
@@ -88,16 +93,19 @@ export class Successors {
   }
 
   /** The one who goes on instead of one who failed, or null where nobody can. */
-  async goOn(dead: Attempt, { code, prepared }: { code: ErrorCode; prepared: Begun | null }): Promise<Lead | null> {
+  async goOn(
+    dead: Attempt,
+    { code, prepared, moved }: { code: ErrorCode; prepared: Begun | null; moved: boolean },
+  ): Promise<Lead | null> {
     const { signal } = this.#options;
     const since = this.#transcript.lastAt;
     const tokens = this.#transcript.tokens;
     this.#failures.clear();
-    if (!this.#transcript.resumable || this.#continuations >= MOST_CONTINUATIONS) return null;
-    this.#continuations++;
+    if (!this.#transcript.resumable || (!moved && this.#continuations >= MOST_CONTINUATIONS)) return null;
+    if (!moved) this.#continuations++;
     let begun = prepared;
     // The one who failed may be well, and only the connection to it have been lost. An engine that failed is left alone.
-    const again = code === "unavailable" || code === "busy";
+    const again = moved || code === "unavailable" || code === "busy";
     for (let round = 0; round < ROUNDS && !this.#asker.poisonous; round++) {
       const line = this.#line().filter(({ key }) =>
         this.#mayTry(key, round) && (key !== dead.choice.key || (again && round > 0))
@@ -106,7 +114,7 @@ export class Successors {
       if (left.length > 0 || begun !== null) {
         const lead = await this.#first(left, begun);
         if (lead !== null) {
-          this.#asker.continued(lead.attempt, { among: line, tokens, gapMs: performance.now() - since });
+          this.#asker.continued(lead.attempt, { among: line, tokens, gapMs: performance.now() - since, moved });
           return lead;
         }
       }
@@ -121,20 +129,30 @@ export class Successors {
     return null;
   }
 
-  /** Those who get a second chance to begin, after all have failed. */
+  /**
+   * Those who get a second chance to begin, after all have failed. Where nobody can be reached, the return of those who were
+   * there is waited for a little: links that break all at once come back before a person would have asked again.
+   */
   async again(candidates: () => Choice[]): Promise<Choice[]> {
     if (this.#asker.poisonous) return [];
-    const peers = this.#peers();
     const { signal } = this.#options;
     const soon = [...this.#failures.values()].some((failed) => failed.soon);
-    if (peers.length === 0 && !soon) return [];
     if (soon) await pause(SOON_MS, undefined, { signal }).catch(() => {});
-    await this.#askAgain(peers);
-    if (signal.aborted) return [];
-    return candidates().filter(({ key }) => {
-      const failed = this.#failures.get(key);
-      return failed === undefined || ((failed.code === "unavailable" || failed.soon) && failed.count < 2);
-    });
+    const until = performance.now() + RETURN_MS;
+    for (let pauseMs = SOON_MS; !signal.aborted; pauseMs *= 2) {
+      const peers = this.#peers();
+      if (peers.length === 0 && !soon) return [];
+      await this.#askAgain(peers);
+      if (signal.aborted) return [];
+      const found = candidates().filter(({ key }) => {
+        const failed = this.#failures.get(key);
+        return failed === undefined || ((failed.code === "unavailable" || failed.soon) && failed.count < 2);
+      });
+      const left = until - performance.now();
+      if (found.length > 0 || left <= 0 || !this.#state.lately.away) return found;
+      await pause(Math.min(pauseMs, left), undefined, { signal }).catch(() => {});
+    }
+    return [];
   }
 
   /** Those that broke off or could not be reached. */
@@ -176,6 +194,13 @@ export class Successors {
       patienceMs: (choice, started) => patienceMs(choice, { reading, started }),
       sound: (choice) => this.#sound(choice),
     }).lead();
+  }
+
+  #begin(choice: Choice, how: HowAsked): Begun {
+    const attempt = this.#ask(choice, how);
+    const beginning = attempt.first(() => {});
+    beginning.catch(() => {});
+    return { attempt, beginning };
   }
 
   #ask(choice: Choice, how: HowAsked): Attempt {

@@ -128,14 +128,20 @@ export class Transcript {
     };
   }
 
+  /** Whether one that begins so would go on with the very same prompt by the very same weights. */
+  fits(start: AnswerStart): boolean {
+    return start.digest === this.digest && start.prompt_tokens === this.promptTokens;
+  }
+
   /**
    * The next one goes on from here.
    *
    * @throws {ArkError} `unavailable` where it has other weights, or another prompt.
    */
   goOn(start: AnswerStart): void {
-    const same = start.digest === this.digest && start.prompt_tokens === this.promptTokens;
-    if (!same) throw new ArkError("unavailable", "The peer was to go on with an answer and began another one");
+    if (!this.fits(start)) {
+      throw new ArkError("unavailable", "The peer was to go on with an answer and began another one");
+    }
     this.#before = this.#tokens;
     this.#continued = true;
   }

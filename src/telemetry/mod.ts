@@ -25,6 +25,7 @@
  * | `ark_inter_token_seconds` | histogram | `where` | between two tokens of an answer |
  * | `ark_failovers_total` | counter | `code`, `stage` (`before_first_token`, `streaming`) | candidates that failed while they were asked |
  * | `ark_continuations_total` | counter | | answers that another node went on with |
+ * | `ark_moves_total` | counter | | answers that another node went on with because it is faster |
  * | `ark_continuation_gap_seconds` | histogram | | how long a client then got nothing |
  * | `ark_hedges_total` | counter | `result` (`started`, `won`, `wasted`) | second nodes that were asked because a first token was late |
  * | `ark_backups_total` | counter | `result` | second nodes that read along because a running answer was silent |

@@ -132,6 +132,7 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
   "log-level": { of: ({ logLevel }) => logLevel, flag: ["debug", "debug"], env: ["warn", "warn"] },
   "log-format": { of: ({ logFormat }) => logFormat, flag: ["json", "json"], env: ["text", "text"] },
   hedge: { of: ({ hedge }) => hedge, flag: ["off", "off"], env: ["race:3", { race: 3 }] },
+  move: { of: ({ move }) => move, flag: ["off", "off"], env: ["off", "off"] },
   "stall-ms": { of: ({ stall }) => stall, flag: ["50", 50], env: ["off", "off"] },
   drain: { of: ({ drainMs }) => drainMs, flag: ["0", 0], env: ["5", 5_000] },
 };
@@ -223,6 +224,7 @@ Deno.test("loadConfig() has these defaults", async () => {
     drainMs: 30_000,
     hedge: "p95",
     stall: "auto",
+    move: "on",
   });
 });
 

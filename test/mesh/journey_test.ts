@@ -85,5 +85,8 @@ Deno.test("An answer that goes on at another node is one request in ledger and m
   for (const node of all.slice(1)) {
     const theirs = (await node.admin<{ requests: LedgerEntry[] }>("/api/v1/requests")).body.requests;
     assert.deepEqual(theirs.map(({ from, sender, tokens }) => [from, sender, tokens]), [["peer", a.daemon.id, 3]]);
+    const steps = theirs.flatMap(({ steps }) => steps.map(({ type }) => type));
+    assert.deepEqual(steps.slice(0, 2), ["asked", "began"]);
+    assert.ok(steps.length === 2 || (steps.length === 3 && steps[2] === "failed"), steps.join());
   }
 });

@@ -10,6 +10,7 @@ import {
   type ErrorCode,
   type InferenceEvent,
   type InferenceRequest,
+  type OfferedModel,
 } from "@ark/node/protocol";
 import { type PeerView, type RouteOptions, Router, type RouterOptions, type RouteStep } from "@ark/node/routing";
 
@@ -239,13 +240,12 @@ export interface ChainScene {
   infer(request?: Partial<InferenceRequest>, options?: Partial<RouteOptions>): AsyncGenerator<InferenceEvent>;
 }
 
-/** Makes a router over peers; `local` is this node's own engine. */
+/** Makes a router over peers; `local` is this node's own engine, and those in `away` cannot be reached now. */
 export function chainScene(
-  { peers, local, ...options }:
-    & { peers: ChainBackend[]; local?: ChainBackend }
-    & Partial<
-      Pick<RouterOptions, "hedge" | "stall" | "observations">
-    >,
+  { peers, local, offers = () => ({}), away, ...options }:
+    & { peers: ChainBackend[]; local?: ChainBackend; offers?: (index: number) => Partial<OfferedModel> }
+    & { away?: { has(peer: ChainBackend): boolean } }
+    & Partial<Pick<RouterOptions, "hedge" | "stall" | "move" | "observations">>,
 ): ChainScene {
   const gone = new Set<ChainBackend>();
   const views = peers.map((backend, index): PeerView => {
@@ -277,17 +277,23 @@ export function chainScene(
       queued: 0,
     };
   });
-  const ready = () => views.filter((_, index) => !gone.has(peers[index] ?? raise()));
+  const there = () =>
+    views.filter((_, index) => !gone.has(peers[index] ?? raise())).map((view): PeerView => {
+      const backend = peers[views.indexOf(view)];
+      return backend !== undefined && away?.has(backend) ? { ...view, state: "unreachable" } : view;
+    });
+  const ready = () => there().filter(({ state }) => state === "ready");
   const steps: RouteStep[] = [];
   const log: string[] = [];
   const router = new Router({
     name: "here",
     local: local === undefined ? null : ownEngine(local),
     table: {
-      list: ready,
+      list: there,
       offering: (model) =>
         ready().flatMap((view) =>
-          (view.offer?.models ?? []).filter(({ id }) => id === model).map((one) => ({ view, model: one }))
+          (view.offer?.models ?? []).filter(({ id }) => id === model)
+            .map((one) => ({ view, model: { ...one, ...offers(views.findIndex(({ peer }) => peer === view.peer)) } }))
         ),
       ask: () => Promise.resolve(),
     },

@@ -31,7 +31,7 @@ function choice(key: string, fields: Partial<Choice> = {}): Choice {
   };
 }
 
-function opened(count: number) {
+function opened(count: number, { lookMs = 0 } = {}) {
   let now = 0;
   let looks = 0;
   const all = new Map<string, Choice>();
@@ -44,6 +44,7 @@ function opened(count: number) {
     choices: {
       of: (_, { localOnly = false } = {}) => {
         looks++;
+        now += lookMs;
         return [...all.values()].filter(({ local }) => local || !localOnly);
       },
     },
@@ -90,5 +91,18 @@ Deno.test("PooledChoices counts what was asked meanwhile", () => {
     const [best] = of().filter(({ key }) => key !== "local");
     assert.ok(best !== undefined && best.inFlight === 0 && best.free === 1, `${best?.key} in turn ${turn}`);
     pooled.asked(best);
+  }
+});
+
+Deno.test("PooledChoices spends no more than a twentieth of the time on looks at all, and looks every ten seconds at least", () => {
+  for (const [lookMs, everyMs] of [[0, 500], [10, 500], [100, 2_000], [5_000, 10_000]] as const) {
+    const { of, looks, wait } = opened(400, { lookMs });
+    of();
+    wait(everyMs);
+    of();
+    assert.equal(looks(), 1, `${lookMs} ms`);
+    wait(1);
+    of();
+    assert.equal(looks(), 2, `${lookMs} ms`);
   }
 });

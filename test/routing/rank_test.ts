@@ -32,11 +32,11 @@ Deno.test("estimateMs() adds waiting, loading, reading, writing and the network,
   assert.equal(estimateMs(candidate({ roundTripMs: 40 }), DEMAND), 10_540);
   assert.equal(estimateMs(candidate({ loaded: false }), DEMAND), 13_500);
   assert.equal(estimateMs(candidate({ successRate: 0.5 }), DEMAND), 21_000);
-  // Two are at work, two more wait: after three on two slots, each of which counts twice.
-  assert.equal(estimateMs(candidate({ inFlight: 2, slots: 2, queued: 2 }), DEMAND), 4 * 10_500);
-  assert.equal(estimateMs(candidate({ free: 0 }), DEMAND), 3 * 10_500);
+  // Two are at work, two more wait: after three on two slots, each of which counts two and a half times.
+  assert.equal(estimateMs(candidate({ inFlight: 2, slots: 2, queued: 2 }), DEMAND), 4.75 * 10_500);
+  assert.equal(estimateMs(candidate({ free: 0 }), DEMAND), 3.5 * 10_500);
   const typical = { promptTokens: 0, answerTokens: 20 };
-  assert.equal(estimateMs(candidate({ inFlight: 1 }), { ...DEMAND, typical }), 2_000 + 10_500);
+  assert.equal(estimateMs(candidate({ inFlight: 1 }), { ...DEMAND, typical }), 2_500 + 10_500);
   assert.equal(estimateMs(candidate(), { ...DEMAND, cachedTokens: () => 400 }), 100 + 10_000);
   assert.equal(estimateMs(candidate(), { ...DEMAND, cachedTokens: () => 1e9 }), 1 + 10_000);
 });

@@ -28,7 +28,7 @@ Deno.test("routeReason() says how long the first candidate is thought to take, w
       peer({ promptRate: null, generationRate: null, loaded: false, queued: 3, slots: 4, free: 0 }),
       peer({ slots: 0, queued: 999 }),
     ),
-    "peer: best of 2, not measured yet, to be loaded, 3 waiting, next 21011 s",
+    "peer: best of 2, not measured yet, to be loaded, 3 waiting, next 26261 s",
   );
   const server = { ...peer({ local: true }), upstream: true };
   const tried = routeReason(server, { attempt: 1, among: [peer(), server], demand: DEMAND });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { LinkGaps } from "../../src/routing/link_gaps.ts";
 import { StallRule } from "../../src/routing/stall_rule.ts";
 import { StallWatch } from "../../src/routing/stall_watch.ts";
 import { chain, ChainBackend, chainScene, readChain } from "./chain_backend.ts";
@@ -28,6 +29,30 @@ Deno.test("StallRule begins with what earlier answers told, and takes a time tha
   fixed.note(1e4);
   assert.equal(fixed.thresholdMs, 50);
   assert.equal(new StallRule({ setting: "off" }).thresholdMs, Infinity);
+});
+
+Deno.test("StallRule takes twice the longest silence of late on the same link for none, up to 1.6 s, and forgets it", () => {
+  let now = 0;
+  const gaps = new LinkGaps({ clock: () => now });
+  const prior = { meanMs: 25, deviationMs: 5 };
+  const rule = (key: string) => new StallRule({ prior, link: gaps.of(key) });
+  const [one, other] = [rule("one"), rule("other")];
+  one.note(99);
+  assert.equal(rule("one").thresholdMs, 750, "That is no silence");
+  other.note(600);
+  // Another stream on the same link, and none on another one.
+  assert.equal(rule("other").thresholdMs, 1_200);
+  assert.equal(rule("one").thresholdMs, 750);
+  other.note(1e6);
+  assert.equal(rule("other").thresholdMs, 1_600);
+  one.note(500);
+  now += 1_800_000;
+  assert.equal(rule("one").thresholdMs, 750);
+  one.note(420);
+  assert.equal(rule("one").thresholdMs, 840, "It is longer than what is left of the one before");
+  for (let count = 0; count < 2_000; count++) gaps.of(`peer ${count}`).note(500);
+  assert.equal(gaps.of("other").slowestMs, 0, "So many are remembered");
+  assert.equal(gaps.of("peer 1999").slowestMs, 500);
 });
 
 /** A normal number, by Box and Muller. */

@@ -132,6 +132,22 @@ Deno.test("Who was busy just now, or could not be reached, is asked once more wh
   }
 });
 
+Deno.test("Where all who were asked broke off at once, the first that comes back is waited for", async () => {
+  const away = new Set<ChainBackend>();
+  const peers = [0, 1].map((index) => new ChainBackend(`p${index}`, { fates: [{ after: 0, how: "unavailable" }] }));
+  const { infer, steps } = chainScene({ peers, hedge: "off", away });
+  const answer = readChain(infer({}, {
+    step(step) {
+      steps.push(step);
+      if (step.type !== "failed") return;
+      for (const peer of peers) away.add(peer);
+      setTimeout(() => peers.slice(1).forEach((peer) => away.delete(peer)), 300);
+    },
+  }));
+  assert.deepEqual((await answer).ids, chain(12));
+  assert.deepEqual(peers.map(({ requests }) => requests.length), [1, 2]);
+});
+
 Deno.test("An answer changes hands only so often", async () => {
   const fates = Array.from({ length: 30 }, () => ({ after: 2, how: "unavailable" as const }));
   const peers = Array.from({ length: 4 }, (_, index) => new ChainBackend(`p${index}`, { fates }));

@@ -1,10 +1,12 @@
 import {
+  AnswerLengths,
   type Candidate,
   CandidatePool,
   type Claim,
   estimateMs,
   expectedRates,
   loadSince,
+  Moves,
   type Observation,
   Observations,
   Reputation,
@@ -38,6 +40,10 @@ export class Gateway {
   /** What it was told, by the node's number; null where it knows of none. */
   readonly told: (Told | null)[] = [];
   readonly pool: CandidatePool<Candidate>;
+  /** How long answers were. */
+  readonly lengths = new AnswerLengths();
+  /** How often requests may go elsewhere. */
+  readonly moves: Moves;
   readonly #observations: Observations;
   readonly #reputation: Reputation;
   readonly #nodes: readonly SimNode[];
@@ -61,6 +67,7 @@ export class Gateway {
   ) {
     const clock = () => this.#then ?? timeline.now;
     this.#nodes = nodes;
+    this.moves = new Moves({ clock: () => timeline.now });
     this.#typical = typical;
     this.#ranks = ranks;
     this.pool = new CandidatePool({ random: () => random.next(), typical });
@@ -101,6 +108,24 @@ export class Gateway {
       const candidate = this.#candidate(index);
       if (candidate !== null) this.pool.set(candidate);
     }
+  }
+
+  /** A request is on its way to a node. */
+  sent(index: number): void {
+    const told = this.told[index] ?? null;
+    if (told !== null) {
+      told.sent++;
+      told.inFlight++;
+    }
+    this.moves.asked(`${index}`);
+    this.refresh(index);
+  }
+
+  /** A request to a node is over. */
+  settled(index: number): void {
+    const told = this.told[index] ?? null;
+    if (told !== null && told.inFlight > 0) told.inFlight--;
+    this.refresh(index);
   }
 
   /** Observes an answer of a node. */

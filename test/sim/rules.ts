@@ -1,5 +1,6 @@
 import { Observations } from "@ark/node/routing";
 import { HedgeBudget, hedgeDelayMs } from "../../src/routing/hedging.ts";
+import { LinkGaps } from "../../src/routing/link_gaps.ts";
 import { StallRule } from "../../src/routing/stall_rule.ts";
 import { Random } from "./random.ts";
 
@@ -21,9 +22,12 @@ export function stalls(
   const random = new Random(seed);
   const usual = 1_000 / STREAM.rate;
   const gaps: number[] = [];
+  // All on one link, one after the other.
+  let now = 0;
+  const link = new LinkGaps({ clock: () => now }).of("peer");
   let [healthy, spurious] = [0, 0];
   for (let stream = 0; stream < streams; stream++) {
-    const rule = new StallRule({ setting });
+    const rule = new StallRule({ setting, link });
     let [dead, over] = [false, false];
     for (let token = 1; token < STREAM.tokens && !dead; token++) {
       dead = random.next() < STREAM.death;
@@ -33,6 +37,7 @@ export function stalls(
       }
       const late = random.next() < STREAM.hiccup ? random.exponential(STREAM.hiccupMs) : 0;
       const ms = Math.max(0, usual * (1 + STREAM.jitter * random.normal())) + late;
+      now += ms;
       over ||= ms > rule.thresholdMs;
       rule.note(ms);
     }

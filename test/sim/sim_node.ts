@@ -7,6 +7,10 @@ export interface Job {
   readonly prompt: number;
   /** Tokens to write. */
   readonly answer: number;
+  /** Told when it gets its slot. */
+  began(): void;
+  /** Told when it has read the prompt, and writes. */
+  first(): void;
   /** Told when it gets its slot, reads the last token of its prompt, and has written all. */
   done(times: { started: number; first: number; ended: number }): void;
   /** Told when the node is seen to be gone, with the tokens that had been written by then. */
@@ -16,11 +20,14 @@ export interface Job {
 /** Of each node side by side, for the oracle, which looks at all of them for each request. */
 export const FACTS = { stride: 5, freeAt: 0, readMs: 1, writeMs: 2, fixedMs: 3, open: 4 } as const;
 
-interface Running {
+/** A job at a node. */
+interface Task {
   readonly job: Job;
-  readonly started: number;
-  readonly first: number;
-  readonly ended: number;
+  /** How much slower than the node usually is. */
+  readonly jitter: number;
+  started: number;
+  first: number;
+  ended: number;
 }
 
 /** How a simulated node stands: `hidden` is gone, and nobody knows it yet. */
@@ -51,9 +58,10 @@ export class SimNode {
   #state: NodeState = "up";
   #slowness = 1;
   readonly #facts: Float64Array;
-  /** When each of its slots is free, with all that waits. */
-  #freeAt: number[] = [];
-  #running = new Set<Running>();
+  /** When the model is in memory. */
+  #loadedAt = 0;
+  #running = new Map<Job, Task>();
+  #line: Task[] = [];
 
   /** Makes a node. */
   constructor(index: number, { timeline, random, facts }: { timeline: Timeline; random: Random; facts: Float64Array }) {
@@ -75,7 +83,9 @@ export class SimNode {
     this.loaded = random.next() < 0.8;
     this.loadMs = random.spread(2_000, 10_000);
     this.roundTripMs = random.spread(1, 40);
-    this.#running = new Set();
+    this.#running = new Map();
+    this.#line = [];
+    this.#loadedAt = 0;
     this.#state = "up";
     this.#slowness = 1;
     this.shaped();
@@ -83,7 +93,6 @@ export class SimNode {
 
   /** Begins with the slots and speeds that it has now. */
   shaped(): void {
-    this.#freeAt = Array.from({ length: this.slots }, () => 0);
     this.#note();
   }
 
@@ -106,12 +115,12 @@ export class SimNode {
 
   /** Requests that have a slot. */
   get busy(): number {
-    return this.#freeAt.filter((time) => time > this.#timeline.now).length;
+    return this.#running.size;
   }
 
   /** Requests that wait for one. */
   get waiting(): number {
-    return Math.max(0, this.#running.size - this.slots);
+    return this.#line.length;
   }
 
   /** Whether it takes one more. */
@@ -122,7 +131,7 @@ export class SimNode {
   /** Writes down what the oracle knows: when a slot is free in truth, and the true speeds. */
   #note(): void {
     const at = this.index * FACTS.stride;
-    this.#facts[at + FACTS.freeAt] = Math.min(...this.#freeAt);
+    this.#facts[at + FACTS.freeAt] = this.#freeAt();
     this.#facts[at + FACTS.readMs] = 1_000 * this.#slowness / this.promptRate;
     this.#facts[at + FACTS.writeMs] = 1_000 * this.#slowness / this.generationRate;
     this.#facts[at + FACTS.fixedMs] = this.roundTripMs + (this.loaded ? 0 : this.loadMs);
@@ -134,44 +143,87 @@ export class SimNode {
     return (prompt / this.promptRate + answer / this.generationRate) * 1_000 * this.#slowness;
   }
 
+  /** When one more job would get its slot. */
+  #freeAt(): number {
+    if (this.#line.length === 0 && this.#running.size < this.slots) return 0;
+    const free = [...this.#running.values()].map(({ ended }) => ended).sort((one, other) => one - other);
+    while (free.length < this.slots) free.unshift(this.#timeline.now);
+    for (const { job, jitter } of this.#line) {
+      const from = free.shift() ?? 0;
+      free.push(from + this.workMs(job.prompt, job.answer) * jitter);
+      free.sort((one, other) => one - other);
+    }
+    return free[0] ?? 0;
+  }
+
   /** Takes a job; false where it takes none. To one that is gone and not yet known to be, a job is lost. */
   take(job: Job): boolean {
-    const { now } = this.#timeline;
     if (this.#state === "hidden") {
       this.#timeline.after(1_000, () => job.lost(0));
       return true;
     }
     if (!this.open) return false;
-    let slot = 0;
-    for (const [index, time] of this.#freeAt.entries()) if (time < (this.#freeAt[slot] ?? 0)) slot = index;
-    const jitter = this.#random.logNormal(1, JITTER);
-    const load = this.loaded ? 0 : this.loadMs;
-    this.loaded = true;
-    const started = Math.max(now, this.#freeAt[slot] ?? 0) + load;
-    const first = started + this.workMs(job.prompt, 1) * jitter;
-    const ended = first + this.workMs(0, job.answer - 1) * jitter;
-    this.#freeAt[slot] = ended;
-    const running = { job, started, first, ended };
-    const among = this.#running;
-    among.add(running);
+    this.#line.push({ job, jitter: this.#random.logNormal(1, JITTER), started: 0, first: 0, ended: 0 });
+    this.#next();
     this.#note();
-    this.#timeline.at(ended, () => {
-      if (!among.delete(running)) return;
-      this.#note();
-      job.done({ started, first, ended });
-    });
     return true;
+  }
+
+  /** Lets go of a job, wherever it is with it. */
+  drop(job: Job): void {
+    if (this.#state === "hidden" || this.#state === "gone") return;
+    if (!this.#running.delete(job)) this.#line = this.#line.filter((task) => task.job !== job);
+    this.#next();
+    this.#note();
+  }
+
+  /** Tokens that it has written of a job until now; null while it does not have its slot. */
+  written(job: Job): number | null {
+    const task = this.#running.get(job);
+    return task === undefined ? null : this.#writtenOf(task);
+  }
+
+  #writtenOf({ job, first, ended }: Task): number {
+    const { now } = this.#timeline;
+    return now < first ? 0 : Math.floor(job.answer * (now - first) / Math.max(1, ended - first));
+  }
+
+  #next(): void {
+    const { now } = this.#timeline;
+    while (this.#running.size < this.slots) {
+      const task = this.#line.shift();
+      if (task === undefined) return;
+      if (!this.loaded) this.#loadedAt = now + this.loadMs;
+      this.loaded = true;
+      const { job, jitter } = task;
+      task.started = Math.max(now, this.#loadedAt);
+      task.first = task.started + this.workMs(job.prompt, 1) * jitter;
+      task.ended = task.first + this.workMs(0, job.answer - 1) * jitter;
+      const among = this.#running;
+      among.set(job, task);
+      job.began();
+      this.#timeline.at(task.first, () => {
+        if (among.get(job) === task) job.first();
+      });
+      this.#timeline.at(task.ended, () => {
+        if (among.get(job) !== task) return;
+        among.delete(job);
+        this.#next();
+        this.#note();
+        job.done(task);
+      });
+    }
   }
 
   /** Dies: what it ran is lost, which whoever asked sees when the stall rule says so. */
   die(seen: () => void): void {
-    const { now } = this.#timeline;
     this.#state = "hidden";
-    for (const { job, first, ended } of this.#running) {
-      const written = now < first ? 0 : Math.floor(job.answer * (now - first) / Math.max(1, ended - first));
-      this.#timeline.after(STALL_MS, () => job.lost(written));
+    for (const task of [...this.#running.values(), ...this.#line]) {
+      const written = task.ended === 0 ? 0 : this.#writtenOf(task);
+      this.#timeline.after(STALL_MS, () => task.job.lost(written));
     }
     this.#running.clear();
+    this.#line = [];
     this.#note();
     this.#timeline.after(this.#random.spread(500, 1_500), () => {
       this.#state = "gone";

@@ -3,6 +3,7 @@ import { type Picker, PICKERS } from "./pickers.ts";
 import { Random } from "./random.ts";
 import { FACTS, SimNode } from "./sim_node.ts";
 import { Timeline } from "./timeline.ts";
+import { Trip } from "./trip.ts";
 
 /** What is simulated. */
 export interface Scenario {
@@ -19,6 +20,8 @@ export interface Scenario {
   readonly seconds?: number;
   /** Part of the nodes that goes in a minute; with none, no machine becomes slower either. */
   readonly churn?: number;
+  /** Whether the product's router lets requests go elsewhere. @default {true} */
+  readonly moves?: boolean;
   /** Makes the nodes other than `SimNode` does, for scenes of a few. */
   readonly shape?: (node: SimNode) => void;
 }
@@ -32,6 +35,9 @@ export interface Outcome {
   /** Attempts that were refused, and answers that broke off and went on elsewhere. */
   readonly refused: number;
   readonly broken: number;
+  /** Times that a request which waited was put into another line as well, and answers that went to a faster node. */
+  readonly elsewhere: number;
+  readonly moved: number;
   /** Answers of each node. */
   readonly answers: readonly number[];
 }
@@ -45,14 +51,16 @@ const AWAY_MS = 60_000;
 const PUSH_MS = 100;
 /** What was asked is waited for so long after the last request. */
 const AFTER_MS = 1_200_000;
-const MOST_ATTEMPTS = 5;
 
 /** Runs one scenario in virtual time: the same seed gives the same result. */
 export function simulate(scenario: Scenario): Outcome {
-  const { nodes: count, load, seed, gateways: doors = 8, seconds = 60, churn = 0.2, shape } = scenario;
+  const { nodes: count, load, seed, gateways: doors = 8, seconds = 60, churn = 0.2, moves = true, shape } = scenario;
   const timeline = new Timeline();
   // Each has its own stream: what one draws changes nothing for the others, and all pickers see the same requests.
-  const [world, arrivals, lengths, delays] = [1, 2, 3, 4].map((stream) => new Random(seed * 8 + stream)) as [
+  const [changes, arrivals, lengths, delays, looks] = [1, 2, 3, 4, 5].map((stream) =>
+    new Random(seed * 8 + stream)
+  ) as [
+    Random,
     Random,
     Random,
     Random,
@@ -74,11 +82,12 @@ export function simulate(scenario: Scenario): Outcome {
   if (make === undefined) throw new TypeError(`There is no picker ${scenario.picker}`);
   const pick: Picker = make({ facts, timeline, random: new Random(seed * 17 + 5) });
 
+  const world = { timeline, nodes, pick, looks: ranks && moves ? looks : null, push };
   const begin = seconds * 250;
   const end = begin + seconds * 1_000;
   const times: number[] = [];
   const answers = nodes.map(() => 0);
-  let [failed, refused, broken] = [0, 0, 0];
+  let [failed, refused, broken, elsewhere, moved] = [0, 0, 0, 0, 0];
 
   const pushing = new Set<number>();
   for (const node of nodes) {
@@ -92,7 +101,7 @@ export function simulate(scenario: Scenario): Outcome {
   const gap = 1 / (capacity * alive * load);
   timeline.at(0, arrive);
   timeline.runUntil(end + AFTER_MS);
-  return { times: Float64Array.from(times).sort(), failed, refused, broken, answers };
+  return { times: Float64Array.from(times).sort(), failed, refused, broken, elsewhere, moved, answers };
 
   function shapeOf(node: SimNode): void {
     if (shape === undefined) return;
@@ -107,61 +116,22 @@ export function simulate(scenario: Scenario): Outcome {
     const gateway = gateways[lengths.below(gateways.length)];
     if (gateway === undefined) return;
     const measured = timeline.now >= begin && timeline.now < end;
-    ask({ gateway, prompt, answer, came: timeline.now, tried: [], measured });
-  }
-
-  function ask(request: Request): void {
-    const { gateway, prompt, answer, tried } = request;
-    const index = tried.length >= MOST_ATTEMPTS ? null : pick(gateway, { prompt, answer }, tried);
-    const node = index === null ? undefined : nodes[index];
-    if (node === undefined) {
-      if (request.measured) failed++;
-      return;
-    }
-    const told = gateway.told[node.index] ?? null;
-    const observation = gateway.begin(node.index, prompt);
-    if (told !== null) {
-      told.sent++;
-      told.inFlight++;
-    }
-    gateway.refresh(node.index);
-    timeline.after(node.roundTripMs / 2, () => {
-      const taken = node.take({
-        answer,
-        prompt,
-        done: ({ started, first, ended }) => {
-          observation.at(started).started();
-          observation.at(first).firstToken();
-          observation.at(ended).tokens(answer - 1);
-          observation.end("ok");
-          settle(gateway, node.index);
-          push(node);
-          answers[node.index] = (answers[node.index] ?? 0) + 1;
-          if (request.measured) times.push(timeline.now + node.roundTripMs / 2 - request.came);
-        },
-        lost: (written) => {
-          if (written > 0) observation.at(timeline.now).firstToken();
-          observation.end("unavailable");
-          settle(gateway, node.index);
-          if (request.measured) broken++;
-          // Another goes on from the tokens that were written: it reads them, too.
-          const left = Math.max(1, answer - written);
-          ask({ ...request, prompt: prompt + written, answer: left, tried: [...tried, node.index] });
-        },
-      });
-      push(node);
-      if (taken) return;
-      observation.end("busy");
-      settle(gateway, node.index);
-      if (request.measured) refused++;
-      timeline.after(node.roundTripMs / 2, () => ask({ ...request, tried: [...tried, node.index] }));
+    const came = timeline.now;
+    new Trip(world, {
+      gateway,
+      prompt,
+      answer,
+      ended(last, counts) {
+        if (last !== null) answers[last.index] = (answers[last.index] ?? 0) + 1;
+        if (!measured) return;
+        refused += counts.refused;
+        broken += counts.broken;
+        elsewhere += counts.elsewhere;
+        moved += counts.moved;
+        if (last === null) failed++;
+        else times.push(timeline.now + last.roundTripMs / 2 - came);
+      },
     });
-  }
-
-  function settle(gateway: Gateway, index: number): void {
-    const told = gateway.told[index] ?? null;
-    if (told !== null && told.inFlight > 0) told.inFlight--;
-    gateway.refresh(index);
   }
 
   /** Tells the gateways how a node stands, soon: several changes at once are told together. */
@@ -179,10 +149,10 @@ export function simulate(scenario: Scenario): Outcome {
   /** Half of those that go say so; the others are gone without a word. */
   function scheduleEnd(node: SimNode): void {
     if (timeline.now >= end) return;
-    timeline.after(world.exponential(60_000 / churn), () => {
+    timeline.after(changes.exponential(60_000 / churn), () => {
       if (timeline.now >= end) return;
-      const back = AWAY_MS * world.spread(0.3, 3) / 1.17;
-      if (world.next() < 0.5) {
+      const back = AWAY_MS * changes.spread(0.3, 3) / 1.17;
+      if (changes.next() < 0.5) {
         node.drain();
         push(node);
       } else node.die(() => push(node));
@@ -198,23 +168,14 @@ export function simulate(scenario: Scenario): Outcome {
   /** Now and then a machine is two to five times slower for a while. */
   function scheduleSlowness(node: SimNode): void {
     if (timeline.now >= end) return;
-    timeline.after(world.exponential(300_000), () => {
-      node.slowness = world.spread(2, 5);
-      timeline.after(world.exponential(20_000), () => {
+    timeline.after(changes.exponential(300_000), () => {
+      node.slowness = changes.spread(2, 5);
+      timeline.after(changes.exponential(20_000), () => {
         node.slowness = 1;
         scheduleSlowness(node);
       });
     });
   }
-}
-
-interface Request {
-  readonly gateway: Gateway;
-  readonly prompt: number;
-  readonly answer: number;
-  readonly came: number;
-  readonly tried: readonly number[];
-  readonly measured: boolean;
 }
 
 function offerOf(node: SimNode) {

@@ -11,7 +11,7 @@
  * | `#linger=300` | so many milliseconds between the last token and the end |
  * | `#tag=x1` | written to the log with what is done |
  *
- * With `CHAIN_FAILS=0.1:7` so many of the requests fail (seed 7), half of them before the first token and half in the
+ * With `CHAIN_SLOW=60` each token takes so many milliseconds, whatever the prompt says. With `CHAIN_FAILS=0.1:7` so many of the requests fail (seed 7), half of them before the first token and half in the
  * middle of the answer; a third of them as an engine that fails, the others as a node that cannot go on. With `FAKE_WORKER_LOG` it appends a line of JSON for each answer that it begins,
  * `{"type":"chain:begin","pid":…,"tag":…,"from":…}`, and for each that ends, `{"type":"chain:over",…,"to":…}`.
  */
@@ -30,6 +30,7 @@ type Continued = EngineRequest & { ids?: true; resume?: { prompt?: string; writt
 /** The engine. */
 export class ChainEngine implements Engine {
   #contextSize = 0;
+  readonly #slow = Number(Deno.env.get("CHAIN_SLOW") ?? NaN) || undefined;
   readonly #fails = failures(Deno.env.get("CHAIN_FAILS"));
 
   /** Takes any model. */
@@ -59,7 +60,7 @@ export class ChainEngine implements Engine {
     await pause(option(text, "prefill"), signal);
     const stop = option(text, "stop") ?? Infinity;
     const last = Math.min(from + (parameters.max_tokens ?? Infinity), this.#contextSize - promptTokens);
-    const slow = option(text, "slow");
+    const slow = this.#slow ?? option(text, "slow");
     let next = from;
     for (; next < Math.min(stop, last); next++) {
       if (next - from >= fails.after) throw new ArkError(fails.code, "The chain broke as it was told");

@@ -123,7 +123,7 @@ function journeyOf(entry: LedgerEntry): string[] {
 }
 
 function stepOf(
-  { type, name, hedge, code, tokens, gap_ms }: LedgerStep,
+  { type, name, hedge, code, tokens, gap_ms, moved }: LedgerStep,
   { streaming }: { streaming: boolean },
 ): string {
   switch (type) {
@@ -135,7 +135,9 @@ function stepOf(
     case "failed":
       return `${name} failed: ${code}${tokens ? `, after ${tokens} tokens` : ""}`;
     case "continued":
-      return `${name} went on after ${tokens} tokens; nothing came for ${duration(gap_ms ?? 0)}`;
+      return `${name} went on after ${tokens} tokens${moved ? ", since it is faster" : ""}; nothing came for ${
+        duration(gap_ms ?? 0)
+      }`;
   }
 }
 

@@ -62,7 +62,7 @@ export async function gridOf(options: GridOptions): Promise<DensityGrid> {
     hardware: offer?.hardware ?? null,
     slots: offer?.max_concurrent_requests ?? null,
     running: inFlight,
-    queued: null,
+    queued: offer?.queued ?? null,
     models: (offer?.models ?? []).map(({ id, digest, size, loaded }) => ({ id, digest, size, loaded })),
   }));
   return densityGrid([own, ...servers, ...peers]);

@@ -71,7 +71,7 @@ Deno.test("Three peers whose links are down a tenth of the time answer nearly al
   await chaos;
   const share = shareOfWhole("Three peers whose links are down 10 % of the time", answers);
   // How long a gateway is blind to a link that is back counts, too: this is no matter of the answers alone.
-  assert.ok(share >= 0.97, `${share}`);
+  assert.ok(share >= (LONG ? 0.999 : 0.97), `${share}`);
 });
 
 Deno.test("A noisy link loses no token, and takes hardly an answer from a node that is well", async () => {
@@ -84,6 +84,7 @@ Deno.test("A noisy link loses no token, and takes hardly an answer from a node t
   const answers = await askMany(lab, { count, atOnce: 14, tokens: 60, prompt: "#slow=25" });
   for (const answer of answers) assertWhole(answer);
   const extra = lab.begins - count;
+  // Only an answer that really went elsewhere was taken away: a node that read along in vain took nothing.
   const { failovers } = lab;
   shareOfWhole("A noisy link", answers);
   // deno-lint-ignore no-console
