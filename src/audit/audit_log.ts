@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers";
+import { setTimeout as pause } from "node:timers/promises";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
@@ -8,7 +9,9 @@ import { Checkpoints } from "./checkpoints.ts";
 import { EntriesTable } from "./entries_table.ts";
 import { Follower } from "./follower.ts";
 import { Group } from "./group.ts";
-import { isDiskFull, Journal } from "./journal.ts";
+import { Journal } from "./journal.ts";
+import type { JournalFault } from "./join_ring.ts";
+import { isDiskFull } from "./log_file.ts";
 import { dropPruned, pruneEnd, type PruneRange } from "./prune.ts";
 import { GROUP_BYTES, recover } from "./recover.ts";
 import { Reserve } from "./reserve.ts";
@@ -27,6 +30,9 @@ const WAITING_LIMIT = 10_000;
 /** While the reserve is spent. */
 const SPENT = "Cannot record: the disk is full, and only its reserve is left for what runs already; free some space, " +
   "the node goes on by itself then";
+
+/** Time between two looks whether the journal has to be made anew, in milliseconds. */
+const JOURNAL_RETRY_MS = 60_000;
 
 /** Rows that an export reads at a time. */
 const EXPORT_BATCH = 256;
@@ -64,6 +70,7 @@ export class AuditLog implements AsyncDisposable {
   #writing = 0;
   #refusal: string | null = null;
   #commitFault: string | null = null;
+  #journalFault: JournalFault | undefined;
   #closed = false;
   /** Looking at all entries and removing some take turns. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -85,8 +92,9 @@ export class AuditLog implements AsyncDisposable {
    * @throws {ArkError} `audit_unavailable` where the file cannot be opened, or another node has it open.
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
-    const { mirror, slowMs } = options;
-    const log = new AuditLog(await Journal.open(mirror, slowMs === undefined ? {} : { slowMs }), options);
+    const { mirror, slowMs, journalBytes: ringBytes = 0, logger } = options;
+    const journal = await Journal.open(mirror, { ringBytes, logger, ...(slowMs === undefined ? {} : { slowMs }) });
+    const log = new AuditLog(journal, options);
     await log.#recover().catch((error) => log.#commitFailed(error));
     return log;
   }
@@ -165,7 +173,10 @@ export class AuditLog implements AsyncDisposable {
       const checkpoints = await this.checkpoints.list();
       const lastSeq = () => this.#sureHead()?.seq ?? Infinity;
       const lastWritten = () => Math.max(lastSeq(), this.#writing);
-      return await verify({ path: this.#journal.path, table: this.#table, checkpoints, lastSeq, lastWritten });
+      const verdict = await verify({ path: this.#journal.path, table: this.#table, checkpoints, lastSeq, lastWritten });
+      const fault = this.#journalFault;
+      if (!verdict.ok || fault === undefined) return verdict;
+      return { ok: false, entries: fault.seq - 1, where: "both", ...fault };
     });
   }
 
@@ -192,9 +203,20 @@ export class AuditLog implements AsyncDisposable {
     return count;
   }
 
-  /** Keeps the reserve on the disk until the signal fires. */
+  /** Keeps the reserve and the journal on the disk until the signal fires, from a while after the start on. */
   async keepReserve(signal: AbortSignal, options: { afterMs?: number } = {}): Promise<void> {
-    await this.#reserve.run(signal, options);
+    await Promise.all([this.#reserve.run(signal, options), this.#keepJournal(signal, options)]);
+  }
+
+  async #keepJournal(signal: AbortSignal, { afterMs = 10_000 }: { afterMs?: number }): Promise<void> {
+    for (let waitMs = afterMs; !this.#closed; waitMs = JOURNAL_RETRY_MS) {
+      await pause(waitMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      const head = this.#sureHead();
+      if (head !== undefined && await this.#journal.prepare()) {
+        await this.#alone(() => this.#journal.start(this.#head?.seq ?? head.seq)).catch(() => {});
+      }
+    }
   }
 
   /** The newest checkpoint over all entries up to now as a signed note, with cosignatures; null where none was made. */
@@ -233,6 +255,7 @@ export class AuditLog implements AsyncDisposable {
     if (this.#refusal === null) await this.checkpoints.make().catch(() => {});
     await this.#follower[Symbol.asyncDispose]();
     await this.#table[Symbol.asyncDispose]();
+    await this.#journal.settled();
     this.#journal[Symbol.dispose]();
   }
 
@@ -259,9 +282,11 @@ export class AuditLog implements AsyncDisposable {
 
   async #recover(): Promise<void> {
     await this.#table.load();
-    const { head, refusal } = await recover({ journal: this.#journal, table: this.#table }, this.#logger);
+    const { head, refusal, fault } = await recover({ journal: this.#journal, table: this.#table }, this.#logger);
+    if (refusal === null) await this.#journal.start(head.seq);
     this.#head = head;
     this.#refusal = refusal;
+    this.#journalFault = fault;
     if (refusal === null) {
       await dropPruned(this.#journal, this.#table.base);
       await this.checkpoints.load();
@@ -319,7 +344,7 @@ export class AuditLog implements AsyncDisposable {
     const { entries, bytes } = group;
     try {
       this.#writing = group.head.seq;
-      const later = this.#journal.commit(bytes);
+      const later = this.#journal.commit(bytes, { first: group.first, count: entries.length });
       if (later !== undefined) await later;
     } catch (error) {
       if (isDiskFull(error) && this.#reserve.release()) return await this.#commitGroup(group, waiting);
@@ -334,8 +359,7 @@ export class AuditLog implements AsyncDisposable {
     this.#head = entries.at(-1);
     this.#commitWorked();
     for (const [index, { resolve }] of waiting.entries()) resolve(entries[index] as AuditEntry);
-    const [{ seq: first = 0 } = {}] = entries;
-    this.#follower.push({ first, count: entries.length, bytes: bytes.slice() });
+    this.#follower.push({ first: group.first, count: entries.length, bytes: bytes.slice() });
   }
 
   #commitFailed(error: unknown): void {
