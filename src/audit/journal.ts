@@ -1,7 +1,7 @@
 import type { Logger } from "@ark/node/telemetry";
-import { reasonOf } from "@ark/node/protocol";
-import { fitsRing, JournalRing, makeRing, readRing, type RingContents } from "./journal_ring.ts";
+import { readRing, type RingContents } from "./journal_ring.ts";
 import { LogFile, unwritable } from "./log_file.ts";
+import { RingUse, type Span } from "./ring_use.ts";
 
 /**
  * A commit that took longer makes the next one asynchronous. Below it, waiting for the disk costs the streams of other
@@ -25,14 +25,6 @@ export interface JournalOptions {
   logger?: Logger | undefined;
 }
 
-/** Which entries the committed bytes are. */
-export interface Span {
-  /** Number of the first. */
-  first: number;
-  /** How many. */
-  count: number;
-}
-
 /**
  * The file `audit.log` and the ring before it: bytes are appended and made durable, or the file is as long as before.
  *
@@ -46,11 +38,7 @@ export interface Span {
 export class Journal implements Disposable {
   readonly #file: LogFile;
   readonly #slowMs: number;
-  readonly #ringBytes: number;
-  readonly #logger: Logger | undefined;
-  #ring: JournalRing | undefined;
-  /** Whether the ring is only read any more. */
-  #broken = false;
+  readonly #ring: RingUse;
   /** Bytes of the file that are durable there; the rest is in the ring. */
   #durable = 0;
   /** Whether some of the rest may have been lost when it was to become durable. */
@@ -62,8 +50,7 @@ export class Journal implements Disposable {
   private constructor(file: LogFile, { slowMs = SLOW_MS, ringBytes = 0, logger }: JournalOptions) {
     this.#file = file;
     this.#slowMs = slowMs;
-    this.#ringBytes = ringBytes;
-    this.#logger = logger;
+    this.#ring = new RingUse({ path: `${file.path}.journal`, bytes: ringBytes, logger });
   }
 
   /**
@@ -92,7 +79,7 @@ export class Journal implements Disposable {
 
   /** Whether commits go through the ring. */
   get hasRing(): boolean {
-    return this.#ring !== undefined && !this.#broken;
+    return this.#ring.ready;
   }
 
   /** What the ring of the last run says; null where there is none. */
@@ -107,32 +94,19 @@ export class Journal implements Disposable {
    * @throws {ArkError} `audit_unavailable` where what is in the file cannot be made durable.
    */
   async start(seq: number): Promise<void> {
-    if (this.#ringBytes === 0 || this.hasRing) return;
+    if (!this.#ring.wanted) return;
     try {
       await this.#file.sync();
       this.#allDurable(seq);
     } catch (error) {
       throw this.#failed(error);
     }
-    try {
-      const ring = await JournalRing.open(this.ringPath, { bytes: this.#ringBytes, seq });
-      this.#ring = ring;
-    } catch (error) {
-      this.#logger?.debug("The journal of the audit log cannot be used", { reason: reasonOf(error) });
-    }
+    await this.#ring.open(seq);
   }
 
   /** Makes the ring's file, where one is asked for and none is in use. It is to be taken into use by {@linkcode start}. */
   async prepare(): Promise<boolean> {
-    if (this.#ringBytes === 0 || this.#ring !== undefined) return false;
-    try {
-      if (!await fitsRing(this.ringPath, this.#ringBytes)) return false;
-      await makeRing(this.ringPath, this.#ringBytes);
-      return true;
-    } catch (error) {
-      this.#logger?.debug("The journal of the audit log could not be made", { reason: reasonOf(error) });
-      return false;
-    }
+    return await this.#ring.prepare();
   }
 
   /**
@@ -150,12 +124,14 @@ export class Journal implements Disposable {
     try {
       this.#repair();
       this.#file.write(bytes);
-      const inRing = this.#put(bytes, span);
+      const inRing = this.#ring.put(bytes, span);
       if (slow) return this.#syncLater(bytes.length, { began, span, inRing });
-      if (!inRing || !this.#syncRing()) {
+      if (inRing && this.#ring.syncNow()) this.#inRing(bytes.length);
+      else if (this.#behind !== undefined) return this.#syncLater(bytes.length, { began, span, inRing: false });
+      else {
         this.#syncFile();
         this.#allDurable(lastOf(span), bytes.length);
-      } else this.#inRing(bytes.length);
+      }
     } catch (error) {
       throw this.#failed(error);
     }
@@ -181,7 +157,7 @@ export class Journal implements Disposable {
       throw this.#failed(error);
     }
     await this.#file.dropBefore(offset);
-    this.#allDurable(this.#ring?.mark.seq ?? 0);
+    this.#allDurable(this.#ring.mark.seq);
   }
 
   /** Waits until nothing is made durable in the background. */
@@ -195,15 +171,15 @@ export class Journal implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     try {
-      if (this.#ring?.needed === true) {
+      if (this.#ring.needed) {
         this.#repair();
         this.#file.syncNow();
-        if (!this.#broken) this.#ring.clean();
+        this.#ring.clean();
       }
     } catch {
       // Then the next start takes out of the ring what the file lacks.
     }
-    this.#ring?.[Symbol.dispose]();
+    this.#ring[Symbol.dispose]();
     this.#file[Symbol.dispose]();
   }
 
@@ -212,7 +188,7 @@ export class Journal implements Disposable {
     try {
       this.#repair();
       await this.#file.writeLater(bytes);
-      inRing = this.#put(bytes, span);
+      inRing = this.#ring.put(bytes, span);
     } catch (error) {
       throw this.#failed(error);
     }
@@ -224,7 +200,7 @@ export class Journal implements Disposable {
     { began, span, inRing }: { began: number; span: Span | undefined; inRing: boolean },
   ): Promise<void> {
     try {
-      if (inRing && await this.#syncRingLater()) this.#inRing(length);
+      if (inRing && await this.#ring.sync()) this.#inRing(length);
       else {
         await this.#syncFileLater();
         this.#allDurable(lastOf(span), length);
@@ -233,34 +209,6 @@ export class Journal implements Disposable {
       throw this.#failed(error);
     }
     this.#lastMs = performance.now() - began;
-  }
-
-  /** Writes to the ring, where that goes. */
-  #put(bytes: Uint8Array, span: Span | undefined): boolean {
-    if (this.#ring === undefined || this.#broken || span === undefined) return false;
-    try {
-      return this.#ring.put({ ...span, bytes });
-    } catch (error) {
-      return this.#giveUp(error);
-    }
-  }
-
-  #syncRing(): boolean {
-    try {
-      this.#ring?.syncNow();
-      return true;
-    } catch (error) {
-      return this.#giveUp(error);
-    }
-  }
-
-  async #syncRingLater(): Promise<boolean> {
-    try {
-      await this.#ring?.sync();
-      return true;
-    } catch (error) {
-      return this.#giveUp(error);
-    }
   }
 
   #syncFile(): void {
@@ -273,6 +221,9 @@ export class Journal implements Disposable {
   }
 
   async #syncFileLater(): Promise<void> {
+    // An error of the disk is told to one caller only, so two at a time could both take what is lost for durable.
+    await this.#behind;
+    if (this.#lost) throw new Error("what was written before could not be made durable");
     try {
       await this.#file.sync();
     } catch (error) {
@@ -281,21 +232,11 @@ export class Journal implements Disposable {
     }
   }
 
-  /** The ring is not written any more: `audit.log` alone can do it, too. */
-  #giveUp(error: unknown): false {
-    this.#broken = true;
-    this.#logger?.warn("The journal of the audit log cannot be written, the log goes on without it", {
-      path: this.ringPath,
-      reason: reasonOf(error),
-    });
-    return false;
-  }
-
   /** A group is durable in the ring. */
   #inRing(length: number): void {
     this.#file.grown(length);
-    this.#ring?.keep();
-    if (this.#ring?.halfFull === true) this.#catchUp();
+    this.#ring.keep();
+    if (this.#ring.halfFull) this.#catchUp();
     else this.#timer ??= setTimeout(() => this.#catchUp(), BEHIND_MS);
   }
 
@@ -304,32 +245,19 @@ export class Journal implements Disposable {
     if (length > 0) this.#file.grown(length);
     this.#durable = this.#file.size;
     this.#lost = false;
-    const ring = this.#ring;
-    if (ring === undefined) return;
-    ring.release({ number: ring.mark.number, seq });
-    if (!this.#broken) return;
-    // Nothing in it is needed: a new one can be made.
-    ring[Symbol.dispose]();
-    this.#ring = undefined;
-    this.#broken = false;
-    try {
-      Deno.removeSync(this.ringPath);
-    } catch {
-      // It says nothing that the file does not have.
-    }
+    this.#ring.releaseAll(seq);
   }
 
   /** Makes the file durable up to here in the background, so that the ring has room again. */
   #catchUp(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const ring = this.#ring;
-    if (this.#behind !== undefined || ring === undefined || this.#lost) return;
-    const { mark } = ring;
+    if (this.#behind !== undefined || !this.#ring.needed || this.#lost) return;
+    const { mark } = this.#ring;
     const { size } = this.#file;
     this.#behind = this.#file.sync().then(() => {
       this.#durable = Math.max(this.#durable, size);
-      ring.release(mark);
+      this.#ring.release(mark);
     }, () => {
       this.#lost = true;
     }).finally(() => {
@@ -339,18 +267,14 @@ export class Journal implements Disposable {
 
   /** After an error the kernel may have dropped what was to become durable: it is taken out of the ring once more. */
   #repair(): void {
-    if (!this.#lost || this.#ring === undefined) return;
+    if (!this.#lost || !this.#ring.needed) return;
     this.#file.rewrite(this.#durable, this.#ring.lines());
     this.#lost = false;
   }
 
   /** The bytes that failed are cut off and written anew next time. */
   #failed(error: unknown): Error {
-    try {
-      this.#ring?.undo();
-    } catch {
-      // As below.
-    }
+    this.#ring.undo();
     try {
       this.#file.mend();
     } catch {

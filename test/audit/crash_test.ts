@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { makeRing } from "../../src/audit/journal_ring.ts";
+import { makeRing, readRing } from "../../src/audit/journal_ring.ts";
 import { JOURNAL_BYTES } from "./crashed_fixture.ts";
 import { skipped, soundEntries, withFixture } from "./log_fixture.ts";
 
@@ -54,6 +54,8 @@ Deno.test(`T31 R09: AuditLog has every acknowledged entry after ${KILLS} kills a
       });
     }
     assert.ok(acknowledged.size >= KILLS);
+    const { number = 0 } = await readRing(`${directory}/audit.log.journal`) ?? {};
+    assert.ok(number > KILLS, `Only ${number} groups went through the journal`);
   }));
 
 for (const [how, journal] of [["", 0], [", with a journal", JOURNAL_BYTES]] as const) {

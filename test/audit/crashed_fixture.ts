@@ -1,4 +1,4 @@
-import { AuditLog } from "@ark/node/audit";
+import type { AuditLog } from "@ark/node/audit";
 import { openStore } from "@ark/node/store";
 import { makeRing } from "../../src/audit/journal_ring.ts";
 import { type LogFixture, withFixture } from "./log_fixture.ts";
