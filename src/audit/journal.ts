@@ -236,7 +236,7 @@ export class Journal implements Disposable {
   #inRing(length: number): void {
     this.#file.grown(length);
     this.#ring.keep();
-    if (this.#ring.halfFull) this.#catchUp();
+    if (this.#ring.due) this.#catchUp();
     else this.#timer ??= setTimeout(() => this.#catchUp(), BEHIND_MS);
   }
 

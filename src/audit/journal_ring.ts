@@ -8,6 +8,12 @@ import { secureDirectory } from "./log_file.ts";
 const LEAST_BYTES = 1 << 20;
 const MOST_BYTES = 256 << 20;
 
+/**
+ * `audit.log` is made durable from so much on: the disk is busy with a little every now and then, rather than with much for
+ * so long that those who wait for the ring meanwhile would be more than one in a hundred.
+ */
+const DUE_BYTES = 1 << 20;
+
 /** It is made only on a disk with so many times its size free. */
 const ROOM = 4;
 
@@ -84,9 +90,9 @@ export class JournalRing implements Disposable {
     }
   }
 
-  /** Whether half of it is needed, so that it is time to make `audit.log` durable. */
-  get halfFull(): boolean {
-    return this.#used >= this.#capacity >> 1;
+  /** Whether so much of it is needed that it is time to make `audit.log` durable. */
+  get due(): boolean {
+    return this.#used >= Math.min(this.#capacity >> 1, DUE_BYTES);
   }
 
   /** Whether any of it is needed. */

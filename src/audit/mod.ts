@@ -26,8 +26,8 @@
  * **Journal.** Making a file durable that grows waits for the file system's own journal, and so for everybody else who
  * writes: mostly a fraction of a millisecond, in one of a hundred cases many times that. So groups of entries become durable
  * in `audit.log.journal`, a ring of blocks that were written before, each group with its number and a checksum in blocks of
- * its own. The lines are in `audit.log` already then, and become durable there in the background: when half of the ring is
- * needed, after five seconds, and at the end. Where there is no journal, no room in it, or its disk fails, `audit.log` itself
+ * its own. The lines are in `audit.log` already then, and become durable there in the background: after a
+ * megabyte, after five seconds, and at the end. Where there is no journal, no room in it, or its disk fails, `audit.log` itself
  * is made durable, as without one. Each group says up to which entry `audit.log` was durable, and that decides after a crash:
  *
  * | the journal has | and the copies | so |

@@ -49,9 +49,9 @@ export class RingUse implements Disposable {
     return this.#options.bytes > 0 && !this.ready;
   }
 
-  /** Whether half of it is needed. */
-  get halfFull(): boolean {
-    return this.#ring?.halfFull ?? false;
+  /** Whether it is time to make `audit.log` durable. */
+  get due(): boolean {
+    return this.#ring?.due ?? false;
   }
 
   /** Whether any of it is needed. */
