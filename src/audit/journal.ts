@@ -158,6 +158,8 @@ export class Journal implements Disposable {
     }
     await this.#file.dropBefore(offset);
     this.#allDurable(this.#ring.mark.seq);
+    // What was pruned is not to stay there until it is overwritten.
+    this.#ring.discard();
   }
 
   /** Waits until nothing is made durable in the background. */

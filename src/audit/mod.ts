@@ -78,7 +78,8 @@
  * Where a log contradicts its own newest checkpoint, no other is signed: this node never signs two histories.
  *
  * **Pruning.** {@linkcode AuditLog.prune} removes old entries from both copies, database first; their hashes, the tiles,
- * stay, so that every checkpoint still holds and whoever kept an old line can prove that it was there.
+ * stay, so that every checkpoint still holds and whoever kept an old line can prove that it was there. The journal is made
+ * anew then, because it may still have them.
  *
  * **Full disk.** A reserve beside the log is given up first: then what runs can be recorded to its end, while what begins is
  * refused until the reserve could be taken again.

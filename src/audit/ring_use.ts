@@ -145,8 +145,12 @@ export class RingUse implements Disposable {
   /** Everything is, up to the entry `seq`; so nothing of a broken ring is needed, and a new one can be made. */
   releaseAll(seq: number): void {
     this.release({ number: this.mark.number, seq });
-    if (this.#ring === undefined || !this.#broken) return;
-    this.#ring[Symbol.dispose]();
+    if (this.#broken) this.discard();
+  }
+
+  /** Removes the file, of which nothing is needed. */
+  discard(): void {
+    this.#ring?.[Symbol.dispose]();
     this.#ring = undefined;
     this.#broken = false;
     try {

@@ -193,6 +193,20 @@ Deno.test("AuditLog.keepReserve() makes the journal, for its owner only, and the
     await isWhole(fixture, 13);
   }));
 
+Deno.test("AuditLog.prune() leaves nothing of what it removes in the journal, which is made anew", () =>
+  withFixture(async (fixture) => {
+    const journal = `${fixture.file}.journal`;
+    await withJournal(fixture, async (log) => {
+      await fill(log, 300);
+      assert.match(await Deno.readTextFile(journal), /"model-5:8b"/);
+      assert.equal(await log.prune({ keep: 10 }), 256);
+      await assert.rejects(Deno.stat(journal), Deno.errors.NotFound);
+      await fill(log, 3);
+      assert.equal(await soundEntries(log), 304);
+    });
+    await isWhole(fixture, 304);
+  }));
+
 const SPAN = { first: 1, count: 1 };
 
 Deno.test("Journal goes on without a ring where the disk has no room for one, also when it fills up meanwhile", () =>
