@@ -1,32 +1,26 @@
-import { setImmediate } from "node:timers";
+import { setTimeout as pause } from "node:timers/promises";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
 import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
 import { type Head, lineOf } from "./chain.ts";
 import { Checkpoints } from "./checkpoints.ts";
+import { Committer } from "./committer.ts";
 import { EntriesTable } from "./entries_table.ts";
 import { Follower } from "./follower.ts";
-import { Group } from "./group.ts";
-import { isDiskFull, Journal } from "./journal.ts";
+import { Journal } from "./journal.ts";
+import type { JournalFault } from "./join_ring.ts";
 import { dropPruned, pruneEnd, type PruneRange } from "./prune.ts";
-import { GROUP_BYTES, recover } from "./recover.ts";
+import { recover } from "./recover.ts";
 import { Reserve } from "./reserve.ts";
 import { type AuditVerdict, verify } from "./verify.ts";
-
-/** A record that waits for its place. */
-interface Waiting {
-  unplaced: UnplacedEntry;
-  resolve: (entry: AuditEntry) => void;
-  reject: (error: unknown) => void;
-}
-
-/** Most records that wait for the disk. */
-const WAITING_LIMIT = 10_000;
 
 /** While the reserve is spent. */
 const SPENT = "Cannot record: the disk is full, and only its reserve is left for what runs already; free some space, " +
   "the node goes on by itself then";
+
+/** Time between two looks whether the journal has to be made anew, in milliseconds. */
+const JOURNAL_RETRY_MS = 60_000;
 
 /** Rows that an export reads at a time. */
 const EXPORT_BATCH = 256;
@@ -50,20 +44,10 @@ export class AuditLog implements AsyncDisposable {
   readonly #table: EntriesTable;
   readonly #follower: Follower;
   readonly #reserve: Reserve;
+  readonly #committer: Committer;
   readonly #logger: Logger | undefined;
   readonly #events: Events | undefined;
-  /** Of the group that is committed, and of the next one, in turn. */
-  #buffers = [new Uint8Array(GROUP_BYTES), new Uint8Array(GROUP_BYTES)] as const;
-  #waiting: Waiting[] = [];
-  /** The first of those that wait, behind a group that is not durable yet, or behind the last entry. */
-  #ahead: Group | undefined;
-  #committing: Promise<void> | undefined;
-  /** The last durable entry, or undefined until file and database were brought to the same end. */
-  #head: Head | undefined;
-  /** Number of the last entry that is on its way to the disk, or 0. */
-  #writing = 0;
-  #refusal: string | null = null;
-  #commitFault: string | null = null;
+  #journalFault: JournalFault | undefined;
   #closed = false;
   /** Looking at all entries and removing some take turns. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -76,6 +60,8 @@ export class AuditLog implements AsyncDisposable {
     this.#reserve = new Reserve({ path: `${journal.path}.reserve`, bytes: reserveBytes, logger });
     this.#logger = logger;
     this.#events = events;
+    const recover = () => this.#recover();
+    this.#committer = new Committer({ journal, follower, reserve: this.#reserve, logger, events, recover });
   }
 
   /**
@@ -85,9 +71,10 @@ export class AuditLog implements AsyncDisposable {
    * @throws {ArkError} `audit_unavailable` where the file cannot be opened, or another node has it open.
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
-    const { mirror, slowMs } = options;
-    const log = new AuditLog(await Journal.open(mirror, slowMs === undefined ? {} : { slowMs }), options);
-    await log.#recover().catch((error) => log.#commitFailed(error));
+    const { mirror, slowMs, journalBytes: ringBytes = 0, logger } = options;
+    const journal = await Journal.open(mirror, { ringBytes, logger, ...(slowMs === undefined ? {} : { slowMs }) });
+    const log = new AuditLog(journal, options);
+    await log.#committer.start();
     return log;
   }
 
@@ -96,7 +83,7 @@ export class AuditLog implements AsyncDisposable {
    * failure of the disk it stays until an `append()` succeeds.
    */
   get fault(): string | null {
-    return this.#standingFault() ?? this.#commitFault ?? (this.#reserve.spent ? SPENT : this.checkpoints.fault);
+    return this.#standingFault() ?? this.#committer.fault ?? (this.#reserve.spent ? SPENT : this.checkpoints.fault);
   }
 
   /**
@@ -110,12 +97,7 @@ export class AuditLog implements AsyncDisposable {
       const entry = unplaced(record);
       const fault = this.#standingFault() ?? this.#spentFault(entry);
       if (fault !== null) throw new ArkError("audit_unavailable", fault);
-      const { promise, resolve, reject } = Promise.withResolvers<AuditEntry>();
-      this.#waiting.push({ unplaced: entry, resolve, reject });
-      // Now rather than when its turn comes: meanwhile the disk is at work.
-      if (this.#ahead?.entries.length === this.#waiting.length - 1) this.#ahead.add(entry);
-      this.#committing ??= nextTurn().then(() => this.#commitAll());
-      return promise;
+      return this.#committer.add(entry);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -141,7 +123,7 @@ export class AuditLog implements AsyncDisposable {
    * @throws {ArkError} `audit_unavailable` where the database cannot be read.
    */
   async *export({ after = 0 }: AuditExportOptions = {}): AsyncGenerator<string, void, undefined> {
-    const last = this.#sureHead()?.seq ?? Infinity;
+    const last = this.#committer.head?.seq ?? Infinity;
     let seq = Math.max(after, this.#table.base.seq);
     while (seq < last) {
       const entries = await this.#read(() => this.#table.after(seq, EXPORT_BATCH));
@@ -163,9 +145,12 @@ export class AuditLog implements AsyncDisposable {
   async verify(): Promise<AuditVerdict> {
     return await this.#inTurn(async () => {
       const checkpoints = await this.checkpoints.list();
-      const lastSeq = () => this.#sureHead()?.seq ?? Infinity;
-      const lastWritten = () => Math.max(lastSeq(), this.#writing);
-      return await verify({ path: this.#journal.path, table: this.#table, checkpoints, lastSeq, lastWritten });
+      const lastSeq = () => this.#committer.head?.seq ?? Infinity;
+      const lastWritten = () => Math.max(lastSeq(), this.#committer.writing);
+      const verdict = await verify({ path: this.#journal.path, table: this.#table, checkpoints, lastSeq, lastWritten });
+      const fault = this.#journalFault;
+      if (!verdict.ok || fault === undefined) return verdict;
+      return { ok: false, entries: fault.seq - 1, where: "both", ...fault };
     });
   }
 
@@ -184,7 +169,7 @@ export class AuditLog implements AsyncDisposable {
     if (count === 0) return 0;
     await this.append({ kind: "prune", direction: null, peer: null, count });
     await this.#inTurn(() =>
-      this.#alone(async () => {
+      this.#committer.alone(async () => {
         await this.#table.prune(end);
         await dropPruned(this.#journal, end);
       })
@@ -192,9 +177,20 @@ export class AuditLog implements AsyncDisposable {
     return count;
   }
 
-  /** Keeps the reserve on the disk until the signal fires. */
+  /** Keeps the reserve and the journal on the disk until the signal fires, from a while after the start on. */
   async keepReserve(signal: AbortSignal, options: { afterMs?: number } = {}): Promise<void> {
-    await this.#reserve.run(signal, options);
+    await Promise.all([this.#reserve.run(signal, options), this.#keepJournal(signal, options)]);
+  }
+
+  async #keepJournal(signal: AbortSignal, { afterMs = 10_000 }: { afterMs?: number }): Promise<void> {
+    for (let waitMs = afterMs; !this.#closed; waitMs = JOURNAL_RETRY_MS) {
+      await pause(waitMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      const { head } = this.#committer;
+      if (head !== undefined && await this.#journal.prepare()) {
+        await this.#committer.alone(() => this.#journal.start(this.#committer.head?.seq ?? head.seq)).catch(() => {});
+      }
+    }
   }
 
   /** The newest checkpoint over all entries up to now as a signed note, with cosignatures; null where none was made. */
@@ -228,21 +224,22 @@ export class AuditLog implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#committing;
+    await this.#committer.settled();
     await this.#reserve.settled();
-    if (this.#refusal === null) await this.checkpoints.make().catch(() => {});
+    if (this.#committer.refusal === null) await this.checkpoints.make().catch(() => {});
     await this.#follower[Symbol.asyncDispose]();
     await this.#table[Symbol.asyncDispose]();
+    await this.#journal.settled();
     this.#journal[Symbol.dispose]();
   }
 
   /** Why an append would fail without being tried. A failure of the last commit is none: trying shows if it is over. */
   #standingFault(): string | null {
     if (this.#closed) return "Cannot record: the audit log is closed";
-    if (this.#waiting.length >= WAITING_LIMIT) {
+    if (this.#committer.full) {
       return "Cannot record: too many records wait for the disk; try again later";
     }
-    return this.#refusal ?? this.#follower.fault;
+    return this.#committer.refusal ?? this.#follower.fault;
   }
 
   /** What begins is not recorded on the reserve: then there would be no room for how it ends. */
@@ -252,110 +249,21 @@ export class AuditLog implements AsyncDisposable {
     return SPENT;
   }
 
-  /** The last entry, where it is certain that file and database agree on it. */
-  #sureHead(): Head | undefined {
-    return this.#refusal === null ? this.#head : undefined;
-  }
-
-  async #recover(): Promise<void> {
+  async #recover(): Promise<{ head: Head; refusal: string | null }> {
     await this.#table.load();
-    const { head, refusal } = await recover({ journal: this.#journal, table: this.#table }, this.#logger);
-    this.#head = head;
-    this.#refusal = refusal;
+    const { head, refusal, fault } = await recover({ journal: this.#journal, table: this.#table }, this.#logger);
+    if (refusal === null) await this.#journal.start(head.seq);
+    this.#journalFault = fault;
     if (refusal === null) {
       await dropPruned(this.#journal, this.#table.base);
       await this.checkpoints.load();
       const { fault } = this.checkpoints;
       if (fault !== null) this.#logger?.error(fault, { path: this.#journal.path, seq: head.seq });
-      return;
+      return { head, refusal };
     }
     this.#logger?.error(refusal, { path: this.#journal.path, seq: head.seq });
     this.#events?.emit({ type: "audit", available: false });
-  }
-
-  /** Does something while nothing is committed. */
-  async #alone(work: () => Promise<void>): Promise<void> {
-    while (this.#committing !== undefined) await this.#committing;
-    const done = this.#committing = work();
-    try {
-      await done;
-    } finally {
-      this.#committing = this.#waiting.length > 0 ? this.#commitAll() : undefined;
-    }
-  }
-
-  async #commitAll(): Promise<void> {
-    try {
-      if (this.#head === undefined) await this.#recover();
-    } catch (error) {
-      this.#commitFailed(error);
-      this.#rejectAll(error);
-    }
-    if (this.#refusal !== null) this.#rejectAll(new ArkError("audit_unavailable", this.#refusal));
-    while (this.#waiting.length > 0) {
-      const { room } = this.#follower;
-      if (room !== undefined) await room;
-      await this.#commitNext(this.#head ?? this.#table.base);
-      // Lets others at the event loop, and more records into the next group.
-      if (this.#waiting.length > 0) await nextTurn();
-    }
-    this.#committing = undefined;
-  }
-
-  async #commitNext(head: Head): Promise<void> {
-    const [buffer, other] = this.#buffers;
-    const group = this.#ahead ?? new Group(buffer, head);
-    while (group.entries.length < this.#waiting.length) {
-      const next = this.#waiting[group.entries.length];
-      if (next === undefined || !group.add(next.unplaced)) break;
-    }
-    const waiting = this.#waiting.splice(0, group.entries.length);
-    this.#buffers = [other, buffer];
-    this.#ahead = new Group(other, group.head);
-    await this.#commitGroup(group, waiting);
-  }
-
-  async #commitGroup(group: Group, waiting: readonly Waiting[]): Promise<void> {
-    const { entries, bytes } = group;
-    try {
-      this.#writing = group.head.seq;
-      const later = this.#journal.commit(bytes);
-      if (later !== undefined) await later;
-    } catch (error) {
-      if (isDiskFull(error) && this.#reserve.release()) return await this.#commitGroup(group, waiting);
-      // What was to follow hangs on what is not there: it gets its place anew.
-      this.#ahead = undefined;
-      this.#writing = 0;
-      this.#commitFailed(error);
-      for (const { reject } of waiting) reject(error);
-      return;
-    }
-    // Only now: an entry that is not durable must not be what is said to be the last.
-    this.#head = entries.at(-1);
-    this.#commitWorked();
-    for (const [index, { resolve }] of waiting.entries()) resolve(entries[index] as AuditEntry);
-    const [{ seq: first = 0 } = {}] = entries;
-    this.#follower.push({ first, count: entries.length, bytes: bytes.slice() });
-  }
-
-  #commitFailed(error: unknown): void {
-    const known = this.#commitFault !== null;
-    this.#commitFault = reasonOf(error);
-    if (known) return;
-    this.#logger?.error(this.#commitFault, { path: this.#journal.path });
-    this.#events?.emit({ type: "audit", available: false });
-  }
-
-  #commitWorked(): void {
-    if (this.#commitFault === null) return;
-    this.#commitFault = null;
-    this.#logger?.info("The audit log can be written again", { path: this.#journal.path });
-    this.#events?.emit({ type: "audit", available: true });
-  }
-
-  #rejectAll(error: unknown): void {
-    this.#ahead = undefined;
-    for (const { reject } of this.#waiting.splice(0)) reject(error);
+    return { head, refusal };
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -374,9 +282,4 @@ export class AuditLog implements AsyncDisposable {
       throw new ArkError("audit_unavailable", `Cannot read the audit log: ${reason}`, { cause: error });
     }
   }
-}
-
-/** The end of this turn of the event loop: what other requests append in it is committed together. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }

@@ -21,6 +21,13 @@ export interface AuditLogOptions {
    */
   reserveBytes?: number;
   /**
+   * Size in bytes of `audit.log.journal`, in which groups become durable before `audit.log` does; a multiple of 4,096 from
+   * 1 MiB to 256 MiB, or 0 for none.
+   *
+   * @default {0}
+   */
+  journalBytes?: number;
+  /**
    * A commit that took longer, in milliseconds, makes the next one leave the event loop free; 0 makes each so.
    *
    * @default {1}

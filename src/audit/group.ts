@@ -7,6 +7,8 @@ import { GROUP_BYTES } from "./recover.ts";
 export class Group {
   /** What they are. */
   readonly entries: AuditEntry[] = [];
+  /** Number of its first entry. */
+  readonly first: number;
   readonly #buffer: Uint8Array<ArrayBuffer>;
   #head: Head;
   #used = 0;
@@ -14,6 +16,7 @@ export class Group {
   /** Begins one behind `head` in a buffer of {@linkcode GROUP_BYTES}, which is its own until it is committed. */
   constructor(buffer: Uint8Array<ArrayBuffer>, head: Head) {
     this.#buffer = buffer;
+    this.first = head.seq + 1;
     this.#head = head;
   }
 

@@ -6,14 +6,14 @@
  * out and without `hash`. A line of `audit.log` is that very body with `,"hash":"…"` put in before its last brace, so
  * anyone can check a line by cutting that off again.
  *
- * **Two copies.** The file `audit.log` comes first: `append()` resolves when the entry's line is durable there (one
- * write and one `fdatasync` for all entries of a turn of the event loop). The table `audit_entries` follows within a
- * fraction of a second. So:
+ * **Two copies.** The file `audit.log` comes first: `append()` resolves when the entry's line is written there and durable
+ * (one write and one `fdatasync` for all entries of a turn of the event loop), in the journal or in the file itself. The
+ * table `audit_entries` follows within a fraction of a second. So:
  *
  * | when | authoritative | the other |
  * |---|---|---|
  * | running, newest entries | the file | the table catches up; `tail()`, `export()` and `verify()` wait for it |
- * | start after a crash | the file, as far as its lines are whole and continue the chain | the table gets what it lacks |
+ * | start after a crash | the file, as far as its lines are whole and continue the chain | the table gets what it lacks, and both what only the journal has |
  * | the file was lost or cut | the table | the file gets back what it lacks |
  * | they continue in different ways | neither | nothing is changed or appended until the owner has decided |
  *
@@ -22,6 +22,36 @@
  * the log looks how far the database came and goes on without it. Where even that is too slow, the next entries wait.
  *
  * The file is not to be moved, rotated or edited while the node runs.
+ *
+ * **Journal.** Making a file durable that grows waits for the file system's own journal, and so for everybody else who
+ * writes: mostly a fraction of a millisecond, in one of a hundred cases many times that. So groups of entries become durable
+ * in `audit.log.journal`, a ring of blocks that were written before, each group with its number and a checksum in blocks of
+ * its own. The lines are in `audit.log` already then, and become durable there in the background: after a
+ * megabyte, after five seconds, and at the end. Where there is no journal, no room in it, or its disk fails, `audit.log` itself
+ * is made durable, as without one. Each group says up to which entry `audit.log` was durable, and that decides after a crash:
+ *
+ * | the journal has | and the copies | so |
+ * |---|---|---|
+ * | nothing that is needed (a clean end) | are what they are | it is not looked at |
+ * | entries behind what was durable in `audit.log` | lack them, and they continue the chain | both get them back; the owner's log says so |
+ * | the same | have zeros in their place, as a loss of power leaves them | the same |
+ * | the same | have a changed line in their place | nothing is repaired, {@linkcode AuditLog.verify} names it |
+ * | the same | end before that, where no crash can have cut them, or have others | nothing is recorded before the owner has decided; `verify()` names the entry |
+ * | a torn group | | nobody was told of it: it never was |
+ *
+ * It is no third truth: what it gives back has to continue the chain that both copies end with, was acknowledged, and is
+ * compared with tree, checkpoints and witnesses like all the rest. Whoever can write it can write `audit.log` as well, and
+ * can do no more with it. Who removes it after a crash takes with it what a loss of power had not brought into `audit.log`
+ * yet, five seconds at most: that is a tail cut like any other, and found by the same checkpoints and witnesses.
+ *
+ * | file | what it is | size |
+ * |---|---|---|
+ * | `audit.log` | the entries, for `tail`, `grep` and `jq`; append-only | as they come |
+ * | `audit.log.journal` | groups on their way; made some seconds after the first start, where the disk has four times its size free | 32 MiB |
+ * | `audit.log.reserve` | room for the ends of what runs when the disk is full | 64 MiB |
+ * | `audit.log.damaged` | whole lines that were cut off because they were no part of the chain | rarely there |
+ *
+ * All of them are for their owner only (0600).
  *
  * **Promises**
  * - What was acknowledged survives `kill -9` and a loss of power; an entry that was not is there whole or not at all.
@@ -48,7 +78,8 @@
  * Where a log contradicts its own newest checkpoint, no other is signed: this node never signs two histories.
  *
  * **Pruning.** {@linkcode AuditLog.prune} removes old entries from both copies, database first; their hashes, the tiles,
- * stay, so that every checkpoint still holds and whoever kept an old line can prove that it was there.
+ * stay, so that every checkpoint still holds and whoever kept an old line can prove that it was there. The journal is made
+ * anew then, because it may still have them.
  *
  * **Full disk.** A reserve beside the log is given up first: then what runs can be recorded to its end, while what begins is
  * refused until the reserve could be taken again.
@@ -73,7 +104,7 @@
  * | SQLite, WAL, `synchronous = FULL` | 0.08 to 0.13 ms | 0.32 ms | a checkpoint of the log: some ms |
  * | file, `fdatasync` | 0.08 to 0.10 ms | 0.27 ms | |
  * | the same in a thread | 0.12 to 0.13 ms | 0.34 ms | holds up no other stream |
- * | preallocated file, `fdatasync` | 0.06 to 0.09 ms | 0.28 ms | no longer a file for `tail` |
+ * | preallocated file, `fdatasync` | 0.06 to 0.09 ms | 0.28 ms | no file for `tail`: hence the journal |
  *
  * Where an `fdatasync` is dearer, SQLite falls further behind (0.3 to 0.4 ms against 0.12 ms, measured elsewhere). So
  * the file is written and synced at once as long as that is fast; a commit that took more than 1 ms sends the next one to

@@ -3,7 +3,9 @@ import type { AuditEntry } from "./audit_record.ts";
 import { entryOf, type Head, isSound, isSoundAs, lineOf } from "./chain.ts";
 import type { EntriesTable } from "./entries_table.ts";
 import type { Journal } from "./journal.ts";
-import { journalLines } from "./journal_lines.ts";
+import { journalLines, LINE_BYTES } from "./journal_lines.ts";
+import type { RingContents } from "./journal_ring.ts";
+import { joinRing, type JournalFault } from "./join_ring.ts";
 
 /**
  * Most bytes of one group that is committed together. What a loss of power can leave behind is a part of the group that
@@ -19,6 +21,8 @@ const BATCH = 256;
 
 /** Lines from the end of a window that are compared with the database to find a common entry. */
 const CANDIDATES = 64;
+
+const encoder = new TextEncoder();
 
 const SEQ_REGEXP = /^\{"seq":(\d{1,15}),/;
 
@@ -36,6 +40,8 @@ export interface Recovered {
   head: Head;
   /** Why nothing may be appended, or null. */
   refusal: string | null;
+  /** What the journal knows better than both copies. */
+  fault?: JournalFault;
 }
 
 /**
@@ -44,14 +50,15 @@ export interface Recovered {
  *
  * - a torn end of the file is cut; what is whole but no entry is first copied to `audit.log.damaged`
  * - what only the file has goes into the database; what only the database has goes back into the file
+ * - what was acknowledged and only the journal has goes into both ({@linkcode joinRing})
  * - where both go on in different ways, or damage is larger than a crash explains, nothing is touched and nothing may be
  *   appended
  */
 export async function recover({ journal, table }: Copies, logger: Logger | undefined): Promise<Recovered> {
   const stored: Head = (await table.last(1))[0] ?? table.base;
+  const lastRun = await journal.lastRun();
   const common = await lastCommon(journal.path, table, stored.seq);
-  let head: Head = common.head;
-  let end = common.end;
+  let { head, end } = await beforeHole(journal.path, table, { common, lastRun });
   let replayed: string[] = [];
   for await (const line of journalLines(journal.path, end)) {
     const entry = line.whole ? nextEntry(line.text, head) : undefined;
@@ -68,20 +75,56 @@ export async function recover({ journal, table }: Copies, logger: Logger | undef
   if (head.seq > stored.seq) {
     logger?.info("The audit database caught up with its file", { count: head.seq - stored.seq });
   }
-  if (journal.size - end > GROUP_BYTES) return refused(journal.path, head);
+  // What was not durable in the file yet can be torn as far as the journal has it.
+  const inJournal = lastRun?.lines.filter(({ seq }) => seq > head.seq) ?? [];
+  const explained = inJournal.reduce((sum, { text }) => sum + encoder.encode(text).length + 1, GROUP_BYTES);
+  if (journal.size - end > explained) return refused(journal.path, head);
   if (journal.size > end) await cut(journal, end, logger);
-  return await restore({ journal, table }, { head, stored }, logger);
+  const restored = await restore({ journal, table }, { head, stored }, logger);
+  if (restored.refusal !== null || lastRun === null) return restored;
+  return await joinRing({ journal, table }, { head: restored.head, lastRun }, logger);
 }
 
 /** Puts lines, of which `head` is the last, into the table. */
 async function replay(table: EntriesTable, lines: readonly string[], head: Head): Promise<void> {
   if (lines.length === 0) return;
-  const bytes = new TextEncoder().encode(lines.join("\n") + "\n");
+  const bytes = encoder.encode(lines.join("\n") + "\n");
   await table.insert([{ first: head.seq - lines.length + 1, count: lines.length, bytes }]);
 }
 
+/** A place in both copies: the last entry before it, and its offset in the file. */
+interface Place {
+  head: Head;
+  end: number;
+}
+
+/**
+ * What was not yet durable in the file can have holes after a loss of power: blocks of zeros, and whole lines behind them.
+ * The file ends before the first, and gets its lines back. A line that is bad in another way was no crash's work, and
+ * stays where it is for `verify()` to find.
+ */
+async function beforeHole(
+  path: string,
+  table: EntriesTable,
+  { common, lastRun }: { common: Place; lastRun: RingContents | null },
+): Promise<Place> {
+  if (lastRun === null || lastRun.lines.length === 0 || common.head.seq <= lastRun.synced) return common;
+  let { head, end } = await lastCommon(path, table, lastRun.synced);
+  for await (const line of journalLines(path, end)) {
+    if (line.start >= common.end) break;
+    const entry = line.whole ? nextEntry(line.text, head) : undefined;
+    if (entry === undefined) {
+      const isHole = !line.whole || line.end - line.start > LINE_BYTES || line.text.includes("\0");
+      return isHole ? { head, end } : common;
+    }
+    head = entry;
+    end = line.end;
+  }
+  return common;
+}
+
 /** Finds the last line of the file that the database has too, reading from the end. */
-async function lastCommon(path: string, table: EntriesTable, storedSeq: number): Promise<{ head: Head; end: number }> {
+async function lastCommon(path: string, table: EntriesTable, storedSeq: number): Promise<Place> {
   const size = storedSeq === table.base.seq ? 0 : (await Deno.stat(path)).size;
   for (let window = WINDOW_BYTES; size > 0; window *= 8) {
     const candidates: { seq: number; text: string; end: number }[] = [];
@@ -101,7 +144,8 @@ async function lastCommon(path: string, table: EntriesTable, storedSeq: number):
   return { head: table.base, end: 0 };
 }
 
-function nextEntry(text: string, head: Head): AuditEntry | undefined {
+/** Reads the line of the entry that follows `head`; undefined where it is none. */
+export function nextEntry(text: string, head: Head): AuditEntry | undefined {
   try {
     const entry = entryOf(text);
     return entry.seq === head.seq + 1 && entry.prev === head.hash ? entry : undefined;
@@ -147,7 +191,7 @@ async function restore(
       text += lineOf(entry) + "\n";
       head = entry;
     }
-    await journal.commit(new TextEncoder().encode(text));
+    await journal.commit(encoder.encode(text));
   }
   if (head.seq > from) {
     logger?.warn("The audit log was shorter than its database and is whole again", { count: head.seq - from });

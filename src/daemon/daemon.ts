@@ -94,6 +94,9 @@ export interface Daemon extends AsyncDisposable {
 /** Room that is kept on the disk to record the end of what runs when it is full. */
 const AUDIT_RESERVE_BYTES = 64 << 20;
 
+/** Groups of entries that are durable and not yet in the file for reading. */
+const AUDIT_JOURNAL_BYTES = 32 << 20;
+
 /** How long a start waits for the first look at the models, in milliseconds. */
 const SCAN_MS = 1_000;
 
@@ -130,6 +133,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
           events,
           identity,
           reserveBytes: AUDIT_RESERVE_BYTES,
+          journalBytes: AUDIT_JOURNAL_BYTES,
         }),
     ),
   );

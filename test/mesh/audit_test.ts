@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { AuditLog, type AuditVerdict, cosignaturesOf, parseCheckpoint } from "@ark/node/audit";
 import { formatPublicKey, generateIdentity, loadIdentity } from "@ark/node/identity";
 import { openStore } from "@ark/node/store";
+import { makeRing } from "../../src/audit/journal_ring.ts";
 import { fullRecord } from "../audit/log_fixture.ts";
 import { until } from "../inference/local_fixture.ts";
 import { withDirectory } from "../support/temporary.ts";
@@ -98,6 +99,8 @@ Deno.test(`T31: Every request that the engine saw has an entry after ${KILLS} ki
     const data = `${directory}/data`;
     const identity = generateIdentity();
     await Deno.mkdir(data, { mode: 0o700 });
+    // A node makes its journal a while after its start, which none of these lives to see.
+    await makeRing(`${data}/audit.log.journal`, 32 << 20);
     const permissions = { can_request_inference: true, models_shared: ["*"], max_concurrent_requests: 8 };
     const approval = { name: "A", public_key: formatPublicKey(identity.publicKey), permissions };
     await Deno.writeTextFile(`${data}/approved_peers.json`, JSON.stringify({ peers: [approval] }));
