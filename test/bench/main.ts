@@ -15,6 +15,7 @@ import { relayBench } from "./relay_bench.ts";
 import { revocationBench } from "./revocation_bench.ts";
 import { signatureBench } from "./signature_bench.ts";
 import { throughputBench } from "./throughput_bench.ts";
+import { transferBench } from "./transfer_bench.ts";
 import { yardstick } from "./yardstick.ts";
 
 const BENCHES: Record<string, () => Promise<void>> = {
@@ -28,6 +29,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   relay: relayBench,
   engine: engineBench,
   pick: pickBench,
+  transfer: transferBench,
 };
 
 await yardstick();
