@@ -15,6 +15,8 @@ export interface PullSessionsOptions {
   may(peer: NodeId, model: string): boolean;
   /** Monotonic time in milliseconds. @default {performance.now} */
   now?: () => number;
+  /** Does something after some milliseconds, unless what it returns is called before. @default {setTimeout} */
+  later?: (act: () => void, ms: number) => () => void;
 }
 
 /** What a peer asks for. */
@@ -54,12 +56,14 @@ export class PullSessions {
   readonly #options: PullSessionsOptions;
   readonly #now: () => number;
   readonly #sessions = new Map<string, Session>();
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  readonly #later: (act: () => void, ms: number) => () => void;
+  #stop: (() => void) | null = null;
 
   /** Makes a list without any. */
   constructor(options: PullSessionsOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#later = options.later ?? later;
   }
 
   /** Downloads that have not ended. */
@@ -125,8 +129,8 @@ export class PullSessions {
 
   /** Ends all of them, and resolves when that is recorded. */
   async close(): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#stop?.();
+    this.#stop = null;
     await Promise.all([...this.#sessions.keys()].map((key) => this.#end(key, "ok")));
   }
 
@@ -136,17 +140,15 @@ export class PullSessions {
   }
 
   #schedule(): void {
-    if (this.#timer !== null || this.#sessions.size === 0) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
+    if (this.#stop !== null || this.#sessions.size === 0) return;
+    this.#stop = this.#later(() => {
+      this.#stop = null;
       const now = this.#now();
       for (const [key, { used, running }] of this.#sessions) {
         if (running === 0 && now - used >= SILENT_MS) void this.#end(key, "ok");
       }
       this.#schedule();
     }, SILENT_MS / 4);
-    // Its end is recorded by `close` where the node stops before.
-    Deno.unrefTimer(this.#timer);
   }
 
   async #end(key: string, outcome: "ok" | ErrorCode): Promise<void> {
@@ -174,6 +176,11 @@ export class PullSessions {
       logger.warn("The end of a download could not be recorded", { peer, model, reason: reasonOf(error) });
     }
   }
+}
+
+function later(act: () => void, ms: number): () => void {
+  const timer = setTimeout(act, ms);
+  return () => clearTimeout(timer);
 }
 
 /** Neither has a space. */

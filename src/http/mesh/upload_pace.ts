@@ -8,6 +8,8 @@ export interface UploadPaceOptions {
   working(): boolean;
   /** Monotonic time in milliseconds. @default {performance.now} */
   now?: () => number;
+  /** Does something after some milliseconds, unless what it returns is called before. @default {setTimeout} */
+  later?: (act: () => void, ms: number) => () => void;
 }
 
 /** What of the limit, or of what was measured without one, is left to serving while a model works. */
@@ -41,12 +43,13 @@ interface Waiting {
 export class UploadPace {
   readonly #options: UploadPaceOptions;
   readonly #now: () => number;
+  readonly #later: (act: () => void, ms: number) => () => void;
   /** Who waits, by peer; the peer whose turn it is comes first. */
   readonly #waiting = new Map<NodeId, Waiting[]>();
   /** Bytes that may go at once; below zero where more went than that. */
   #credit = 0;
   #at: number;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  #stop: (() => void) | null = null;
   /** Bytes in a second that went while nothing held them back, as measured: the best of late. */
   #capacity: number | null = null;
   #measured = { since: -Infinity, bytes: 0 };
@@ -55,6 +58,7 @@ export class UploadPace {
   constructor(options: UploadPaceOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#later = options.later ?? later;
     this.#at = this.#now();
   }
 
@@ -105,13 +109,13 @@ export class UploadPace {
     const line = this.#waiting.get(peer)?.filter((each) => each !== waiting) ?? [];
     if (line.length > 0) this.#waiting.set(peer, line);
     else this.#waiting.delete(peer);
-    if (this.#waiting.size > 0 || this.#timer === null) return;
-    clearTimeout(this.#timer);
-    this.#timer = null;
+    if (this.#waiting.size > 0) return;
+    this.#stop?.();
+    this.#stop = null;
   }
 
   #serve(): void {
-    this.#timer = null;
+    this.#stop = null;
     const rate = this.rate;
     this.#refill(rate);
     while (rate === null || this.#credit > 0) {
@@ -130,10 +134,10 @@ export class UploadPace {
   }
 
   #schedule(rate: number | null): void {
-    if (this.#timer !== null || this.#waiting.size === 0) return;
+    if (this.#stop !== null || this.#waiting.size === 0) return;
     const missing = rate === null ? 0 : Math.max(0, 1 - this.#credit) / rate * 1_000;
     // Looked at now and then: the rate may be another one by then.
-    this.#timer = setTimeout(() => this.#serve(), Math.min(missing, BURST_MS));
+    this.#stop = this.#later(() => this.#serve(), Math.min(missing, BURST_MS));
   }
 
   #refill(rate: number | null): void {
@@ -163,4 +167,9 @@ export class UploadPace {
     }
     this.#measured.bytes += bytes;
   }
+}
+
+function later(act: () => void, ms: number): () => void {
+  const timer = setTimeout(act, ms);
+  return () => clearTimeout(timer);
 }
