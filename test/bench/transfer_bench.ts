@@ -3,13 +3,12 @@
  * What a peer downloads a model with: a gibibyte on loopback, in turn with curl that gets the same bytes from the same
  * listener. The node, the peer and curl are processes of their own.
  */
-import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { formatPublicKey, generateIdentity, type Identity } from "@ark/node/identity";
 import { CHUNK_BYTES } from "@ark/node/protocol";
 import { until } from "../inference/local_fixture.ts";
-import { ggufBytes } from "../models/gguf_bytes.ts";
 import { cleanEnvironment, NodeProcess } from "../support/node_process.ts";
+import { writeRandomModel } from "./random_model.ts";
 import { heading, result, row, Samples } from "./samples.ts";
 import { signedCurl } from "./signed_curl.ts";
 import type { TransferOrder, TransferOutcome } from "./transfer_client.ts";
@@ -79,24 +78,6 @@ async function measure(directory: string): Promise<void> {
   result("CPU of the peer", `${cpuMs.toFixed(0)} ms a gigabyte`);
   row("the owner's API meanwhile", lag);
   result("p99 of the owner's API meanwhile", `${lag.p99.toFixed(1)} ms`, "at most 10 ms");
-}
-
-/** A file of random bytes with the header of a model, and its SHA-256. */
-export async function writeRandomModel(path: string, bytes: number): Promise<string> {
-  const hash = createHash("sha256");
-  using file = await Deno.open(path, { create: true, write: true, truncate: true });
-  const write = async (piece: Uint8Array) => {
-    hash.update(piece);
-    for (let at = 0; at < piece.length;) at += await file.write(piece.subarray(at));
-  };
-  const head = ggufBytes();
-  await write(head);
-  const piece = new Uint8Array(1 << 20);
-  for (let left = bytes - head.length; left > 0; left -= piece.length) {
-    for (let at = 0; at < piece.length; at += 65_536) crypto.getRandomValues(piece.subarray(at, at + 65_536));
-    await write(piece.subarray(0, Math.min(left, piece.length)));
-  }
-  return hash.digest("hex");
 }
 
 /** A new key that may download everything from a node. */
