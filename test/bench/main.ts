@@ -16,6 +16,7 @@ import { revocationBench } from "./revocation_bench.ts";
 import { signatureBench } from "./signature_bench.ts";
 import { throughputBench } from "./throughput_bench.ts";
 import { transferBench } from "./transfer_bench.ts";
+import { yieldBench } from "./yield_bench.ts";
 import { yardstick } from "./yardstick.ts";
 
 const BENCHES: Record<string, () => Promise<void>> = {
@@ -30,6 +31,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   engine: engineBench,
   pick: pickBench,
   transfer: transferBench,
+  yield: yieldBench,
 };
 
 await yardstick();

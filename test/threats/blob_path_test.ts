@@ -55,6 +55,14 @@ async function tryPaths(base: string): Promise<void> {
     const blob = (digest: string, what: string) => `/ark/v1/blobs/sha256-${digest}/${what}`;
     await until(async () => (await ask(blob(sha256(good), "data?chunk=0"))).status === 200);
     assert.deepEqual((await ask(blob(sha256(good), "data?chunk=0"))).bytes, good);
+    // A worker that runs: what is opened from here on is due to names.
+    const { data: [first] } = await (await fetch(`${node.ready.api}/v1/models`)).json();
+    const chat = await fetch(`${node.ready.api}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: first.id, messages: [{ role: "user", content: "one" }], max_tokens: 1 }),
+    });
+    assert.equal(chat.status, 200, await chat.text());
     mark = missing === null ? (await Deno.stat(traced)).size : 0;
 
     for (const what of ["chunks", "have", "data?chunk=0"]) {
