@@ -50,3 +50,4 @@ export { splitDigest } from "./split_model.ts";
 export * from "./model_store.ts";
 export type { DownloadLimits } from "./pull/download.ts";
 export * from "./pull/pull_progress.ts";
+export type { WaitingModel } from "./waiting_models.ts";

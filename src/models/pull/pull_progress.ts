@@ -8,4 +8,8 @@ export interface PullProgress {
   readonly total?: number;
   /** Bytes that are here. */
   readonly completed?: number;
+  /** Bytes that are free on the disk, where it was looked at before anything came. */
+  readonly free?: number;
+  /** Bytes that are to come altogether, told with `free`. */
+  readonly needed?: number;
 }
