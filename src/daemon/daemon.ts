@@ -128,6 +128,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const engine = engineOf(roles, {
     config,
+    identity,
     store,
     logger,
     events,
@@ -135,6 +136,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
   const scanned = engine?.catalogue.refresh().catch(() => {});
   if (engine !== null) opened.use(engine.backend);
+  if (engine !== null) opened.use(engine.shelf);
   const neighbours = opened.use(await openNeighbours({ config, identity, chain, store, audit, events, logger }));
   const { book, client, gate, neighbourhood, rotations, table, witness } = neighbours;
   const warmth = engine === null
@@ -304,6 +306,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     { name: "reserve", run: (signal) => audit.keepReserve(signal) },
     ...warmth?.services() ?? [],
     ...(engine === null ? [] : [{ name: "models", run: (signal: AbortSignal) => engine.catalogue.run(signal) }]),
+    ...(engine === null ? [] : [{ name: "parts", run: (signal: AbortSignal) => engine.models.run(signal) }]),
     ...(engine === null ? [] : [{ name: "engine", run: (signal: AbortSignal) => engine.backend.run(signal) }]),
   ];
   const stop = new AbortController();
