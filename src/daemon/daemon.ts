@@ -20,7 +20,6 @@ import {
 } from "@ark/node/http";
 import { type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
-import { BlobShelf } from "@ark/node/models";
 import type { PeerBook } from "@ark/node/peers";
 import { RemoteBackend, Router, Upstream, withUpstreams } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
@@ -166,10 +165,9 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
-  const blobs = engine === null ? null : opened.use(new BlobShelf({ catalogue: engine.catalogue, identity }));
   const uploads = opened.use(
     new Uploads({
-      files: blobs,
+      files: engine?.shelf ?? null,
       modelOf: (ref) => engine?.catalogue.find(ref)?.id,
       peers: book,
       gate,
