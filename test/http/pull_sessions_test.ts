@@ -43,7 +43,7 @@ Deno.test("PullSessions ends a download after a minute of silence, and not while
   assert.equal(sessions.open, 0);
   await Promise.resolve();
   assert.deepEqual(records.map(({ kind, request, count, digest, ms }) => [kind, request, count, digest, ms]), [
-    ["start", REQUEST, undefined, undefined, undefined],
+    ["start", REQUEST, 0, undefined, undefined],
     ["end", REQUEST, 1, FILE, 659_000],
   ]);
   assert.equal(time.waiting, 0);

@@ -49,7 +49,7 @@ async function get(
 
 Deno.test("An approved peer downloads a model from a node: what its manifest and chunks say is what the file is", () =>
   scene(async (all) => {
-    const { node, sha256, model, directory, approve } = all;
+    const { node, peer, sha256, model, directory, approve } = all;
     await approve({ can_pull_models: true });
     const made = await get(all, `/ark/v1/models/manifest?model=${model}`);
     assert.equal(made.status, 200, made.text);
@@ -65,6 +65,12 @@ Deno.test("An approved peer downloads a model from a node: what its manifest and
       assert.equal(createHash("sha256").update(bytes).digest("hex"), chunkHash(list, index).toHex());
       assert.deepEqual(bytes, file.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES));
     }
+    const metrics = async (headers: HeadersInit) => await (await fetch(`${node.api}/metrics`, { headers })).text();
+    const token = (await Deno.readTextFile(`${node.data}/admin.token`)).trim();
+    const named = `ark_peer_upload_bytes_total{peer="${peer.identity.id.slice(0, 8)}"} ${BYTES}`;
+    assert.match(await metrics({}), new RegExp(`^ark_upload_bytes_total ${BYTES}$`, "m"));
+    assert.ok((await metrics({ authorization: `Bearer ${token}` })).includes(named));
+    assert.ok(!(await metrics({})).includes(named), "Who downloads is for the owner alone");
     // Not more than it was approved for.
     await approve({ can_pull_models: true, models_shared: ["other*"] });
     for (const path of [`/ark/v1/models/manifest?model=${model}`, `${blob}/chunks`, `${blob}/data?chunk=0`]) {
@@ -79,7 +85,7 @@ Deno.test("An approved peer downloads a model from a node: what its manifest and
       },
     );
     assert.deepEqual(own.filter(([kind]) => kind !== "deny"), [
-      ["start", model, undefined, undefined, undefined],
+      ["start", model, undefined, 0, undefined],
       ["end", model, "forbidden", 4, sha256],
     ]);
     assert.ok(own.some(([kind, , outcome]) => kind === "deny" && outcome === "model_not_found"));

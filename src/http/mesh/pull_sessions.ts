@@ -48,8 +48,8 @@ const SILENT_MS = 60_000;
 const MOST_SESSIONS = 1_024;
 
 /**
- * Downloads of peers as they are recorded: a download of a model is one `start`, durable before the first byte of it goes
- * out, and one `end` with how many chunks went, in `count`. It ends after a minute of silence, when the peer may not go on,
+ * Downloads of peers as they are recorded: a download of a model is one `start` with `count` 0, durable before the first
+ * byte of it goes out, and one `end` with how many chunks went in `count`. It ends after a minute of silence, when the peer may not go on,
  * or when the node stops.
  */
 export class PullSessions {
@@ -83,7 +83,8 @@ export class PullSessions {
     if (session === undefined) {
       if (this.#sessions.size >= MOST_SESSIONS) this.#endOldest();
       const { audit } = this.#options;
-      const started = audit.append({ kind: "start", direction: "in", peer, model, request });
+      // The count tells it from a question.
+      const started = audit.append({ kind: "start", direction: "in", peer, model, request, count: 0 });
       const counts = { chunks: 0, bytes: 0, running: 0, digest: null, several: false };
       session = { peer, model, request, began: now, used: now, ...counts, started };
       this.#sessions.set(key, session);
