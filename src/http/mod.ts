@@ -6,7 +6,7 @@
  *   then only the APIs. {@linkcode ApiKeyBook} keeps the keys of the owner's programs, which are needed where others can reach
  *   the listener; {@linkcode ResponseShelf} keeps, in memory alone, the answers that a program may go on from.
  * - {@linkcode meshApp}: the peers' listener, behind `transport`, which has proved who asks. It is given this node's own
- *   engine and never a router.
+ *   engine and never a router. {@linkcode blobRoutes} gives the files of models to those who may download them.
  *
  * Bodies are JSON and only JSON; an error is JSON in the shape of the API that was asked. No text of a prompt or an answer
  * gets into a log, a metric or the audit log here.

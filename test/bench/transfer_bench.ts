@@ -71,6 +71,13 @@ async function measure(directory: string): Promise<void> {
       `  ${name.padEnd(46)} ${Math.max(...all).toFixed(0)} MB/s   (${all.map((rate) => rate.toFixed(0)).join(", ")})`,
     );
   }
+  const three = await Promise.all(
+    (await Promise.all([approvedPeer(node), approvedPeer(node), approvedPeer(node)])).map((peer) =>
+      fetchBy({ ...base, pem: peer.privateKeyPem(), lanes: 2, into: null })
+    ),
+  );
+  const together = three.reduce((sum, { bytes, ms }) => sum + bytes / ms / 1_000, 0);
+  console.log(`  three peers at once, bytes alone               ${together.toFixed(0)} MB/s`);
   const best = (name: string) => Math.max(...rates.get(name) ?? [0]);
   const [curl, whole] = [best("curl, one connection"), best("a peer, checked and written, 4 at once")];
   result("a peer, checked and written", `${whole.toFixed(0)} MB/s`, "at least 300 MB/s");

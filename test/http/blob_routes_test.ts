@@ -264,3 +264,32 @@ Deno.test("blobRoutes() records a download once, however many chunks and connect
   const told = node.events.map((event) => event.type === "upload" ? [event.phase, event.bytes] : event.type);
   assert.deepEqual(told, [["start", undefined], ["end", 4 * CHUNK_BYTES]]);
 });
+
+Deno.test({
+  name: "blobRoutes() takes as long for what is not shared as for what is not here (ARK_LONG=1)",
+  ignore: Deno.env.get("ARK_LONG") !== "1",
+  fn: async () => {
+    const secret = new MemoryBlob(64);
+    await using node = await ServingNode.start({ files: [[secret, [SECRET]]] });
+    const peer = node.peer(MODEL);
+    const pairs = [
+      [blobPath(secret.sha256, "data?chunk=0"), blobPath(NOBODY, "data?chunk=0")],
+      [`${MANIFEST}?model=${SECRET}`, `${MANIFEST}?model=absent:1b`],
+    ] as const;
+    for (const [hidden, absent] of pairs) {
+      const times: Record<string, number[]> = { [hidden]: [], [absent]: [] };
+      for (let round = 0; round < 4_000; round++) {
+        // In changing order, so that neither always comes second.
+        for (const path of round % 2 === 0 ? [hidden, absent] : [absent, hidden]) {
+          const began = performance.now();
+          await peer.get(path);
+          times[path]?.push(performance.now() - began);
+        }
+      }
+      // How often one of the first kind is slower than one of the second: a coin, where nothing can be told.
+      const [first = [], second = []] = [times[hidden], times[absent]];
+      const slower = first.filter((ms, index) => ms > (second[index] ?? 0)).length / first.length;
+      assert.ok(Math.abs(slower - 0.5) < 0.05, `${hidden}: slower in ${(100 * slower).toFixed(1)} % of the rounds`);
+    }
+  },
+});
