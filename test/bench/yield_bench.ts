@@ -5,7 +5,7 @@
  * peers, too, are processes here, which on a network they are not.
  */
 import { fileURLToPath } from "node:url";
-import { type Identity } from "@ark/node/identity";
+import type { Identity } from "@ark/node/identity";
 import { until } from "../inference/local_fixture.ts";
 import { cleanEnvironment, NodeProcess } from "../support/node_process.ts";
 import { writeLargeModel } from "./large_model.ts";
