@@ -39,8 +39,8 @@ const MOST_CHUNKS = 4;
 const FEW_CHUNKS = 2;
 /** Peers up to which each has {@linkcode MOST_CHUNKS}. */
 const FEW_PEERS = 2;
-/** Buffers that wait for the next chunk. */
-const MOST_SPARE = 2;
+/** Buffers that are kept while no chunk is on its way: new ones each time would be collected late, by the dozen. */
+const MOST_SPARE = 4;
 /** Requests of one peer that wait for those. */
 const MOST_WAITING = 8;
 
@@ -56,7 +56,7 @@ export class UploadSlots {
   readonly #holders = new Map<NodeId, Holder>();
   /** Chunks of peers whose turn is over, on their way still. */
   #leaving = 0;
-  #buffers: Uint8Array<ArrayBuffer>[] = [];
+  readonly #buffers: Uint8Array<ArrayBuffer>[] = [];
 
   /** Makes slots that nobody has. */
   constructor({ slots = 4, now = () => performance.now() }: UploadSlotsOptions = {}) {
@@ -92,8 +92,9 @@ export class UploadSlots {
       release: ({ reuse }) => {
         if (!held) return;
         held = false;
-        if (reuse && this.#buffers.length < MOST_SPARE) this.#buffers.push(buffer);
+        if (reuse) this.#buffers.push(buffer);
         this.#leave(peer, holder);
+        if (this.running === 0) this.#buffers.splice(MOST_SPARE);
       },
     };
   }
@@ -156,7 +157,6 @@ export class UploadSlots {
       if (next === undefined) holder.running--;
       else next.go();
     }
-    if (this.running === 0) this.#buffers = [];
   }
 
   /** Forgets those who have not come back. */
