@@ -211,6 +211,29 @@ Deno.test("blobRoutes() sends a peer four chunks at a time, lets some wait, and 
   assert.equal(statuses.filter((status) => status === 200).length, 12);
 });
 
+Deno.test("blobRoutes() makes no more than two lists of chunks for a peer at a time", async () => {
+  const blob = new MemoryBlob(100);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const list = await blob.chunks();
+  let made = 0;
+  blob.chunks = async () => {
+    made++;
+    await promise;
+    return list;
+  };
+  await using node = await ServingNode.start({ files: [[blob, [MODEL]]] });
+  const [peer, other] = [node.peer(MODEL), node.peer(MODEL)];
+  const path = blobPath(blob.sha256, "chunks");
+  const two = [peer.get(path), peer.get(path)];
+  await until(() => made === 2);
+  for (let count = 0; count < 20; count++) assert.equal((await peer.get(path)).status, 429);
+  two.push(other.get(path));
+  await until(() => made === 3);
+  resolve();
+  for (const { status } of await Promise.all(two)) assert.equal(status, 200);
+  assert.equal((await peer.get(path)).status, 200);
+});
+
 Deno.test("blobRoutes() frees the place of whoever leaves: before his turn, while it is read, in the middle", async () => {
   const blob = new MemoryBlob(CHUNK_BYTES);
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -80,7 +80,7 @@ export class ServingNode implements AsyncDisposable {
   readonly audit: AuditRecord[] = [];
   readonly events: ArkEvent[] = [];
   readonly denials: { code: ErrorCode; nodeId: NodeId | null; model?: string }[] = [];
-  readonly slots = new UploadSlots();
+  readonly slots = new UploadSlots({ waitMs: 600_000 });
   readonly sent = new Map<NodeId, number>();
   readonly sessions: PullSessions;
   readonly pace: UploadPace;

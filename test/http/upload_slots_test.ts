@@ -39,7 +39,7 @@ Deno.test("UploadSlots serves four peers and one more, and tells the next when t
 });
 
 Deno.test("UploadSlots sends few chunks to each where many are served, and never more than ten at once", async () => {
-  const slots = new UploadSlots();
+  const slots = new UploadSlots({ waitMs: 600_000 });
   const running = new Set<UploadLease>();
   const enter = (peer: string) => slots.enter(peer, NEVER).then((lease) => void running.add(lease));
   const all = ["a", "b"].flatMap((peer) => Array.from({ length: 6 }, () => enter(peer)));
@@ -65,7 +65,7 @@ Deno.test("UploadSlots sends few chunks to each where many are served, and never
 });
 
 Deno.test("UploadSlots lets eight more wait, in order, and refuses what is beyond", async () => {
-  const slots = new UploadSlots();
+  const slots = new UploadSlots({ waitMs: 600_000 });
   const order: number[] = [];
   const leases = await Promise.all(Array.from({ length: 4 }, () => slots.enter("a", NEVER)));
   const leaving = new AbortController();
@@ -87,6 +87,15 @@ Deno.test("UploadSlots lets eight more wait, in order, and refuses what is beyon
   await Promise.all(waiting);
   assert.deepEqual(order, [0, 1, 3, 4, 5, 6, 7]);
   assert.equal(slots.running, 0);
+});
+
+Deno.test("UploadSlots lets nobody wait for long: it says that one may ask again", async () => {
+  const slots = new UploadSlots({ waitMs: 5 });
+  const leases = await Promise.all(Array.from({ length: 4 }, () => slots.enter("a", NEVER)));
+  await assert.rejects(slots.enter("a", NEVER), { code: "busy", retryAfterSeconds: 1 });
+  for (const lease of leases) lease.release({ reuse: true });
+  assert.equal(slots.running, 0);
+  (await slots.enter("a", NEVER)).release({ reuse: true });
 });
 
 Deno.test("UploadSlots gives each chunk memory of its own, and uses it again only where nobody reads it", async () => {

@@ -115,8 +115,33 @@ async function answer(request: Request, asked: Asked): Promise<Response> {
   if (model === undefined || blob === undefined) throw notHere(asked);
   if (what === "data") return await data(request, { ...asked, blob, model });
   await options.sessions.begin({ peer: caller.nodeId, model, request: caller.signature });
-  const bytes = what === "chunks" ? encodeChunkList(await blob.chunks()) : encodeHave(blob);
-  return wholeResponse(bytes, asked);
+  return what === "chunks" ? await chunkList(asked, blob) : wholeResponse(encodeHave(blob), asked, () => {});
+}
+
+/** Lists of chunks on their way, by peer: of a large file one has megabytes. */
+const LISTS = new WeakMap<BlobRoutesOptions, Map<NodeId, number>>();
+const MOST_LISTS = 2;
+
+async function chunkList(asked: Asked, blob: ServedBlob): Promise<Response> {
+  const { caller: { nodeId }, options } = asked;
+  const lists = LISTS.get(options) ?? new Map<NodeId, number>();
+  LISTS.set(options, lists);
+  const running = lists.get(nodeId) ?? 0;
+  if (running >= MOST_LISTS) {
+    throw new ArkError("busy", "This node sends you lists of chunks already", { retryAfterSeconds: 1 });
+  }
+  lists.set(nodeId, running + 1);
+  const over = () => {
+    const left = (lists.get(nodeId) ?? 1) - 1;
+    if (left > 0) lists.set(nodeId, left);
+    else lists.delete(nodeId);
+  };
+  try {
+    return wholeResponse(encodeChunkList(await blob.chunks()), asked, over);
+  } catch (error) {
+    over();
+    throw error;
+  }
 }
 
 /** Whether a peer may download a model now. */
@@ -149,7 +174,7 @@ async function manifest(asked: Asked): Promise<Response> {
   return Response.json(made);
 }
 
-function wholeResponse(bytes: Uint8Array, { caller, options }: Asked): Response {
+function wholeResponse(bytes: Uint8Array, { caller, options }: Asked, over: () => void): Response {
   let given = false;
   return fixedResponse({
     length: bytes.length,
@@ -157,7 +182,7 @@ function wholeResponse(bytes: Uint8Array, { caller, options }: Asked): Response 
       await options.pace.take(caller.nodeId, bytes.length, signal);
       return given ? null : (given = true, bytes);
     },
-    over: () => {},
+    over,
   }, { contentType: BYTES });
 }
 

@@ -5,6 +5,8 @@ import { ArkError, CHUNK_BYTES } from "@ark/node/protocol";
 export interface UploadSlotsOptions {
   /** Peers that are served at once as long as they come back. @default {4} */
   slots?: number;
+  /** How long a request waits for those of the same peer before it, in milliseconds. @default {3000} */
+  waitMs?: number;
   /** Monotonic time in milliseconds. @default {performance.now} */
   now?: () => number;
 }
@@ -43,6 +45,8 @@ const FEW_PEERS = 2;
 const MOST_SPARE = 4;
 /** Requests of one peer that wait for those. */
 const MOST_WAITING = 8;
+/** Whoever asks gives up a little later. */
+const WAIT_MS = 3_000;
 
 /**
  * To whom chunks go at the same time: to a few peers, so that each gets on, and to one more in turn, so that nobody waits
@@ -51,6 +55,7 @@ const MOST_WAITING = 8;
  */
 export class UploadSlots {
   readonly #slots: number;
+  readonly #waitMs: number;
   readonly #now: () => number;
   /** In the order in which they came: those beyond the number of slots are there in turn. */
   readonly #holders = new Map<NodeId, Holder>();
@@ -59,8 +64,9 @@ export class UploadSlots {
   readonly #buffers: Uint8Array<ArrayBuffer>[] = [];
 
   /** Makes slots that nobody has. */
-  constructor({ slots = 4, now = () => performance.now() }: UploadSlotsOptions = {}) {
+  constructor({ slots = 4, waitMs = WAIT_MS, now = () => performance.now() }: UploadSlotsOptions = {}) {
     this.#slots = slots;
+    this.#waitMs = waitMs;
     this.#now = now;
   }
 
@@ -126,22 +132,25 @@ export class UploadSlots {
   }
 
   async #wait(holder: Holder, signal: AbortSignal): Promise<void> {
-    if (holder.waiting.length >= MOST_WAITING) {
-      throw new ArkError("busy", `This node sends you ${this.#most} chunks at a time; ask again when one has come`, {
+    const enough = () =>
+      new ArkError("busy", `This node sends you ${this.#most} chunks at a time; ask again when one has come`, {
         retryAfterSeconds: 1,
       });
-    }
+    if (holder.waiting.length >= MOST_WAITING) throw enough();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiting: Waiting = { go: resolve, refuse: reject };
-    const stop = () => {
+    const give = (reason: unknown) => {
       holder.waiting = holder.waiting.filter((each) => each !== waiting);
-      reject(signal.reason);
+      reject(reason);
     };
+    const stop = () => give(signal.reason);
+    const timer = setTimeout(() => give(enough()), this.#waitMs);
     holder.waiting.push(waiting);
     signal.addEventListener("abort", stop, { once: true });
     try {
       await promise;
     } finally {
+      clearTimeout(timer);
       signal.removeEventListener("abort", stop);
     }
   }
