@@ -1,7 +1,8 @@
 // deno-lint-ignore-file no-console
 /**
  * What a peer downloads a model with: a gibibyte on loopback, in turn with curl that gets the same bytes from the same
- * listener. The node, the peer and curl are processes of their own.
+ * listener. The node, the peer and curl are processes of their own. `TRANSFER_BYTES` is another size, and `TRANSFER_DIR` another
+ * place for all files: on a slow disk both measure that.
  */
 import { fileURLToPath } from "node:url";
 import { formatPublicKey, generateIdentity, type Identity } from "@ark/node/identity";
@@ -20,7 +21,8 @@ const CLIENT = fileURLToPath(new URL("transfer_client.ts", import.meta.url));
 
 /** Measures and prints. */
 export async function transferBench(): Promise<void> {
-  const directory = await Deno.makeTempDir({ prefix: "ark-transfer-" });
+  const place = Deno.env.get("TRANSFER_DIR");
+  const directory = await Deno.makeTempDir({ prefix: "ark-transfer-", ...(place === undefined ? {} : { dir: place }) });
   try {
     await measure(directory);
   } finally {
