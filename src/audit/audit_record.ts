@@ -7,8 +7,8 @@ import { escaped } from "@ark/node/telemetry";
  *
  * | kind | when |
  * |---|---|
- * | `start` | before a request is forwarded to an engine or a peer |
- * | `end` | after it, with its outcome |
+ * | `start` | before a request is forwarded to an engine or a peer, and before a download of a model begins (`count` is 0 then) |
+ * | `end` | after it, with its outcome; `count` says how many chunks a download had |
  * | `deny` | a caller was refused |
  * | `approve` | the owner approved a peer |
  * | `revoke` | the owner revoked a peer |

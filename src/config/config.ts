@@ -7,7 +7,7 @@ import type { HedgeSetting, MoveSetting, StallSetting } from "@ark/node/routing"
 import type { LogLevel } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { parsePeerAddress } from "@ark/node/discovery";
-import { bytes, choice, environmentName, lora, natural, stay, switchedOn } from "./flag_value.ts";
+import { byteRate, bytes, choice, environmentName, lora, natural, stay, switchedOn } from "./flag_value.ts";
 import { ConfigError } from "./config_error.ts";
 import { type ConfigFile, findConfigFile, readConfigFile } from "./config_file.ts";
 import { presetValues } from "./presets.ts";
@@ -121,6 +121,8 @@ export interface Config {
   readonly traceEndpoint: string | null;
   /** Registries: which one is asked, whether this node is listed there, and how it is one itself. */
   readonly registry: RegistrySettings;
+  /** Bytes in a second that files of models may go to peers with, to all of them together; null for no limit. */
+  readonly uploadLimit: number | null;
   /** Whether approved peers may see what hardware this node has. */
   readonly showHardware: boolean;
   /** How long running answers may go on after SIGTERM, in milliseconds. */
@@ -236,6 +238,10 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     value: "WHICH",
     help: "on or off: what waits, or is long, goes to a node where it ends sooner (default: on)",
   },
+  "upload-limit": {
+    value: "RATE",
+    help: "most that peers download from here in a second, all together: 20MB or 100mbit (default: 0, no limit)",
+  },
   "show-hardware": { help: "let approved peers see this node's memory and GPU (default: its models alone)" },
   "trace-endpoint": {
     value: "URL",
@@ -330,6 +336,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     hedge: hedgeSetting(text("hedge") ?? "p95"),
     stall: stallSetting(text("stall-ms") ?? "auto"),
     move: choice("move", text("move") ?? "on", ["on", "off"]),
+    uploadLimit: byteRate("upload-limit", text("upload-limit") ?? "0"),
     showHardware: on("show-hardware"),
     traceEndpoint: traceEndpoint(text("trace-endpoint")),
     logLevel: choice("log-level", text("log-level") ?? "info", ["debug", "info", "warn", "error"]),

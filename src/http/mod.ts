@@ -6,7 +6,7 @@
  *   then only the APIs. {@linkcode ApiKeyBook} keeps the keys of the owner's programs, which are needed where others can reach
  *   the listener; {@linkcode ResponseShelf} keeps, in memory alone, the answers that a program may go on from.
  * - {@linkcode meshApp}: the peers' listener, behind `transport`, which has proved who asks. It is given this node's own
- *   engine and never a router.
+ *   engine and never a router. {@linkcode blobRoutes} gives the files of models to those who may download them.
  *
  * Bodies are JSON and only JSON; an error is JSON in the shape of the API that was asked. No text of a prompt or an answer
  * gets into a log, a metric or the audit log here.
@@ -51,12 +51,16 @@ export * from "./local_app.ts";
 export type { ContentAnswerOptions } from "./mesh/content_answer.ts";
 export * from "./mesh/content_record.ts";
 export type { CopiesAnswerOptions } from "./mesh/copies_answer.ts";
+export * from "./mesh/blob_routes.ts";
 export * from "./mesh/denials.ts";
 export * from "./mesh/introductions.ts";
 export * from "./mesh/meeting_routes.ts";
 export { type MeshApp, meshApp, type MeshAppOptions, toldAddress } from "./mesh/mesh_app.ts";
+export * from "./mesh/pull_sessions.ts";
 export * from "./mesh/rotate_route.ts";
 export { registryApp, type RegistryOptions, type RegistryPage } from "./registry/registry_app.ts";
+export * from "./mesh/upload_pace.ts";
+export * from "./mesh/upload_slots.ts";
 export { type KeptResponse, ResponseShelf, type ResponseShelfOptions } from "./responses/response_shelf.ts";
 export { isLoopbackName } from "./middleware/host_names.ts";
 export type { AnsweringNode, Answers, AnswersSender, ApiModel, AskOptions } from "./api/answers.ts";

@@ -40,6 +40,10 @@
  * | `ark_peer_requests_running` | gauge | `peer` | requests of ours that a peer answers |
  * | `ark_peer_round_trip_seconds` | gauge | `peer` | smoothed round trip to it |
  * | `ark_peer_reliability_ratio` | gauge | `peer` | its reputation: how far its answers come to their end, 0 to 1 |
+ * | `ark_upload_bytes_total` | counter | | bytes of models' files that peers downloaded from here |
+ * | `ark_peer_upload_bytes_total` | counter | `peer` | the same by peer, for the owner alone |
+ * | `ark_uploads_running` | gauge | | chunks of files that are on their way to peers |
+ * | `ark_downloads_by_peers` | gauge | | downloads of models by peers that have not ended |
  * | `ark_denials_total` | counter | `code` | requests of peers that were turned away |
  * | `ark_api_refused_total` | counter | | requests of apps without a key that counts |
  * | `ark_trace_spans_total` | counter | `outcome` (`sent`, `dropped`) | spans, where the owner has requests traced |

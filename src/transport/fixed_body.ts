@@ -42,6 +42,8 @@ export async function writeFixed(
   const until = (event: "drain" | "finish") => taken(outgoing, { event, stallMs, signal });
   let left = body.length;
   let whole = false;
+  // Whoever waits for the head must not wait for the first bytes, too, which may have to wait for their turn.
+  outgoing.flushHeaders();
   try {
     while (left > 0 && !signal.aborted) {
       const bytes = await body.next(signal);

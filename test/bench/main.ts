@@ -17,6 +17,8 @@ import { relayBench } from "./relay_bench.ts";
 import { revocationBench } from "./revocation_bench.ts";
 import { signatureBench } from "./signature_bench.ts";
 import { throughputBench } from "./throughput_bench.ts";
+import { transferBench } from "./transfer_bench.ts";
+import { yieldBench } from "./yield_bench.ts";
 import { yardstick } from "./yardstick.ts";
 
 const BENCHES: Record<string, () => Promise<void>> = {
@@ -32,6 +34,8 @@ const BENCHES: Record<string, () => Promise<void>> = {
   pick: pickBench,
   registry: registryBench,
   part: partBench,
+  transfer: transferBench,
+  yield: yieldBench,
 };
 
 await yardstick();

@@ -134,6 +134,7 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
   hedge: { of: ({ hedge }) => hedge, flag: ["off", "off"], env: ["race:3", { race: 3 }] },
   move: { of: ({ move }) => move, flag: ["off", "off"], env: ["off", "off"] },
   "stall-ms": { of: ({ stall }) => stall, flag: ["50", 50], env: ["off", "off"] },
+  "upload-limit": { of: ({ uploadLimit }) => uploadLimit, flag: ["100mbit", 12_500_000], env: ["20MB/s", 20_000_000] },
   drain: { of: ({ drainMs }) => drainMs, flag: ["0", 0], env: ["5", 5_000] },
 };
 
@@ -147,6 +148,26 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
     assert.notDeepEqual(of(base), flag[1]);
   });
 }
+
+Deno.test("loadConfig() takes a rate for --upload-limit in bytes or in bits, and 0 for none", async () => {
+  const rates: [string, number | null][] = [
+    ["0", null],
+    ["0mbit", null],
+    ["16000", 16_000],
+    ["20MB", 20_000_000],
+    ["20 mb/s", 20_000_000],
+    ["1.5MiB", 1_572_864],
+    ["1gbit", 125_000_000],
+  ];
+  for (const [text, rate] of rates) {
+    assert.equal((await load([`--upload-limit=${text}`])).uploadLimit, rate, text);
+  }
+  for (const text of ["fast", "-1", "20MB/h", "15999", "1e9", "100bit", "20 MBit/min"]) {
+    await assert.rejects(load([`--upload-limit=${text}`]), {
+      message: /--upload-limit .*rate such as 20MB or 100mbit/,
+    });
+  }
+});
 
 Deno.test("loadConfig() knows every flag of the help", () => {
   const switches = [
@@ -217,6 +238,7 @@ Deno.test("loadConfig() has these defaults", async () => {
     approveModels: false,
     engine: "auto",
     loras: [],
+    uploadLimit: null,
     showHardware: false,
     traceEndpoint: null,
     logLevel: "info",

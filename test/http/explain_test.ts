@@ -57,6 +57,8 @@ Deno.test("explain() says in one sentence that both may ask", () => {
   assert.deepEqual([here.reason, here.advice, there.reason, there.advice], ["ok", null, "ok", null]);
   assert.deepEqual(details, [
     "Dave's Ark may ask llama3.1:*, two questions at a time. It cannot download models.",
+    "Dave's Ark cannot download llama3.1:8b from here, because its approval does not let it download models: " +
+    "approve it with --pull.",
     "0 of its 2 requests at a time run now.",
     "It offers you llama3.1:8b.",
   ]);
@@ -206,3 +208,31 @@ Deno.test("explain() shows that the words were not compared", () => {
   const { details } = say({ peer: approved({}, { verified: false }) });
   assert.match(details.join("\n"), /words on both screens were not compared yet/);
 });
+
+const pulls = { can_pull_models: true };
+const DOWNLOADS: [string, Partial<Circumstances>, RegExp][] = [
+  ["may", { peer: approved(pulls) }, /may download llama3.1:8b from here\.$/],
+  ["may though it may not ask", { peer: approved({ ...pulls, can_request_inference: false }) }, /may download llama3/],
+  ["may not", {}, /because its approval does not let it download models: approve it with --pull\.$/],
+  ["was paused", { peer: approved(pulls, { paused: true }) }, /because you paused it\.$/],
+  [
+    "is shared another one",
+    { peer: approved({ ...pulls, models_shared: ["qwen*"] }) },
+    /because you share qwen\* with/,
+  ],
+  ["is shared none", { peer: approved({ ...pulls, models_shared: [] }) }, /because you share no model with it\.$/],
+  [
+    "is not here",
+    { peer: approved(pulls), here: here({ model: null }) },
+    /because there is no such model on this node/,
+  ],
+  ["node stops", { peer: approved(pulls), here: here({ accepting: false }) }, /because this node is stopping\.$/],
+  ["audit", { peer: approved(pulls), here: here({ auditFault: "Full." }) }, /cannot record downloads now\.$/],
+];
+
+for (const [name, parts, sentence] of DOWNLOADS) {
+  Deno.test(`explain() says whether a peer may download a model: ${name}`, () => {
+    const told = say(parts).details.find((detail) => /(?:may|cannot) download llama3.1:8b from here/.test(detail));
+    assert.match(told ?? "", sentence);
+  });
+}

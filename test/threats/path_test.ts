@@ -1,6 +1,6 @@
 /** Names are looked up, and never become paths. */
 import assert from "node:assert/strict";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generateIdentity } from "@ark/node/identity";
 import { MeshClient } from "@ark/node/transport";
@@ -8,14 +8,11 @@ import { ggufBytes } from "../models/gguf_bytes.ts";
 import { until } from "../inference/local_fixture.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { withDirectory } from "../support/temporary.ts";
+import { canTrace, ending, pathsOf, straceTo } from "./file_trace.ts";
 import { pathPayloads } from "./path_payloads.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FAKE_NODE = [Deno.execPath(), "run", "-A", `${ROOT}test/support/fake_node.ts`];
-/** System calls that read, make, change, move or remove a file, or run it; not those that merely look. */
-const CALLS = "open,openat,openat2,creat,unlink,unlinkat,rename,renameat,renameat2,mkdir,mkdirat,rmdir,link,linkat," +
-  "symlink,symlinkat,truncate,chmod,fchmodat,chown,fchownat,mknod,mknodat,execve,execveat";
-
 /** A folder with models that are meant to be there, ways out of it, and a model outside that nobody shares. */
 async function prepare(base: string): Promise<{ models: string; outside: string; data: string }> {
   const [models, outside, data] = [`${base}/models`, `${base}/outside`, `${base}/data`];
@@ -46,23 +43,6 @@ const PAIRS: NonNullable<Parameters<typeof ggufBytes>[0]>["pairs"] & object = [
   ["tokenizer.ggml.tokens", { texts: ["a", "b"] }],
 ];
 
-/** Files that the calls of a trace name, as absolute paths; calls on nothing are left out. */
-function pathsOf(trace: string): string[] {
-  const paths: string[] = [];
-  for (const line of trace.split("\n")) {
-    const call = /^\d+ +\w+\((.*)$/.exec(line)?.[1];
-    if (call === undefined) continue;
-    for (
-      const [, folder, text = ""] of call.matchAll(/(?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)"/g)
-    ) {
-      // The arguments of a program that is run are no files; the program itself is.
-      paths.push(resolve(folder ?? ROOT, text));
-      if (line.includes("execve(")) break;
-    }
-  }
-  return paths;
-}
-
 /** Asks for a model by a path of a URL as it stands, which `fetch` would clean up. */
 async function getRaw(api: string, target: string): Promise<string> {
   const { hostname, port } = new URL(api);
@@ -70,26 +50,6 @@ async function getRaw(api: string, target: string): Promise<string> {
   const head = `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n\r\n`;
   await connection.write(new TextEncoder().encode(head));
   return await new Response(connection.readable).text().catch(() => "");
-}
-
-/** Stops a node that is being traced: strace hands signals on to nobody. */
-function ending(node: NodeProcess): AsyncDisposable {
-  return {
-    async [Symbol.asyncDispose]() {
-      Deno.kill(node.ready.pid, "SIGTERM");
-      await node.ended();
-    },
-  };
-}
-
-async function canTrace(): Promise<string | null> {
-  if (Deno.build.os !== "linux") return "strace, which lists the files that are opened, needs Linux";
-  try {
-    const { success } = await new Deno.Command("strace", { args: ["-f", "-o", "/dev/null", "true"] }).output();
-    return success ? null : "strace may not trace here";
-  } catch {
-    return "strace, which lists the files that are opened, is not installed";
-  }
 }
 
 Deno.test("T17: Of 200 names that want to be paths none is read or written, wherever a model is named", () =>
@@ -101,9 +61,7 @@ async function tryPaths(base: string): Promise<void> {
   if (missing !== null) console.log(`Skipped: ${missing}`);
   const { models, outside, data } = await prepare(base);
   const traced = `${base}/trace`;
-  const strace = missing === null
-    ? ["strace", "-f", "-y", "-qq", "-s", "4096", "-e", `trace=${CALLS}`, "-o", traced]
-    : [];
+  const strace = missing === null ? straceTo(traced) : [];
   const payloads = pathPayloads(`${outside}/secret.gguf`);
   assert.ok(payloads.length >= 200, `${payloads.length} payloads`);
   let mark = 0;

@@ -136,8 +136,11 @@ const ACTS: Record<string, string> = {
   alarm: "contradiction",
 };
 
-function what({ kind, direction }: AuditEntry): string {
-  if (kind === "start" || kind === "end") return `${direction === "in" ? "they asked" : "we asked"}, ${kind}`;
+function what({ kind, direction, count }: AuditEntry): string {
+  if (kind === "start" || kind === "end") {
+    const act = count === null || count === undefined ? "asked" : "downloaded";
+    return `${direction === "in" ? "they" : "we"} ${act}, ${kind}`;
+  }
   return ACTS[kind] ?? kind;
 }
 

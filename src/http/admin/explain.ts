@@ -1,5 +1,6 @@
 import { type ApprovedPeer, describePermissions, lasting, type Obstacle, sharesModel } from "@ark/node/peers";
 import type { PeerState } from "@ark/node/routing";
+import { explainPull } from "./explain_pull.ts";
 
 /** Everything that decides whether a peer may ask a model here, and whether we can ask it there. */
 export interface Circumstances {
@@ -202,13 +203,15 @@ const NOT_READY: Record<Exclude<PeerState, "ready" | "busy">, (known: { since: s
   paused: () => ["you paused it", "'ark-node peers resume' ends that"],
 };
 
-function detailsOf({ here, there }: Circumstances, peer: ApprovedPeer): string[] {
+function detailsOf(circumstances: Circumstances, peer: ApprovedPeer): string[] {
+  const { here, there } = circumstances;
   const { name, permissions, expires_at, verified } = peer;
   return [
     describePermissions(name, permissions, expires_at ?? null),
     ...(verified === false
       ? [`The words on both screens were not compared yet, so ${name} may be somebody else.`]
       : []),
+    explainPull(circumstances),
     `${here.held} of its ${permissions.max_concurrent_requests} requests at a time run now.`,
     ...(there === null || there.models.length === 0 ? [] : [`It offers you ${there.models.join(", ")}.`]),
   ];

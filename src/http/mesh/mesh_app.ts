@@ -20,6 +20,7 @@ import type { Caller, PeerAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { copiesAnswer } from "./copies_answer.ts";
 import { contentAnswer, type ContentAnswerOptions, isContentPath } from "./content_answer.ts";
+import type { BlobRoutes } from "./blob_routes.ts";
 import type { Denials } from "./denials.ts";
 
 import { offerFor } from "./offer.ts";
@@ -48,6 +49,8 @@ export interface MeshAppOptions {
   content?: Omit<ContentAnswerOptions, "caller">;
   /** What the owner's other nodes are told of copies; without it there is no such route. */
   copies?: Pick<CopyKeeper, "state">;
+  /** Files of models for those who may download them; without it there are no such routes. */
+  blobs?: BlobRoutes;
   /** What peers may be given, or null where there is nothing. */
   engine: SharedEngine | null;
   /** Most tokens of context that a request may use. */
@@ -88,6 +91,7 @@ export interface MeshApp {
  * | `GET /ark/v1/offers?port=N` | the same as a stream: frames of `OfferUpdate`, and signs of life, until one of both hangs up |
  * | `GET /ark/v1/content…` | see {@linkcode contentAnswer} |
  * | `GET /ark/v1/copies` | a `CopyState`, for nodes that the owner approved as his own |
+ * | `GET /ark/v1/models/manifest`, `GET /ark/v1/blobs/…` | see {@linkcode blobRoutes} |
  * | `POST /ark/v1/witness`, `GET /ark/v1/witness` | see {@linkcode witnessAnswer} |
  *
  * A failure is `{"error":{"code":"ark_…","message"}}` with a status as long as nothing was sent, and an `ark-error`
@@ -133,6 +137,8 @@ export function meshApp(options: MeshAppOptions): MeshApp {
         if (witness !== undefined && url.pathname === "/ark/v1/witness") {
           return await witnessAnswer(request, { caller, witness });
         }
+        const blob = options.blobs?.(request, { url, caller }) ?? null;
+        if (blob !== null) return await blob;
         throw new ArkError("bad_request", "This node has no such request");
       } catch (error) {
         return arkErrorResponse(peerFailure(error));
