@@ -22,16 +22,21 @@
  *
  * @module
  */
+export * from "./bitfield.ts";
+export * from "./blobs.ts";
+export * from "./canonical_json.ts";
 export * from "./capability.ts";
 export { decodeAnswerPart, decodeInferenceEvent, decodeUsage, isFinishReason } from "./decode_event.ts";
 export * from "./decode_request.ts";
 export { decodeSchema } from "./decode_value.ts";
 export * from "./errors.ts";
+export { isSafeName } from "./file_name.ts";
 export * from "./hardware.ts";
 export * from "./inference.ts";
 export * from "./invitation.ts";
 export * from "./limits.ts";
 export * from "./mesh_stream.ts";
+export * from "./model_manifest.ts";
 export * from "./offer.ts";
 export * from "./offer_update.ts";
 export * from "./pairing.ts";
