@@ -33,6 +33,7 @@
  *
  * @module
  */
+export * from "./blobs/mod.ts";
 export * from "./digest_cache.ts";
 export * from "./file_digest.ts";
 export * from "./found_model.ts";
