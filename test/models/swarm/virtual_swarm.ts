@@ -1,5 +1,6 @@
 /** A swarm in virtual time: sources of given speeds that fail as a test says, and a file that is only counted. */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { ArkError, Bitfield, CHUNK_BYTES, chunkCount, chunkLength } from "@ark/node/protocol";
 import type { PieceRequest, PieceSource } from "../../../src/models/swarm/piece_source.ts";
 import type { ChunkSink } from "../../../src/models/swarm/fetch_blob.ts";
@@ -33,7 +34,7 @@ export class VirtualClock implements SwarmClock {
     watched.catch(() => {});
     for (;;) {
       // Everything that can happen now happens before time goes on.
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await new Promise<void>((resolve) => void setImmediate(resolve));
       if (over) return await watched;
       const next = this.#timers.reduce<{ at: number } | null>((a, b) => a === null || b.at < a.at ? b : a, null);
       if (next === null) continue;
