@@ -77,6 +77,11 @@ export class Exchange {
     return this.#reader.bodyView();
   }
 
+  /** Reads the rest of the body into a buffer; tells how long it is. What it rejects with is to go to {@linkcode failed}. */
+  readInto(buffer: Uint8Array): Promise<number> {
+    return this.#reader.bodyInto(buffer);
+  }
+
   /** Ends the exchange with what reading failed with, and says what that means. */
   failed(error: unknown): unknown {
     this.end("broken");

@@ -68,6 +68,11 @@ export interface MeshResponse {
    * up, abort the call's signal.
    */
   read?(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Reads the whole body into a buffer, and tells how long it is. Half the work of {@linkcode read} for large bodies. Not
+   * together with the other ways. The answer fails where the body does not fit.
+   */
+  readInto?(buffer: Uint8Array): Promise<number>;
   /** SHA-256 of the signature of our request, hex. */
   signature: string;
   /** Where the peer answered. */
@@ -293,7 +298,7 @@ interface Message {
 }
 
 interface Answer {
-  response: Omit<MeshResponse, "body" | "read">;
+  response: Omit<MeshResponse, "body" | "read" | "readInto">;
   exchange: Exchange;
   /** Which refusal of the transport it is, as far as it matters here. */
   code: "ark_clock" | null;
@@ -320,7 +325,7 @@ function codeOf({ status, headers }: IncomingHead): "ark_clock" | null {
 function bodyOf(
   exchange: Exchange,
   { signal, end }: { signal: AbortSignal; end: () => void },
-): Required<Pick<MeshResponse, "body" | "read">> {
+): Required<Pick<MeshResponse, "body" | "read" | "readInto">> {
   let over = false;
   const stop = () => {
     over = true;
@@ -355,6 +360,17 @@ function bodyOf(
       throw exchange.failed(error);
     }
   };
+  const readInto = async (buffer: Uint8Array) => {
+    signal.throwIfAborted();
+    try {
+      const count = over ? 0 : await exchange.readInto(buffer);
+      if (!over) await finish();
+      return count;
+    } catch (error) {
+      stop();
+      throw exchange.failed(error);
+    }
+  };
   signal.addEventListener("abort", onAbort, { once: true });
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     start: async (controller) => {
@@ -379,7 +395,7 @@ function bodyOf(
   }, { highWaterMark: 0 });
   // It may have fired while the head of the answer was on its way here.
   if (signal.aborted) onAbort();
-  return { body, read };
+  return { body, read, readInto };
 }
 
 const MOST_DRAINED_BYTES = 4 << 10;

@@ -7,6 +7,7 @@ import { Authenticator, type ProvenHead, type Standing } from "./authenticator.t
 import type { Caller } from "./caller.ts";
 import { mintCertificate, TLS_NAME } from "./certificate.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import { fixedBody, writeFixed } from "./fixed_body.ts";
 import { MESH_LIMITS, type MeshLimits } from "./mesh_limits.ts";
 import { MeshSockets } from "./mesh_sockets.ts";
 import { NOT_ALLOWED, type RefusalCode, REFUSALS } from "./refusal.ts";
@@ -281,6 +282,8 @@ class HttpsMeshListener implements MeshListener {
       if (signal.aborted && !body?.forged) return;
       return this.#refuse(exchange, { code: body?.forged ? "unauthenticated" : "internal", head });
     }
+    const fixed = fixedBody(response);
+    let fixedOver = fixed === null;
     try {
       if (body?.forged) return this.#refuse(exchange, { code: "unauthenticated", head });
       if (signal.aborted) return;
@@ -289,11 +292,17 @@ class HttpsMeshListener implements MeshListener {
       const fields = headersOf(response);
       outgoing.writeHead(response.status, {
         ...fields,
+        ...(fixed === null ? {} : { "content-length": String(fixed.length) }),
         ...this.#signed({ status: response.status, contentType: fields["content-type"] ?? "", head }),
       });
+      if (fixed !== null) {
+        fixedOver = true;
+        return await writeFixed(outgoing, fixed, { stallMs: this.#limits.writeStallMs, signal });
+      }
       await writeBody(outgoing, { body: response.body, stallMs: this.#limits.writeStallMs, signal });
     } finally {
       // Whatever produces an answer that is not sent must stop.
+      if (!fixedOver) fixed?.over(false);
       if (response.body?.locked === false) await response.body.cancel().catch(() => {});
     }
   }

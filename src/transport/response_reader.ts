@@ -111,6 +111,33 @@ export class ResponseReader {
     return this.#next();
   }
 
+  /**
+   * Reads the rest of the body into a buffer, from the connection without a copy where its length was stated. Returns how
+   * many bytes there were.
+   *
+   * @throws {ArkError} `unavailable` as {@linkcode body}, and where the body is longer than the buffer.
+   */
+  async bodyInto(buffer: Uint8Array): Promise<number> {
+    if (this.#state === "body" && this.#left > buffer.length) throw malformed("its body is longer than it should be");
+    let at = 0;
+    while (!this.done) {
+      if (this.#state === "body" && this.#start === this.#end) {
+        const count = await this.#read(buffer.subarray(at, at + this.#left));
+        if (count === null) throw brokenOff();
+        at += count;
+        this.#left -= count;
+        if (this.#left === 0) this.#state = "done";
+        continue;
+      }
+      const bytes = await this.bodyView();
+      if (bytes === null) break;
+      if (bytes.length > buffer.length - at) throw malformed("its body is longer than it should be");
+      buffer.set(bytes, at);
+      at += bytes.length;
+    }
+    return at;
+  }
+
   async #next(): Promise<Uint8Array<ArrayBuffer> | null> {
     for (;;) {
       const bytes = this.#takeBody();
@@ -257,7 +284,7 @@ export class ResponseReader {
       this.#state = "done";
       return;
     }
-    if (count === null) throw new ArkError("unavailable", "The peer broke off before its answer was complete");
+    if (count === null) throw brokenOff();
     if (count > 0) this.#sawBytes = true;
     this.#end += count;
   }
@@ -285,6 +312,10 @@ function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
     at += piece.length;
   }
   return whole;
+}
+
+function brokenOff(): ArkError {
+  return new ArkError("unavailable", "The peer broke off before its answer was complete");
 }
 
 function malformed(what: string): ArkError {

@@ -103,7 +103,7 @@ async function isSoon(promise: Promise<unknown>): Promise<boolean> {
 }
 
 /** Resolves when the connection has taken what was written or is closed; rejects after `stallMs`. */
-function taken(
+export function taken(
   outgoing: ServerResponse,
   { event, stallMs, signal }: { event: "drain" | "finish"; stallMs: number; signal: AbortSignal },
 ): Promise<void> {
