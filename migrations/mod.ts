@@ -14,6 +14,7 @@ import * as usage from "./0006_usage.ts";
 import * as lastAddresses from "./0007_last_addresses.ts";
 import * as reputations from "./0008_reputations.ts";
 import * as demand from "./0009_demand.ts";
+import * as chunkLists from "./0010_chunk_lists.ts";
 
 /** Every migration by its name, which stands in the database once it has run. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -26,4 +27,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0007_last_addresses": lastAddresses,
   "0008_reputations": reputations,
   "0009_demand": demand,
+  "0010_chunk_lists": chunkLists,
 };

@@ -5,6 +5,8 @@ import type { ModelSource } from "./local_model.ts";
 export interface FoundFile {
   /** Absolute path. */
   readonly path: string;
+  /** Absolute path with links resolved; absent where that is `path`. */
+  readonly real?: string;
   /** Bytes. */
   readonly size: number;
   /** Time of the last change, in milliseconds since 1970. */
@@ -23,6 +25,8 @@ export interface StoreSettings {
   readonly template: string | null;
   /** System message, or null. */
   readonly system: string | null;
+  /** Its licence, where the store has its text; absent where only the file may state one. */
+  readonly license?: string;
   /** How it writes where a request does not say. */
   readonly defaults: GenerationParameters;
 }

@@ -54,6 +54,8 @@ export interface LocalModel {
   readonly system: string | null;
   /** How it writes where a request does not say. */
   readonly defaults: GenerationParameters;
+  /** Its licence as its store or its file states it; absent where neither does. */
+  readonly license?: string;
   /** Further names, lower case; none of them is the id of another model. */
   readonly aliases: readonly string[];
 }

@@ -1,9 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { ArkError, LIMITS, type ModelRef } from "@ark/node/protocol";
+import { ArkError, type ChunkList, LIMITS, type ModelRef } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
-import { type DigestCache, MemoryDigestCache, storeDigestCache } from "./digest_cache.ts";
-import { fileDigest } from "./file_digest.ts";
+import { type ChunkLists, MemoryChunkLists, storedChunkLists } from "./blobs/chunk_lists.ts";
+import { type DigestCache, type FileStamp, MemoryDigestCache, storeDigestCache } from "./digest_cache.ts";
+import { fileHashes } from "./file_digest.ts";
 import type { FoundFile, FoundModel } from "./found_model.ts";
 import { readGgufHeader } from "./gguf_header.ts";
 import type { LocalModel, ModelFault } from "./local_model.ts";
@@ -21,6 +22,8 @@ export interface ModelCatalogueOptions extends ModelPlacesOptions {
   store?: Store;
   /** Keeps digests elsewhere; wins over `store`. */
   digests?: DigestCache;
+  /** Keeps lists of chunks elsewhere; wins over `store`. */
+  chunkLists?: ChunkLists;
   /** Hears what appears, vanishes and cannot be used. */
   logger?: Pick<Logger, "info" | "warn">;
   /** Time between two scans of {@linkcode ModelCatalogue.run}, in milliseconds. @default {10000} */
@@ -34,8 +37,21 @@ interface Entry {
   stamp: string;
   model: NamelessModel | null;
   fault: string | null;
+  /** The digests of all its files, once they are known. */
+  digests: readonly string[] | null;
+  /** Whether the lists of chunks of all its files are known. */
+  listed: boolean;
   /** Set where hashing failed: not tried again until a file changes. */
   unhashable: boolean;
+}
+
+/** An entry of which nothing is known yet. */
+const UNKNOWN = { model: null, fault: null, digests: null, listed: false, unhashable: false };
+
+/** A file of a model whose digest was computed here; links in its path are resolved. */
+export interface HashedFile extends FileStamp {
+  /** SHA-256 in hex. */
+  readonly sha256: string;
 }
 
 /** The models of this machine. */
@@ -43,6 +59,8 @@ export class ModelCatalogue {
   readonly #places: ModelPlaces;
   readonly #aliases: readonly Alias[];
   readonly #digests: DigestCache;
+  readonly #lists: ChunkLists;
+  readonly #listing = new Map<string, Promise<ChunkList>>();
   readonly #logger: Pick<Logger, "info" | "warn"> | undefined;
   readonly #intervalMs: number;
   #entries = new Map<string, Entry>();
@@ -54,10 +72,11 @@ export class ModelCatalogue {
 
   /** Makes a catalogue that knows nothing until `refresh()` or `run()`. */
   constructor(options: ModelCatalogueOptions) {
-    const { store, digests, logger, intervalMs = 10_000, aliases = [] } = options;
+    const { store, digests, chunkLists, logger, intervalMs = 10_000, aliases = [] } = options;
     this.#places = new ModelPlaces(options);
     this.#aliases = aliases;
     this.#digests = digests ?? (store === undefined ? new MemoryDigestCache() : storeDigestCache(store));
+    this.#lists = chunkLists ?? (store === undefined ? new MemoryChunkLists() : storedChunkLists(store));
     this.#logger = logger;
     this.#intervalMs = intervalMs;
   }
@@ -133,9 +152,37 @@ export class ModelCatalogue {
     return scan;
   }
 
-  /** Keeps digests that were computed elsewhere, while the file came. */
-  async learn(file: Omit<FoundFile, "claimed">, digest: string): Promise<void> {
+  /** Keeps the digest of a file that was computed elsewhere, while the file came, and its list of chunks where that is known. */
+  async learn(file: Omit<FoundFile, "claimed">, digest: string, list?: ChunkList): Promise<void> {
     await this.#digests.put(file, digest);
+    if (list !== undefined) await this.#lists.put(digest, list);
+  }
+
+  /** The files of a model in order, with their digests; null while one of them is not known yet. */
+  hashedFiles({ files }: Pick<LocalModel, "files">): readonly HashedFile[] | null {
+    const [first = ""] = files;
+    const entry = this.#entries.values().find(({ found, model, digests }) =>
+      model !== null && digests !== null && found.files[0]?.path === first
+    );
+    if (entry === undefined) return null;
+    return entry.found.files.flatMap(({ path, real = path, size, mtimeMs }, index) => {
+      const sha256 = entry.digests?.[index];
+      return sha256 === undefined ? [] : [{ path: real, size, mtimeMs, sha256 }];
+    });
+  }
+
+  /**
+   * The hashes of a file's chunks: those that are known, else computed now, once for all who ask.
+   *
+   * @throws {ArkError} `model_not_found` where the file is not what it was.
+   */
+  async chunkList(file: HashedFile): Promise<ChunkList> {
+    const known = await this.#lists.get(file.sha256);
+    if (known !== undefined) return known;
+    const listing = this.#listing.get(file.sha256) ??
+      this.#listFile(file).finally(() => this.#listing.delete(file.sha256));
+    this.#listing.set(file.sha256, listing);
+    return await listing;
   }
 
   /** Scans now and then and computes missing digests, until the signal is aborted. */
@@ -160,9 +207,42 @@ export class ModelCatalogue {
     while (!signal.aborted) {
       const changed = this.#changed.promise;
       const entry = this.#entries.values().find(({ model, unhashable }) => model?.digest === null && !unhashable);
-      if (entry === undefined) await Promise.race([changed, aborted.promise]);
-      else await this.#hashOne(entry, signal);
+      // A list of chunks is wanted by neighbours only: after all digests.
+      const unlisted = this.#entries.values().find(({ digests, listed, unhashable }) =>
+        digests !== null && !listed && !unhashable
+      );
+      if (entry !== undefined) await this.#hashOne(entry, signal);
+      else if (unlisted !== undefined) await this.#listOne(unlisted, signal);
+      else await Promise.race([changed, aborted.promise]);
     }
+  }
+
+  async #listOne(entry: Entry, signal: AbortSignal): Promise<void> {
+    try {
+      for (const [index, { path, size, mtimeMs }] of entry.found.files.entries()) {
+        const sha256 = entry.digests?.[index];
+        if (sha256 === undefined || await this.#lists.get(sha256) !== undefined) continue;
+        await this.#listFile({ path, size, mtimeMs, sha256 }, signal);
+      }
+      entry.listed = true;
+    } catch (error) {
+      signal.throwIfAborted();
+      entry.unhashable = true;
+      this.#logger?.warn("Cannot compute the hashes of a model's pieces", {
+        path: entry.found.key,
+        reason: error instanceof ArkError ? error.message : unreadable(error),
+      });
+    }
+  }
+
+  async #listFile({ path, size, mtimeMs, sha256 }: HashedFile, signal?: AbortSignal): Promise<ChunkList> {
+    const hashes = await fileHashes(path, signal === undefined ? {} : { signal });
+    const now = await Deno.stat(path);
+    if (hashes.sha256 !== sha256 || now.size !== size || millisecondsOf(now) !== mtimeMs) {
+      throw new ArkError("model_not_found", "The file is not what it was when its digest was computed");
+    }
+    await this.#lists.put(sha256, hashes.list);
+    return hashes.list;
   }
 
   async #hashOne(entry: Entry, signal: AbortSignal): Promise<void> {
@@ -171,11 +251,12 @@ export class ModelCatalogue {
       const { path, size, mtimeMs } = file;
       try {
         const known = await this.#digests.get(file);
-        const digest = known ?? await fileDigest(path, { signal });
+        const hashes = known === undefined ? await fileHashes(path, { signal }) : undefined;
+        const digest = known ?? hashes?.sha256 ?? "";
         const now = await Deno.stat(path);
         // A file that was written meanwhile has a digest of nothing: the next scan reads it anew.
         if (now.size !== size || millisecondsOf(now) !== mtimeMs) return void (entry.unhashable = true);
-        if (known === undefined) await this.#digests.put(file, digest);
+        if (hashes !== undefined) await this.learn(file, digest, hashes.list);
         digests.push(digest);
       } catch (error) {
         signal.throwIfAborted();
@@ -209,6 +290,7 @@ export class ModelCatalogue {
       return digest === undefined ? [] : [{ digest, size }];
     });
     if (parts.length < files.length) return;
+    entry.digests = parts.map(({ digest }) => digest);
     entry.model = { ...model, digest: parts.length === 1 ? parts[0]?.digest ?? null : splitDigest(parts) };
   }
 
@@ -233,7 +315,7 @@ export class ModelCatalogue {
   ): Promise<Entry | undefined> {
     let fault: string;
     try {
-      const entry: Entry = { found, stamp, model: await readModel(found, signal), fault: null, unhashable: false };
+      const entry: Entry = { found, stamp, ...UNKNOWN, model: await readModel(found, signal) };
       this.#judge(entry, await this.#known(found));
       return entry;
     } catch (error) {
@@ -242,7 +324,7 @@ export class ModelCatalogue {
       fault = error instanceof SyntaxError ? error.message : unreadable(error);
     }
     this.#logger?.warn("A model file cannot be used", { path: found.key, reason: fault });
-    return { found, stamp, model: null, fault, unhashable: false };
+    return { found, stamp, ...UNKNOWN, fault };
   }
 
   #publish(): void {

@@ -59,7 +59,7 @@ export function modelsOf(files: readonly NamedFile[], source: ModelSource): Foun
   return groupParts(files).map(({ stem, parts, files }) => ({
     key: files[0]?.path ?? "",
     source,
-    files: files.map(({ path, size, mtimeMs, claimed }) => ({ path, size, mtimeMs, claimed })),
+    files: files.map(({ at: _, ...file }) => file),
     parts,
     stem,
     modifiedAt: Math.max(...files.map(({ mtimeMs }) => mtimeMs)),

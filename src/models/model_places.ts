@@ -76,7 +76,17 @@ export class ModelPlaces {
     if (model.source !== "own" || !path.startsWith(root + sep)) return model;
     const record = this.#options.own?.contents.models[relative(root, path).replaceAll(sep, "/")];
     if (record === undefined) return model;
-    const { ref, name, template, system, defaults } = record;
-    return { ...model, settings: { name, names: ref === null ? [] : [ref.toLowerCase()], template, system, defaults } };
+    const { ref, name, template, system, defaults, license } = record;
+    return {
+      ...model,
+      settings: {
+        name,
+        names: ref === null ? [] : [ref.toLowerCase()],
+        template,
+        system,
+        defaults,
+        ...license === undefined ? {} : { license },
+      },
+    };
   }
 }

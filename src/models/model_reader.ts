@@ -87,7 +87,13 @@ function describe(
     system: settings.system,
     defaults: settings.defaults,
     digest: null,
+    ...licensed(settings.license ?? metadata.get("general.license")),
   };
+}
+
+/** A licence that states anything. */
+function licensed(license: unknown): { license?: string } {
+  return typeof license === "string" && license.trim() !== "" && license.isWellFormed() ? { license } : {};
 }
 
 /** The parts of a name that a store gave. */

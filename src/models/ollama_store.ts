@@ -13,6 +13,9 @@ import {
 /** Most manifests that are looked at. */
 const MOST_MANIFESTS = 4_096;
 
+/** Most licences of one model that are read. */
+const MOST_LICENSES = 4;
+
 const PART_REGEXP = /^[\w][\w.-]{0,127}$/;
 
 /** A manifest as it was read last. */
@@ -33,7 +36,8 @@ interface Known {
  * | system | stands before a chat that has no system message |
  * | template | kept to be shown; the chat template in the GGUF file is what counts |
  * | adapter | such a model is left out: without it, it would be another model |
- * | projector, licence | left out |
+ * | licence | kept to be passed on with the model |
+ * | projector | left out |
  */
 export class OllamaStore {
   readonly #root: string;
@@ -90,6 +94,10 @@ export class OllamaStore {
       return layer === undefined ? null : await readText(blobPath(this.#root, layer));
     };
     const params = await text("params");
+    // A model may have several licences; a text that is missing is no reason to lose the model.
+    const licenses = layers.filter(({ kind }) => kind === "license").slice(0, MOST_LICENSES);
+    const texts = await Promise.all(licenses.map((layer) => readText(blobPath(this.#root, layer)).catch(() => "")));
+    const license = keptText(texts.filter((each) => each !== "").join("\n\n"));
     return {
       stamp,
       blob,
@@ -99,6 +107,7 @@ export class OllamaStore {
         template: keptText(await text("template")),
         system: keptText(await text("system")),
         defaults: params === null ? {} : ollamaDefaults(params),
+        ...license === null ? {} : { license },
       },
     };
   }

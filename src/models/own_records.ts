@@ -28,6 +28,8 @@ export interface OwnRecord {
   readonly system: string | null;
   /** How it writes where a request does not say. */
   readonly defaults: GenerationParameters;
+  /** Its licence, where it came with the model. */
+  readonly license?: string;
 }
 
 /** All that the store remembers. */
@@ -136,7 +138,7 @@ function parseContents(text: string): OwnContents {
 }
 
 function parseRecord(value: unknown): OwnRecord {
-  const { ref, name, files, template, system, defaults } = Object(value) as Record<string, unknown>;
+  const { ref, name, files, template, system, defaults, license } = Object(value) as Record<string, unknown>;
   if (!Array.isArray(files) || files.length > MOST_PARTS) throw new SyntaxError("a model in it has no files");
   const orNull = (text: unknown) => typeof text === "string" ? text : null;
   return {
@@ -146,6 +148,7 @@ function parseRecord(value: unknown): OwnRecord {
     template: orNull(template),
     system: orNull(system),
     defaults: parseDefaults(defaults),
+    ...typeof license === "string" ? { license } : {},
   };
 }
 

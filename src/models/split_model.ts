@@ -62,7 +62,7 @@ export function groupParts(files: readonly NamedFile[]): FileGroup[] {
     }
     const key = join(dirname(file.at), partName({ ...split, part: 1 }));
     const group = groups.get(key) ?? { stem: split.stem, parts: split.parts, files: [] };
-    group.files.push({ ...file, path: file.at });
+    group.files.push({ ...file, path: file.at, ...file.path === file.at ? {} : { real: file.path } });
     groups.set(key, group);
   }
   for (const { files } of groups.values()) files.sort((a, b) => a.at < b.at ? -1 : 1);

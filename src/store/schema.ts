@@ -16,6 +16,8 @@ export interface Database {
   witnessed_logs: WitnessedLogsTable;
   /** SHA-256 of model files that did not change since. */
   model_digests: ModelDigestsTable;
+  /** Hashes of the pieces of model files. */
+  chunk_lists: ChunkListsTable;
   /** Peers that were approved once and are no more. */
   revoked_peers: RevokedPeersTable;
   /** Keys that followed others. */
@@ -130,6 +132,16 @@ export interface ModelDigestsTable {
   mtime_ms: number;
   /** SHA-256, hex. */
   digest: string;
+}
+
+/** What the pieces of a file must be. */
+export interface ChunkListsTable {
+  /** SHA-256 of the whole file, hex. */
+  digest: string;
+  /** Its bytes. */
+  size: number;
+  /** SHA-256 of each of its chunks, 32 bytes each. */
+  hashes: Uint8Array;
 }
 
 /** A peer that may not come back without a new approval. */

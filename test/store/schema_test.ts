@@ -6,6 +6,7 @@ import {
   type AuditEntriesTable,
   type AuditPrunesTable,
   type AuditTilesTable,
+  type ChunkListsTable,
   type Database,
   type DemandTable,
   type IgnoredNodesTable,
@@ -70,6 +71,7 @@ const SCHEMA = {
     contradiction: "text?",
     contradicted_at: "text?",
   } satisfies Columns<WitnessedLogsTable>,
+  chunk_lists: { digest: "text", size: "integer", hashes: "blob" } satisfies Columns<ChunkListsTable>,
   model_digests: { path: "text", size: "integer", mtime_ms: "integer", digest: "text" } satisfies Columns<
     ModelDigestsTable
   >,
@@ -120,6 +122,7 @@ const RELEASED: Record<string, string> = {
   "0007_last_addresses": "91e37fb0544fcd06e1546b7dff627d96b22093ab068c0e1c225b3d74705e232c",
   "0008_reputations": "d22b11444603b31c15a6a3a4f3b309d95e4ecddcafb00a30b3081774fdcb3070",
   "0009_demand": "66a56ceb4d41df7269752012f97b016db8d5c4f353e29c39d8e89299a6142c15",
+  "0010_chunk_lists": "cae2321918039666abbcd0cedd8abd9f9612569a84acac963c457d45e0dc1ae7",
 };
 
 Deno.test("The migrations add up to schema.ts", async () => {
