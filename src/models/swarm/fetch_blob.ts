@@ -324,8 +324,7 @@ class Fetching {
       this.#writing.delete(index);
     }
     const now = this.#clock.now();
-    state.bytes += length;
-    state.answered();
+    state.kept(length);
     this.#book.setWell(key, true);
     this.#movedAt = now;
     for (const other of this.#book.done(key, index, now)) {
@@ -351,10 +350,11 @@ class Fetching {
     const silent = aborted && error instanceof ArkError && error.code === "unavailable";
     if ((aborted && !silent) || state.gone || this.#stop.signal.aborted) return;
     const now = this.#clock.now();
-    if (error instanceof ArkError && (error.code === "model_not_found" || error.code === "forbidden")) {
+    if (error instanceof ArkError && error.code === "forbidden") return this.#leave(state, error.message);
+    if (error instanceof ArkError && error.code === "model_not_found") {
       // Whether it has only this chunk not, or gives nothing any more, it says when it is asked what it has.
       this.#book.clearHave(key, flight.index);
-      state.pollAt = Math.min(state.pollAt ?? now, now);
+      if (state.refused(now)) this.#leave(state, "it gives not what it says that it has");
       return;
     }
     if (state.failed(error, now)) this.#book.paceOf(key).fewer(now);

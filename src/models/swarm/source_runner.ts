@@ -8,6 +8,8 @@ const LONGEST_PAUSE_MS = 10_000;
 const LONGEST_BUSY_MS = 30_000;
 /** Failures in a row after which what a source has does not count. */
 const MOST_FAILURES = 2;
+/** Chunks in a row that it said to have and has not. */
+const MOST_REFUSALS = 16;
 
 /** How a source of a file stands while the file comes. */
 export class SourceState {
@@ -24,6 +26,7 @@ export class SourceState {
   /** Whether it gives nothing any more, because of `fault`. */
   gone = false;
   #failures = 0;
+  #refusals = 0;
   #fault: string | null = null;
   #busySince: number | null = null;
   #busyMs = 0;
@@ -47,6 +50,20 @@ export class SourceState {
   answered(): void {
     this.#failures = 0;
     if (!this.gone) this.#fault = null;
+  }
+
+  /** Notes that a chunk of it is in the file. */
+  kept(bytes: number): void {
+    this.bytes += bytes;
+    this.#refusals = 0;
+    this.answered();
+  }
+
+  /** Notes that it has not a chunk that it said to have. Gives whether that was so too often. */
+  refused(now: number): boolean {
+    this.resumeAt = now + FIRST_PAUSE_MS;
+    this.pollAt = now;
+    return ++this.#refusals >= MOST_REFUSALS;
   }
 
   /** Notes that it is not to be asked any more. */
