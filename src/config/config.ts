@@ -7,7 +7,7 @@ import type { HedgeSetting, StallSetting } from "@ark/node/routing";
 import type { LogLevel } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { parsePeerAddress } from "@ark/node/discovery";
-import { bytes, choice, environmentName, lora, natural, stay, switchedOn } from "./flag_value.ts";
+import { byteRate, bytes, choice, environmentName, lora, natural, stay, switchedOn } from "./flag_value.ts";
 import { ConfigError } from "./config_error.ts";
 import { ARK_SERVER_DATA, type DataPaths, dataPaths, defaultDataDirectory } from "./data_directory.ts";
 import { aliasOf, type ModelStores, modelStores } from "./model_stores.ts";
@@ -100,6 +100,8 @@ export interface Config {
   readonly logFormat: "text" | "json";
   /** Where traces of requests are sent, or null: nowhere. */
   readonly traceEndpoint: string | null;
+  /** Bytes in a second that files of models may go to peers with, to all of them together; null for no limit. */
+  readonly uploadLimit: number | null;
   /** Whether approved peers may see what hardware this node has. */
   readonly showHardware: boolean;
   /** How long running answers may go on after SIGTERM, in milliseconds. */
@@ -194,6 +196,10 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     value: "MS",
     help: "silence after which another node goes on: auto, off or a time (default: auto)",
   },
+  "upload-limit": {
+    value: "RATE",
+    help: "most that peers download from here in a second, all together: 20MB or 100mbit (default: 0, no limit)",
+  },
   "show-hardware": { help: "let approved peers see this node's memory and GPU (default: its models alone)" },
   "trace-endpoint": {
     value: "URL",
@@ -271,6 +277,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     loras: list("lora").map(lora),
     hedge: hedgeSetting(text("hedge") ?? "p95"),
     stall: stallSetting(text("stall-ms") ?? "auto"),
+    uploadLimit: byteRate("upload-limit", text("upload-limit") ?? "0"),
     showHardware: on("show-hardware"),
     traceEndpoint: traceEndpoint(text("trace-endpoint")),
     logLevel: choice("log-level", text("log-level") ?? "info", ["debug", "info", "warn", "error"]),

@@ -53,6 +53,25 @@ export function bytes(flag: string, text: string): number {
   return size;
 }
 
+/**
+ * Bytes in a second, as `20MB`, `20MB/s`, `100mbit` or `1gbit`; null for `0`, which is no limit.
+ *
+ * @throws {ConfigError}
+ */
+export function byteRate(flag: string, text: string): number | null {
+  const [, amount, unit = "", kind = "b"] = text.match(/^(\d+(?:\.\d+)?)\s*([kmgt]i?)?(b|bit)?(?:\/s)?$/i) ?? [];
+  const bits = kind.toLowerCase() === "bit" ? 8 : 1;
+  const rate = Math.round(Number(amount) * (UNITS[unit.toLowerCase()] ?? NaN) / bits);
+  if (rate === 0) return null;
+  if (!Number.isSafeInteger(rate) || rate < LEAST_RATE) {
+    throw new ConfigError(`Cannot use --${flag} ${text}: it is a rate such as 20MB or 100mbit, at least 16kB, or 0`);
+  }
+  return rate;
+}
+
+/** Less would not bring a chunk over before whoever asked for it gives up. */
+const LEAST_RATE = 16_000;
+
 /** A hundred years: what is meant to last longer is meant to last. */
 const LONGEST_MS = 36_525 * 86_400_000;
 

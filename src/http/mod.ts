@@ -45,11 +45,15 @@ export { ApiKeyBook, type ApiKeyBookOptions, type HeldKey } from "./keys/api_key
 export type { KeyLease, KeyMeter } from "./keys/key_meter.ts";
 export type { KeyRoutesOptions } from "./keys/key_routes.ts";
 export * from "./local_app.ts";
+export * from "./mesh/blob_routes.ts";
 export * from "./mesh/denials.ts";
 export * from "./mesh/introductions.ts";
 export * from "./mesh/meeting_routes.ts";
 export { type MeshApp, meshApp, type MeshAppOptions, toldAddress } from "./mesh/mesh_app.ts";
+export * from "./mesh/pull_sessions.ts";
 export * from "./mesh/rotate_route.ts";
+export * from "./mesh/upload_pace.ts";
+export * from "./mesh/upload_slots.ts";
 export { type KeptResponse, ResponseShelf, type ResponseShelfOptions } from "./responses/response_shelf.ts";
 export { isLoopbackName } from "./middleware/host_names.ts";
 export type { AnsweringNode, Answers, AnswersSender, ApiModel, AskOptions } from "./api/answers.ts";

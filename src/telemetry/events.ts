@@ -8,6 +8,7 @@
  * | `request` | a request began or ended, here or at a peer |
  * | `models` | the catalogue changed |
  * | `load` | a model is on its way into memory: so much of it, 0 to 1, is there; 1 when it can be used |
+ * | `upload` | a peer's download of a model from here began or ended |
  * | `journey` | the entry of the request ledger with that number is new, or has changed |
  * | `audit` | the audit log cannot be written, or can again |
  * | `lost` | this subscriber was too slow: so many events before the next one are missing, so read the state anew |
@@ -18,6 +19,7 @@ export type ArkEvent =
   | RequestEvent
   | { type: "models"; count: number }
   | { type: "load"; model: string; fraction: number }
+  | UploadEvent
   | { type: "journey"; seq: number }
   | { type: "audit"; available: boolean }
   | { type: "lost"; count: number };
@@ -44,6 +46,24 @@ export interface RequestEvent {
   /** At the end: tokens that the model wrote. */
   tokens?: number;
   /** At the end: duration in milliseconds. */
+  ms?: number;
+}
+
+/** A peer's download of a model of this node began or ended. */
+export interface UploadEvent {
+  /** Tells it from the other events. */
+  type: "upload";
+  /** Which end of it this is. */
+  phase: "start" | "end";
+  /** Node id of the peer. */
+  peer: string;
+  /** Model. */
+  model: string;
+  /** At the end: `ok` or an error code. */
+  outcome?: string;
+  /** At the end: bytes that went to the peer. */
+  bytes?: number;
+  /** At the end: time from its first request to its last byte, in milliseconds. */
   ms?: number;
 }
 

@@ -101,6 +101,7 @@ const SETTINGS: Record<string, { of: (config: Config) => unknown; flag: [string,
   "log-format": { of: ({ logFormat }) => logFormat, flag: ["json", "json"], env: ["text", "text"] },
   hedge: { of: ({ hedge }) => hedge, flag: ["off", "off"], env: ["race:3", { race: 3 }] },
   "stall-ms": { of: ({ stall }) => stall, flag: ["50", 50], env: ["off", "off"] },
+  "upload-limit": { of: ({ uploadLimit }) => uploadLimit, flag: ["100mbit", 12_500_000], env: ["20MB/s", 20_000_000] },
   drain: { of: ({ drainMs }) => drainMs, flag: ["0", 0], env: ["5", 5_000] },
 };
 
@@ -114,6 +115,26 @@ for (const [name, { of, flag, env }] of Object.entries(SETTINGS)) {
     assert.notDeepEqual(of(base), flag[1]);
   });
 }
+
+Deno.test("loadConfig() takes a rate for --upload-limit in bytes or in bits, and 0 for none", async () => {
+  const rates: [string, number | null][] = [
+    ["0", null],
+    ["0mbit", null],
+    ["16000", 16_000],
+    ["20MB", 20_000_000],
+    ["20 mb/s", 20_000_000],
+    ["1.5MiB", 1_572_864],
+    ["1gbit", 125_000_000],
+  ];
+  for (const [text, rate] of rates) {
+    assert.equal((await load([`--upload-limit=${text}`])).uploadLimit, rate, text);
+  }
+  for (const text of ["fast", "-1", "20MB/h", "15999", "1e9", "100bit", "20 MBit/min"]) {
+    await assert.rejects(load([`--upload-limit=${text}`]), {
+      message: /--upload-limit .*rate such as 20MB or 100mbit/,
+    });
+  }
+});
 
 Deno.test("loadConfig() knows every flag of the help", () => {
   const switches = ["auto-rotate", "no-mdns", "require-keys", "share-upstreams", "show-hardware"];
@@ -162,6 +183,7 @@ Deno.test("loadConfig() has these defaults", async () => {
     prewarm: true,
     engine: "auto",
     loras: [],
+    uploadLimit: null,
     showHardware: false,
     traceEndpoint: null,
     logLevel: "info",

@@ -17,6 +17,7 @@ import type { SharedEngine } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { Caller, PeerAddress } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
+import type { BlobRoutes } from "./blob_routes.ts";
 import type { Denials } from "./denials.ts";
 
 import { offerFor } from "./offer.ts";
@@ -41,6 +42,8 @@ export interface MeshAppOptions {
   denials: Denials;
   /** This node as a witness of its peers' audit logs; without it there is no such route. */
   witness?: Pick<WitnessBook, "add" | "remembered">;
+  /** Files of models for those who may download them; without it there are no such routes. */
+  blobs?: BlobRoutes;
   /** What peers may be given, or null where there is nothing. */
   engine: SharedEngine | null;
   /** Most tokens of context that a request may use. */
@@ -79,6 +82,7 @@ export interface MeshApp {
  * | `GET /ark/v1/offer?port=N` | an `Offer`: the models that this very peer may use. `port` is where the peer itself listens |
  * | `POST /ark/v1/infer?traceparent=…` | the body is an `InferenceRequest`; the answer a stream of frames that ends with a signed receipt. The query is there where the caller traces its requests |
  * | `GET /ark/v1/offers?port=N` | the same as a stream: frames of `OfferUpdate`, and signs of life, until one of both hangs up |
+ * | `GET /ark/v1/models/manifest`, `GET /ark/v1/blobs/…` | see {@linkcode blobRoutes} |
  * | `POST /ark/v1/witness`, `GET /ark/v1/witness` | see {@linkcode witnessAnswer} |
  *
  * A failure is `{"error":{"code":"ark_…","message"}}` with a status as long as nothing was sent, and an `ark-error`
@@ -118,6 +122,8 @@ export function meshApp(options: MeshAppOptions): MeshApp {
         if (witness !== undefined && url.pathname === "/ark/v1/witness") {
           return await witnessAnswer(request, { caller, witness });
         }
+        const blob = options.blobs?.(request, { url, caller }) ?? null;
+        if (blob !== null) return await blob;
         throw new ArkError("bad_request", "This node has no such request");
       } catch (error) {
         return arkErrorResponse(peerFailure(error));
