@@ -20,6 +20,7 @@ import {
 } from "@ark/node/http";
 import { type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
+import { BlobShelf } from "@ark/node/models";
 import type { PeerBook } from "@ark/node/peers";
 import { RemoteBackend, Router, Upstream, withUpstreams } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
@@ -42,6 +43,7 @@ import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { attempt, StartError } from "./start_error.ts";
 import { tracesOf } from "./traces_of.ts";
+import { Uploads } from "./uploads.ts";
 import { openWarmth } from "./warmth.ts";
 import { workerProgram } from "./worker_command.ts";
 
@@ -162,7 +164,26 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
+  const blobs = engine === null ? null : opened.use(new BlobShelf({ catalogue: engine.catalogue, identity }));
+  const uploads = opened.use(
+    new Uploads({
+      files: blobs,
+      modelOf: (ref) => engine?.catalogue.find(ref)?.id,
+      peers: book,
+      gate,
+      accepting: () => accepting,
+      limit: config.uploadLimit,
+      working: () => (engine?.backend.busy ?? 0) > 0 || table.list().some(({ inFlight }) => inFlight > 0),
+      audit,
+      denials,
+      events,
+      logger,
+      metrics,
+      peerMetrics,
+    }),
+  );
   const peersApp: MeshApp = meshApp({
+    blobs: uploads.routes,
     identity,
     name: config.name,
     peers: book,
@@ -201,7 +222,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
         refused: (refusal) => denials.note(refusal),
       })),
   );
-  neighbours.listening(mesh, { changed: () => peersApp.changed() });
+  neighbours.listening(mesh, {
+    changed: () => {
+      peersApp.changed();
+      uploads.recheck();
+    },
+  });
   const meshAddress = { hostname: mesh.hostname, port: mesh.port };
 
   const refused = refusedApps({ metrics, logger });
