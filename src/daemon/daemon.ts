@@ -42,6 +42,7 @@ import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { attempt, StartError } from "./start_error.ts";
+import { swarmOf } from "./swarm_of.ts";
 import { tracesOf } from "./traces_of.ts";
 import { Uploads } from "./uploads.ts";
 import { openWarmth } from "./warmth.ts";
@@ -165,6 +166,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
   const blobs = engine === null ? null : opened.use(new BlobShelf({ catalogue: engine.catalogue, identity }));
+  engine?.models.join(swarmOf(neighbours, blobs));
   const uploads = opened.use(
     new Uploads({
       files: blobs,

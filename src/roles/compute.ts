@@ -18,7 +18,7 @@ export const COMPUTE: Role = {
       ...(ollama === null ? {} : { ollama }),
       ...(huggingFace === null ? {} : { huggingFace }),
     });
-    const models = new ModelStore({ catalogue, records, huggingFaceEndpoint, ollamaRegistry, logger });
+    const models = new ModelStore({ catalogue, records, huggingFaceEndpoint, ollamaRegistry, logger, events });
     const backend = new LocalBackend({
       catalogue,
       workerCommand,

@@ -32,7 +32,7 @@ const BODY_BYTES = 4 << 10;
  * |---|---|
  * | `GET /` | models within reach, and files that cannot be used |
  * | `GET /show?model=…` | all that is known of a model of this node |
- * | `POST /pull` `{model}` | lines of JSON, the last one `{"status":"success"}` or `{"error":{…}}`; leaving ends the pull |
+ * | `POST /pull` `{model, from?}` | lines of JSON, the last one `{"status":"success"}` or `{"error":{…}}`; leaving ends the pull; `from` names the peer that it is to come from |
  * | `POST /remove` `{model}` | removes a model of the node's own store, or a name that was given |
  * | `POST /copy` `{from, to}` | gives a model a second name |
  */
@@ -52,13 +52,16 @@ export function modelRoutes(options: ModelRoutesOptions): Hono {
     return json({ model: model satisfies OwnModelView });
   });
   app.post("/pull", async ({ req }) => {
-    const { model } = Object(await readJson(req.raw, BODY_BYTES)) as Record<string, unknown>;
+    const { model, from } = Object(await readJson(req.raw, BODY_BYTES)) as Record<string, unknown>;
     const stop = new AbortController();
     for (const signal of [closing, req.raw.signal]) {
       if (signal.aborted) stop.abort();
       else signal.addEventListener("abort", () => stop.abort(), { once: true, signal: stop.signal });
     }
-    const pull = store().pull(named(model, "model"), { signal: stop.signal });
+    const pull = store().pull(named(model, "model"), {
+      signal: stop.signal,
+      ...from === undefined ? {} : { from: peerNamed(from) },
+    });
     return new Response(pullLines(pull, stop), { headers: { "content-type": "application/x-ndjson" } });
   });
   app.post("/remove", async ({ req, json }) => {
@@ -95,6 +98,11 @@ function pullLines(pull: AsyncGenerator<PullProgress>, stop: AbortController): R
       await pull.return(undefined).catch(() => {});
     },
   }, { highWaterMark: 0 });
+}
+
+function peerNamed(value: unknown): string {
+  if (typeof value === "string" && value !== "" && value.length <= 200 && !/\p{C}/u.test(value)) return value;
+  throw new ArkError("bad_request", "Field from must name a peer");
 }
 
 function named(value: unknown, field: string): ModelRef {

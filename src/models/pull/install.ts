@@ -23,6 +23,11 @@ export interface InstallOptions {
   signal: AbortSignal;
   /** Told how far it is. */
   tell(progress: PullProgress): void;
+  /** Fetches a file from peers; null where only its address is left. */
+  fromPeers?(
+    file: PlannedFile,
+    to: { path: string; progress(progress: Omit<PullProgress, "status" | "digest">): void },
+  ): Promise<Fetched | null>;
 }
 
 /** What is in its place now. */
@@ -75,7 +80,13 @@ async function fetchFile(file: PlannedFile, options: InstallOptions): Promise<Re
     tell({ ...shared, total: there.size, completed: there.size });
     return { at: to, to, name: file.name, ...there };
   }
-  const { part, size, sha256 } = await download({ ...file, path: to }, {
+  const came = await options.fromPeers?.(file, { path: to, progress: (progress) => tell({ ...shared, ...progress }) });
+  const { url } = file;
+  if (came !== undefined && came !== null) return { ...came, at: came.part, to, name: file.name };
+  if (url === null) {
+    throw new ArkError("model_not_found", `No peer gives the file ${label} any more; what came is kept`);
+  }
+  const { part, size, sha256 } = await download({ ...file, url, path: to }, {
     limits,
     signal,
     progress: (completed, total) => tell({ ...shared, total, completed }),

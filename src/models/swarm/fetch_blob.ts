@@ -261,12 +261,18 @@ class Fetching {
       const more = Math.min(length, bytes) - flight.arrived;
       if (more <= 0) return;
       flight.arrived += more;
-      for (const flow of [pace.flow, this.#flow, ...source.kind === "peer" ? [this.#peerFlow] : []]) flow.add(more, now);
+      for (const flow of [pace.flow, this.#flow, ...source.kind === "peer" ? [this.#peerFlow] : []]) {
+        flow.add(more, now);
+      }
     };
     const into = this.#buffers.pop() ?? new Uint8Array(CHUNK_BYTES);
     let room = into;
     try {
-      const bytes = await this.#patiently(flight, abort, () => source.fetch(index, { signal: abort.signal, into, arrived }));
+      const bytes = await this.#patiently(
+        flight,
+        abort,
+        () => source.fetch(index, { signal: abort.signal, into, arrived }),
+      );
       if (bytes.buffer.byteLength === CHUNK_BYTES) room = new Uint8Array(bytes.buffer);
       arrived(length);
       await this.#keep(state, { flight, bytes });
@@ -401,7 +407,10 @@ class Fetching {
     const speed = this.#flow.rate(now);
     const total = this.#sink.size;
     const completed = this.#book.completed;
-    const sources = [...this.#states.values()].map((state) => ({ name: state.source.name, speed: this.#rate(state, now) }))
+    const sources = [...this.#states.values()].map((state) => ({
+      name: state.source.name,
+      speed: this.#rate(state, now),
+    }))
       .filter((source) => source.speed > 0).toSorted((a, b) => b.speed - a.speed);
     tell({
       completed,

@@ -19,8 +19,9 @@ export class Flow {
     this.#since ??= now;
     const last = this.#arrivals.at(-1);
     // A bounded number of entries, however many pieces come.
-    if (last !== undefined && this.#first < this.#arrivals.length && now - last.at < WINDOW_MS / 40) last.bytes += bytes;
-    else this.#arrivals.push({ at: now, bytes });
+    if (last !== undefined && this.#first < this.#arrivals.length && now - last.at < WINDOW_MS / 40) {
+      last.bytes += bytes;
+    } else this.#arrivals.push({ at: now, bytes });
     this.#sum += bytes;
   }
 

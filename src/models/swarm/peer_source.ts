@@ -1,9 +1,11 @@
-import { type Bitfield, chunkCount, chunkLength, decodeHave } from "@ark/node/protocol";
+import { type Bitfield, chunkCount, chunkLength, decodeHave, MOST_BLOB_BYTES } from "@ark/node/protocol";
 import type { PieceRequest, PieceSource } from "./piece_source.ts";
 import { askPeer, blobPath, checkAsked, refusalOf, type SwarmPeer, type SwarmPeers } from "./swarm_peers.ts";
 
 /** How long a peer may take to say which chunks it has, or to begin with one, in milliseconds. */
 const ANSWER_MS = 10_000;
+/** Longest list of chunks. */
+const MOST_HAVE_BYTES = 4 + Math.ceil(chunkCount(MOST_BLOB_BYTES) / 8);
 
 /** An approved peer as a source of one file. */
 export class PeerSource implements PieceSource {
@@ -26,15 +28,28 @@ export class PeerSource implements PieceSource {
   }
 
   async have(signal: AbortSignal): Promise<Bitfield> {
-    const bytes = await askPeer(this.#peers, {
+    return decodeHave(await this.#have(signal), this.#size).have;
+  }
+
+  #have(signal: AbortSignal): Promise<Uint8Array> {
+    return askPeer(this.#peers, {
       peer: this.#peer,
       path: blobPath(this.#sha256, "have"),
       what: "the list of what it has",
-      most: 4 + Math.ceil(chunkCount(this.#size) / 8),
+      most: MOST_HAVE_BYTES,
       deadlineMs: ANSWER_MS,
       signal,
     });
-    return decodeHave(bytes, this.#size).have;
+  }
+
+  /** Whether it has at least a part of the file for this node. Never rejects. */
+  async exists(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#have(signal);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async fetch(index: number, { signal, into, arrived }: PieceRequest): Promise<Uint8Array<ArrayBuffer>> {

@@ -97,6 +97,6 @@ async function wholeBody(response: MeshResponse, most: number): Promise<Uint8Arr
     pieces.push(piece.slice());
   };
   if (response.read === undefined) { for await (const piece of response.body) take(piece); }
-  else { for (let piece = await response.read(); piece !== null; piece = await response.read()) take(piece); }
+  else for (let piece = await response.read(); piece !== null; piece = await response.read()) take(piece);
   return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
