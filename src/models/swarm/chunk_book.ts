@@ -46,6 +46,8 @@ const FIRST_RANDOM = 4;
 /** Bad chunks after which a source is asked for nothing more. */
 const MOST_BAD = 2;
 const MOST_COPIES = 2;
+/** By how much a source must be faster so that a chunk is left to it. */
+const FASTER = 1.5;
 /** A source that is so many times slower than the best one gets the rarest chunks only. */
 const SLOW = 8;
 
@@ -250,11 +252,10 @@ export class ChunkBook {
       if (holders === rarest) open.push(index);
     }
     if (open.length === 0) return null;
-    // Others have it as well, and would be done before this source has brought one chunk.
-    if (rarest > 1 && this.#wouldBeLast(entry, now)) return null;
     if (this.#isSlow(entry, now) && rarest > this.#rarestOfAll()) return null;
-    if (this.#done.count >= FIRST_RANDOM && all) return open[0] ?? null;
-    return open[Math.floor(this.#random() * open.length)] ?? null;
+    const inOrder = this.#done.count >= FIRST_RANDOM && all;
+    const index = open[inOrder ? 0 : Math.floor(this.#random() * open.length)];
+    return index === undefined || this.#wouldBeLast(entry, { index, now }) ? null : index;
   }
 
   /** The end: a chunk that is on its way from another source, and would be here sooner from this one. */
@@ -293,12 +294,14 @@ export class ChunkBook {
     return entry.has.get(index) && !(entry.gapsOnly && (this.#peers[index] ?? 0) > 0);
   }
 
-  /** Whether everything would be here before this source has brought one chunk. */
-  #wouldBeLast(entry: Entry, now: number): boolean {
+  /** Whether faster sources that have a chunk, too, would bring everything before this one has brought it. */
+  #wouldBeLast(entry: Entry, { index, now }: { index: number; now: number }): boolean {
     const mine = entry.pace.chunkMs;
     if (mine === null) return false;
     let others = 0;
-    for (const each of this.#usable()) if (each !== entry) others += each.pace.flow.rate(now);
+    for (const { pace, has } of this.#usable()) {
+      if (pace.chunkMs !== null && pace.chunkMs * FASTER < mine && has.get(index)) others += pace.flow.rate(now);
+    }
     const left = this.#size - this.completed;
     return others > 0 && left / others * 1_000 < mine;
   }
