@@ -50,5 +50,5 @@ export { splitDigest } from "./split_model.ts";
 export * from "./model_store.ts";
 export type { DownloadLimits } from "./pull/download.ts";
 export * from "./pull/pull_progress.ts";
-export type { ModelSwarmOptions } from "./swarm/model_swarm.ts";
 export type { SwarmPeer, SwarmPeers } from "./swarm/swarm_peers.ts";
+export type { WaitingModel } from "./waiting_models.ts";

@@ -1,20 +1,27 @@
-import { dirname, join, relative, sep } from "node:path";
-import { ArkError, type ModelRef } from "@ark/node/protocol";
+import { createHash } from "node:crypto";
+import { dirname, relative, sep } from "node:path";
+import { ArkError, type ModelManifest, type ModelRef, type SignedManifest } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
+import type { BlobShelf } from "./blobs/blob_shelf.ts";
+import { type FileOrigin, obtainFiles } from "./blobs/obtain_files.ts";
+import { type DiskUse, diskUse, type PurgedParts, purgeParts } from "./blobs/stale_parts.ts";
 import type { LocalModel } from "./local_model.ts";
 import type { ModelCatalogue } from "./model_catalogue.ts";
 import { isModelAlias, plainName } from "./model_ids.ts";
-import type { OwnRecords } from "./own_records.ts";
+import { ModelInstaller } from "./model_installer.ts";
+import type { OwnRecord, OwnRecords } from "./own_records.ts";
 import { DOWNLOAD_LIMITS, type DownloadLimits } from "./pull/download.ts";
-import { installPlan } from "./pull/install.ts";
+import { fetchPlan, type FromPeers, placeOf } from "./pull/install.ts";
 import { planHuggingFace } from "./pull/huggingface_repository.ts";
 import { planOllama } from "./pull/ollama_registry.ts";
-import type { PullPlan } from "./pull/pull_plan.ts";
+import type { PlannedFile, PullPlan } from "./pull/pull_plan.ts";
 import type { PullProgress } from "./pull/pull_progress.ts";
 import { folderOf, parsePullRef, type PullRef } from "./pull/pull_ref.ts";
 import { pullEvents } from "./pull/pull_events.ts";
 import { SharedPull } from "./pull/shared_pull.ts";
-import { ModelSwarm, type ModelSwarmOptions, type PeerPlan } from "./swarm/model_swarm.ts";
+import { ModelSwarm, type PeerPlan } from "./swarm/model_swarm.ts";
+import type { SwarmPeers } from "./swarm/swarm_peers.ts";
+import { type WaitingModel, WaitingModels } from "./waiting_models.ts";
 
 /** Options of {@linkcode ModelStore}. */
 export interface ModelStoreOptions {
@@ -32,6 +39,10 @@ export interface ModelStoreOptions {
   logger?: Pick<Logger, "info" | "warn">;
   /** Told how far pulls are, once a second. */
   events?: Pick<Events, "emit">;
+  /** Whether each new model waits until the owner approves it. @default {false} */
+  approval?: boolean;
+  /** Knows which files are here already, and gives what comes to others. */
+  shelf?: Pick<BlobShelf, "fileOf" | "share" | "manifest" | "find" | "modelsOf">;
 }
 
 /** Options of {@linkcode ModelStore.pull}. */
@@ -40,6 +51,18 @@ export interface PullOptions {
   signal: AbortSignal;
   /** The peer from which it is to come, by its name or the beginning of its id. */
   from?: string | undefined;
+}
+
+/** Options of {@linkcode ModelStore.obtain}. */
+export interface ObtainModelOptions {
+  /** Where the bytes come from. */
+  origin: FileOrigin;
+  /** Who that is, for people. */
+  from: string;
+  /** Ends it; what came stays. */
+  signal: AbortSignal;
+  /** Told how far it is. */
+  tell(progress: PullProgress): void;
 }
 
 /** Most pulls at once. */
@@ -55,6 +78,8 @@ const MOST_PULLS = 4;
 export class ModelStore {
   readonly #options: ModelStoreOptions;
   readonly #limits: DownloadLimits;
+  readonly #waiting: WaitingModels;
+  readonly #installer: ModelInstaller;
   readonly #pulls = new Map<string, SharedPull>();
   readonly #turns = new Map<string, Promise<void>>();
   #swarm: ModelSwarm | null = null;
@@ -63,11 +88,68 @@ export class ModelStore {
   constructor(options: ModelStoreOptions) {
     this.#options = options;
     this.#limits = { ...DOWNLOAD_LIMITS, ...options.limits };
+    const { catalogue, records, logger, approval = false } = options;
+    this.#waiting = new WaitingModels(records.root);
+    this.#installer = new ModelInstaller({ catalogue, records, waiting: this.#waiting, approval, logger });
+  }
+
+  /** The times and sizes of this store. */
+  get limits(): DownloadLimits {
+    return this.#limits;
+  }
+
+  /**
+   * Makes a model of what a manifest says, whose bytes come from anywhere: each chunk, the whole and the header are checked. Its
+   * name is the manifest's; files that are here already are not fetched.
+   *
+   * @throws {ArkError} with a sentence; what came stays. @throws the signal's reason when it is aborted.
+   */
+  async obtain({ manifest }: SignedManifest, { origin, from, signal, tell }: ObtainModelOptions): Promise<void> {
+    const { records: { root }, shelf = null } = this.#options;
+    const folder = sharedFolder(manifest);
+    await this.#inTurn(folder, async () => {
+      const found = await obtainFiles(manifest, {
+        root,
+        shelf,
+        sharing: !this.#installer.approval,
+        placeOf: (name) => placeOf(root, `${folder}/${name}`),
+        limits: this.#limits,
+        origin,
+        signal,
+        tell,
+      });
+      const files = found.map((file) => ({ ...file, name: `${folder}/${file.name}` }));
+      await this.#installer.admit({ record: recordOf(manifest), files, from }, { signal, tell });
+    });
+  }
+
+  /** Models that came and wait until the owner approves them. */
+  waiting(): Promise<WaitingModel[]> {
+    return this.#waiting.list();
+  }
+
+  /**
+   * Makes a model of one that waits.
+   *
+   * @throws {ArkError} `model_not_found`, `unavailable`
+   */
+  approve(name: string, signal: AbortSignal): Promise<WaitingModel> {
+    return this.#installer.approve(name, signal);
+  }
+
+  /** What the store's folder holds that is no model yet: bytes of what is being fetched or was begun, and of what waits. */
+  diskUse(): Promise<DiskUse> {
+    return diskUse(this.#options.records.root);
+  }
+
+  /** Removes what was begun and not gone on with for 30 days. */
+  purge(): Promise<PurgedParts> {
+    return purgeParts(this.#options.records.root);
   }
 
   /** Lets models come from approved peers as well, from now on. */
-  join(swarm: ModelSwarmOptions): void {
-    this.#swarm = new ModelSwarm(swarm);
+  join(peers: SwarmPeers): void {
+    this.#swarm = new ModelSwarm({ peers, shelf: this.#options.shelf ?? null });
   }
 
   /**
@@ -118,13 +200,14 @@ export class ModelStore {
   }
 
   /**
-   * Removes a model of the own store, with its files. A name that was given by {@linkcode copy} is removed alone, and a model
+   * Removes a model of the own store with its files, or one that waits for approval. A name that was given by {@linkcode copy} is removed alone, and a model
    * that has such names keeps its files, and goes on under the first of them.
    *
    * @throws {ArkError} `model_not_found` where there is none of that name, `forbidden` where it lies elsewhere.
    */
   async remove(ref: ModelRef): Promise<void> {
     const { catalogue, records, logger } = this.#options;
+    if (catalogue.find(ref) === undefined && await this.#waiting.remove(ref)) return;
     const model = this.#find(ref);
     const name = plainName(ref);
     await records.refresh();
@@ -216,7 +299,7 @@ export class ModelStore {
   }
 
   async #fetchPlan(ref: PullRef, { signal, tell, asked, from }: PullWork): Promise<void> {
-    const { records, catalogue, logger } = this.#options;
+    const { records: { root } } = this.#options;
     const swarm = this.#swarm;
     tell({ status: "pulling manifest" });
     const plan = await this.#plan(ref, { signal, tell, asked, from });
@@ -227,26 +310,22 @@ export class ModelStore {
       return;
     }
     const models = [plan.record.name ?? ref.text];
-    const install = () =>
-      installPlan(plan, {
-        root: records.root,
-        limits: this.#limits,
-        learn: (file, digest) => catalogue.learn(file, digest),
+    const limits = this.#limits;
+    const fromPeers = swarm === null
+      ? undefined
+      : (file: PlannedFile, to: FromPeers) =>
+        swarm.fetch(file, { ...to, root, models, limits, sharing: !this.#installer.approval, from, signal, tell });
+    // Two references of one repository may mean the same file.
+    await this.#inTurn(folderOf(ref), async () => {
+      const files = await fetchPlan(plan, {
+        root,
+        limits,
         signal,
         tell,
-        ...swarm === null ? {} : {
-          fromPeers: (file, to) => swarm.fetch(file, { ...to, models, limits: this.#limits, from, signal, tell }),
-        },
+        ...fromPeers === undefined ? {} : { fromPeers },
       });
-    // Two references of one repository may mean the same file.
-    const { files, first } = await this.#inTurn(folderOf(ref), install);
-    tell({ status: "writing manifest" });
-    await records.update(({ models, aliases }) => ({
-      models: { ...models, [first]: { ...plan.record, files } },
-      aliases,
-    }));
-    await catalogue.refresh();
-    logger?.info("Fetched a model", { model: ref.text, path: join(records.root, first) });
+      await this.#installer.admit({ record: plan.record, files, from: ref.text }, { signal, tell });
+    });
     tell({ status: "success" });
   }
 
@@ -300,6 +379,24 @@ export class ModelStore {
       }
     }
   }
+}
+
+/** Folder of the store for the files of a manifest: the same for the same files under the same name. */
+function sharedFolder({ model, files }: ModelManifest): string {
+  const text = JSON.stringify([model, files.map(({ name, sha256 }) => [name, sha256])]);
+  return `shared/${createHash("sha256").update(text).digest("hex").slice(0, 16)}`;
+}
+
+function recordOf({ model, template, system, parameters, license }: ModelManifest): Omit<OwnRecord, "files"> {
+  const name = model.toLowerCase();
+  return {
+    ref: null,
+    name: isModelAlias(name) ? name : null,
+    template,
+    system,
+    defaults: parameters,
+    ...license === null ? {} : { license },
+  };
 }
 
 /** What the work of a pull is told and tells. */

@@ -137,7 +137,8 @@ function parseContents(text: string): OwnContents {
   return { models: Object.fromEntries(models), aliases: Object.fromEntries(aliases) as Record<string, string> };
 }
 
-function parseRecord(value: unknown): OwnRecord {
+/** Reads what is known of one model. @throws {SyntaxError} */
+export function parseRecord(value: unknown): OwnRecord {
   const { ref, name, files, template, system, defaults, license } = Object(value) as Record<string, unknown>;
   if (!Array.isArray(files) || files.length > MOST_PARTS) throw new SyntaxError("a model in it has no files");
   const orNull = (text: unknown) => typeof text === "string" ? text : null;
@@ -169,7 +170,7 @@ function parseDefaults(value: unknown): GenerationParameters {
 }
 
 /** Replaces a file so that after a power cut there is the old text or the new one. Mode 0600. */
-async function writeDurably(path: string, text: string): Promise<void> {
+export async function writeDurably(path: string, text: string): Promise<void> {
   const part = `${path}.part`;
   {
     using file = await Deno.open(part, { write: true, create: true, truncate: true, mode: 0o600 });

@@ -145,6 +145,9 @@ function decodeFiles(value: unknown): ManifestFile[] {
   // Some file systems take upper and lower case for the same.
   const names = new Set(files.map(({ name }) => name.toLowerCase()));
   if (names.size < files.length) throw bad("The manifest has two files of the same name");
+  if (new Set(files.map(({ sha256 }) => sha256)).size < files.length) {
+    throw bad("The manifest has the same file twice");
+  }
   if (!Number.isSafeInteger(files.reduce((sum, { size }) => sum + size, 0))) {
     throw bad("The manifest's files are too large");
   }

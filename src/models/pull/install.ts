@@ -1,33 +1,45 @@
 import { dirname, join, sep } from "node:path";
-import { ArkError } from "@ark/node/protocol";
+import { ArkError, type ChunkList, isSafeName } from "@ark/node/protocol";
+import type { WholeFile } from "../blobs/obtain_files.ts";
 import { fileDigest } from "../file_digest.ts";
 import type { FoundFile } from "../found_model.ts";
 import { millisecondsOf } from "../model_folder.ts";
+import type { NamelessModel } from "../model_ids.ts";
 import { readModel } from "../model_reader.ts";
 import { NO_SETTINGS } from "../found_model.ts";
 import { type RecordedFile, syncFolder } from "../own_records.ts";
-import { download, type DownloadLimits, type Fetched } from "./download.ts";
+import { download, type DownloadLimits } from "./download.ts";
 import type { PlannedFile, PullPlan } from "./pull_plan.ts";
 import type { PullProgress } from "./pull_progress.ts";
-import { isSafeName } from "./safe_name.ts";
 
-/** Options of {@linkcode installPlan}. */
-export interface InstallOptions {
+/** Options of {@linkcode fetchPlan}. */
+export interface FetchPlanOptions {
   /** Folder of the store. */
   root: string;
   /** Limits of the downloads. */
   limits: DownloadLimits;
-  /** Takes the digest of a file that is in its place. */
-  learn(file: Omit<FoundFile, "claimed">, digest: string): Promise<void>;
   /** Ends it; what came stays. */
   signal: AbortSignal;
   /** Told how far it is. */
   tell(progress: PullProgress): void;
   /** Fetches a file from peers; null where only its address is left. */
-  fromPeers?(
-    file: PlannedFile,
-    to: { path: string; progress(progress: Omit<PullProgress, "status" | "digest">): void },
-  ): Promise<Fetched | null>;
+  fromPeers?(file: PlannedFile, to: FromPeers): Promise<WholeFile | null>;
+}
+
+/** Where a file that comes from peers goes, and who is told how far it is. */
+export interface FromPeers {
+  /** Where it will be a part of the model. */
+  path: string;
+  /** Told how far it is. */
+  progress(progress: Omit<PullProgress, "status" | "digest">): void;
+}
+
+/** Options of {@linkcode placeFiles}. */
+export interface PlaceOptions {
+  /** Folder of the store. */
+  root: string;
+  /** Takes the digest of a file that is in its place. */
+  learn(file: Omit<FoundFile, "claimed">, digest: string, list?: ChunkList): Promise<void>;
 }
 
 /** What is in its place now. */
@@ -38,39 +50,40 @@ export interface Installed {
   first: string;
 }
 
-/** A file that is whole: under its own name already, or under the one with `.part`. */
-interface Ready extends Omit<Fetched, "part"> {
-  at: string;
-  to: string;
-  name: string;
-}
-
 /**
- * Fetches all files of a plan, and puts them into their places when all are whole and a model.
+ * Fetches all files of a plan. They are whole then, and no model yet.
  *
  * @throws {ArkError} with a sentence. @throws the signal's reason when it is aborted.
  */
-export async function installPlan(plan: PullPlan, options: InstallOptions): Promise<Installed> {
-  const { root, signal, tell } = options;
-  const ready: Ready[] = [];
-  for (const file of plan.files) ready.push(await fetchFile(file, options));
-  tell({ status: "verifying sha256 digest" });
-  await checkModel(ready, signal);
+export async function fetchPlan(plan: PullPlan, options: FetchPlanOptions): Promise<WholeFile[]> {
+  const files: WholeFile[] = [];
+  for (const file of plan.files) files.push(await fetchFile(file, options));
+  return files;
+}
+
+/**
+ * Puts files that are whole and a model into their places.
+ *
+ * @throws {ArkError} with a sentence.
+ */
+export async function placeFiles(files: readonly WholeFile[], { root, learn }: PlaceOptions): Promise<Installed> {
   // The first part last: without it, nobody takes the others for a model.
-  for (const { at, to, size, sha256 } of ready.toReversed()) {
+  let first = "";
+  for (const { at, name, size, sha256, list } of files.toReversed()) {
+    const to = first = await placeOf(root, name);
     if (at !== to) {
       await Deno.rename(at, to);
       await Deno.remove(`${at}.json`).catch(() => {});
       await syncFolder(dirname(to));
     }
     const info = await Deno.stat(to);
-    await options.learn({ path: await Deno.realPath(to), size, mtimeMs: millisecondsOf(info) }, sha256);
+    if (info.size !== size) throw new ArkError("unavailable", `${to} changed while it was put there: fetch it again`);
+    await learn({ path: await Deno.realPath(to), size, mtimeMs: millisecondsOf(info) }, sha256, list);
   }
-  const files = ready.map(({ name, size, sha256 }) => ({ name, size, sha256 }));
-  return { files, first: await nameOf(root, ready[0]?.to ?? "") };
+  return { files: files.map(({ name, size, sha256 }) => ({ name, size, sha256 })), first: await nameOf(root, first) };
 }
 
-async function fetchFile(file: PlannedFile, options: InstallOptions): Promise<Ready> {
+async function fetchFile(file: PlannedFile, options: FetchPlanOptions): Promise<WholeFile> {
   const { root, limits, signal, tell } = options;
   const to = await placeOf(root, file.name);
   const label = file.sha256?.slice(0, 12) ?? file.name.split("/").at(-1) ?? "";
@@ -78,11 +91,11 @@ async function fetchFile(file: PlannedFile, options: InstallOptions): Promise<Re
   const there = await presentFile(to, { file, signal });
   if (there !== null) {
     tell({ ...shared, total: there.size, completed: there.size });
-    return { at: to, to, name: file.name, ...there };
+    return { at: to, name: file.name, ...there };
   }
   const came = await options.fromPeers?.(file, { path: to, progress: (progress) => tell({ ...shared, ...progress }) });
   const { url } = file;
-  if (came !== undefined && came !== null) return { ...came, at: came.part, to, name: file.name };
+  if (came !== undefined && came !== null) return came;
   if (url === null) {
     throw new ArkError("model_not_found", `No peer gives the file ${label} any more; what came is kept`);
   }
@@ -91,7 +104,7 @@ async function fetchFile(file: PlannedFile, options: InstallOptions): Promise<Re
     signal,
     progress: (completed, total) => tell({ ...shared, total, completed }),
   });
-  return { at: part, to, name: file.name, size, sha256 };
+  return { at: part, name: file.name, size, sha256 };
 }
 
 /** A file that is in its place already, where it is the one that is wanted. */
@@ -106,14 +119,22 @@ async function presentFile(
   return await fileDigest(path, { signal }) === sha256 ? { size: info.size, sha256 } : null;
 }
 
-/** The header parser's word on files that are not in their places yet. */
-async function checkModel(ready: readonly Ready[], signal: AbortSignal): Promise<void> {
-  const names = ready.map(({ at, size }) => ({ path: at, size, mtimeMs: 0, claimed: null }));
+/**
+ * The header parser's word on files that are not in their places yet. Those that are no model are removed.
+ *
+ * @param root folder of the store, whose files are left where they are.
+ * @throws {ArkError} `unavailable`
+ */
+export async function checkModel(
+  files: readonly WholeFile[],
+  { root, signal }: { root: string; signal: AbortSignal },
+): Promise<NamelessModel> {
+  const found = files.map(({ at, size }) => ({ path: at, size, mtimeMs: 0, claimed: null }));
   try {
-    await readModel({
+    return await readModel({
       key: "",
       source: "own",
-      files: names,
+      files: found,
       parts: 1,
       stem: "model",
       modifiedAt: 0,
@@ -121,8 +142,8 @@ async function checkModel(ready: readonly Ready[], signal: AbortSignal): Promise
     }, signal);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    for (const { at, to } of ready) {
-      if (at === to) continue;
+    for (const { at, name } of files) {
+      if (at === await placeOf(root, name)) continue;
       await Deno.remove(at).catch(() => {});
       await Deno.remove(`${at}.json`).catch(() => {});
     }

@@ -16,6 +16,10 @@ export interface PullProgress {
   readonly sources?: readonly PullSource[];
   /** Id of a peer that was dropped because of what it sent. */
   readonly wrong?: string;
+  /** Bytes that are free on the disk, where it was looked at before anything came. */
+  readonly free?: number;
+  /** Bytes that are to come altogether, told with `free`. */
+  readonly needed?: number;
 }
 
 /** Who gives how much of a file now. */

@@ -6,7 +6,6 @@ import {
   decodeChunkList,
   encodeChunkList,
 } from "@ark/node/protocol";
-import type { BlobHere } from "../blobs/mod.ts";
 import { askPeer, blobPath, type SwarmPeer, type SwarmPeers } from "./swarm_peers.ts";
 
 /** Hashes of a file's chunks, and who gave them. Nobody is believed: the SHA-256 of the whole file decides. */
@@ -47,12 +46,6 @@ export async function keepList(part: string, { list }: KnownList): Promise<void>
   await Deno.remove(`${path}.new`).catch(() => {});
   await Deno.writeFile(`${path}.new`, encodeChunkList(list), { createNew: true, mode: 0o600 });
   await Deno.rename(`${path}.new`, path);
-}
-
-/** The list of a file that is here whole. */
-export async function listHere(blob: BlobHere): Promise<KnownList> {
-  const list = await blob.chunks();
-  return { list, root: chunkRoot(list), giver: null };
 }
 
 /**

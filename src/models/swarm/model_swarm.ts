@@ -1,7 +1,8 @@
 import type { ModelManifest, ModelRef } from "@ark/node/protocol";
-import type { BlobShelf } from "../blobs/mod.ts";
+import type { BlobShelf } from "../blobs/blob_shelf.ts";
 import { keptText } from "../ollama_manifest.ts";
-import type { DownloadLimits, Fetched } from "../pull/download.ts";
+import type { WholeFile } from "../blobs/obtain_files.ts";
+import type { DownloadLimits } from "../pull/download.ts";
 import type { PlannedFile, PullPlan } from "../pull/pull_plan.ts";
 import type { PullProgress } from "../pull/pull_progress.ts";
 import type { PullRef } from "../pull/pull_ref.ts";
@@ -16,7 +17,7 @@ export interface ModelSwarmOptions {
   /** Approved peers. */
   peers: SwarmPeers;
   /** What is here already, and where chunks that came are given to others; null where nothing is. */
-  shelf: Pick<BlobShelf, "find" | "share" | "fileOf" | "modelsOf"> | null;
+  shelf: Pick<BlobShelf, "share" | "fileOf" | "modelsOf"> | null;
 }
 
 /** What a pull asks of the swarm. */
@@ -101,26 +102,31 @@ export class ModelSwarm {
   /** Fetches a file of a plan from peers; null where none has it, so that its origin is left alone. */
   async fetch(
     file: PlannedFile,
-    { path, models, limits, from, signal, tell, progress }: SwarmPull & {
+    { path, root: store, models, limits, sharing, from, signal, tell, progress }: SwarmPull & {
       path: string;
+      root: string;
       models: readonly string[];
       limits: DownloadLimits;
+      sharing: boolean;
       progress(progress: Omit<PullProgress, "status" | "digest">): void;
     },
-  ): Promise<Fetched | null> {
-    const { sha256, size, url, root = null } = file;
+  ): Promise<WholeFile | null> {
+    const { sha256, size, url, name, root = null } = file;
     if (sha256 === null) return null;
     const { shelf } = this.#options;
     return await fetchFromSwarm({
       sha256,
       size,
+      name,
       path,
       root,
       models,
       origin: (bytes) => url === null ? file.origin?.(bytes) ?? null : new OriginSource(url, { size: bytes }),
     }, {
       peers: chosenPeers(this.#options.peers, from),
+      root: store,
       shelf,
+      sharing,
       limits,
       link: this.#link,
       signal,

@@ -1,10 +1,15 @@
+import { dirname } from "node:path";
 import { chunkLength } from "@ark/node/protocol";
-import { type BlobHere, type BlobShelf, PartBlob } from "../blobs/mod.ts";
-import type { DownloadLimits, Fetched } from "../pull/download.ts";
+import type { BlobShelf } from "../blobs/blob_shelf.ts";
+import { copyBlob } from "../blobs/copy_blob.ts";
+import { checkRoom } from "../blobs/disk_room.ts";
+import type { WholeFile } from "../blobs/obtain_files.ts";
+import { PartBlob } from "../blobs/part_blob.ts";
+import { blobPath, hiddenFolder } from "../blobs/parts_folder.ts";
+import { fileDigest } from "../file_digest.ts";
+import type { DownloadLimits } from "../pull/download.ts";
 import { fetchBlob } from "./fetch_blob.ts";
-import { checkFreeRoom } from "./free_room.ts";
-import { HereSource } from "./here_source.ts";
-import { keepList, keptList, type KnownList, listHere, listOf, listPath } from "./known_list.ts";
+import { keepList, keptList, type KnownList, listOf, listPath } from "./known_list.ts";
 import { PeerSource } from "./peer_source.ts";
 import type { FetchProgress, FetchReport, PieceSource } from "./piece_source.ts";
 import type { SwarmPeer, SwarmPeers } from "./swarm_peers.ts";
@@ -15,7 +20,9 @@ export interface SwarmWanted {
   readonly sha256: string;
   /** Its size in bytes, or null where nobody said. */
   readonly size: number | null;
-  /** Where it goes, absolute; what has come is beside it with `.part` behind its name. */
+  /** What it is called in the store. */
+  readonly name: string;
+  /** Where it will be a part of the model, absolute; what was downloaded there before without peers is taken over. */
   readonly path: string;
   /** Root over the hashes of its chunks, as its manifest says, or null. */
   readonly root: string | null;
@@ -29,8 +36,12 @@ export interface SwarmWanted {
 export interface SwarmFileOptions {
   /** Approved peers. */
   peers: SwarmPeers;
+  /** Folder of the own store. */
+  root: string;
   /** What is here, and where chunks that came are given to others; null where nothing is. */
-  shelf: Pick<BlobShelf, "find" | "share"> | null;
+  shelf: Pick<BlobShelf, "fileOf" | "share"> | null;
+  /** Whether others may be given what has come while the rest still comes. */
+  sharing: boolean;
   /** Limits of the disk and of patience. */
   limits: DownloadLimits;
   /** Bytes a second that the link was seen to carry. */
@@ -59,14 +70,16 @@ const HAVE_MS = 10_000;
  * @throws {ArkError} with a sentence; what came stays.
  * @throws the signal's reason when it is aborted.
  */
-export async function fetchFromSwarm(wanted: SwarmWanted, options: SwarmFileOptions): Promise<Fetched | null> {
-  const attempt = new SwarmFile(wanted, options);
-  return await attempt.run();
+export async function fetchFromSwarm(wanted: SwarmWanted, options: SwarmFileOptions): Promise<WholeFile | null> {
+  await hiddenFolder(options.root);
+  return await new SwarmFile(wanted, options).run();
 }
 
 class SwarmFile {
   readonly #wanted: SwarmWanted;
   readonly #options: SwarmFileOptions;
+  /** Where it is when it is whole. */
+  readonly #at: string;
   readonly #part: string;
   /** Roots that are none of this file. */
   readonly #refuted = new Set<string>();
@@ -78,11 +91,14 @@ class SwarmFile {
   constructor(wanted: SwarmWanted, options: SwarmFileOptions) {
     this.#wanted = wanted;
     this.#options = options;
-    this.#part = `${wanted.path}.part`;
+    this.#at = blobPath(options.root, wanted.sha256);
+    this.#part = `${this.#at}.part`;
   }
 
-  async run(): Promise<Fetched | null> {
+  async run(): Promise<WholeFile | null> {
     const { signal } = this.#options;
+    const here = await this.#present();
+    if (here !== null) return here;
     let failure: unknown = null;
     for await (const known of this.#lists()) {
       try {
@@ -100,20 +116,25 @@ class SwarmFile {
     return null;
   }
 
-  get #here(): BlobHere | undefined {
-    const here = this.#options.shelf?.find(this.#wanted.sha256);
-    return here?.complete ? here : undefined;
+  /** The file where it need not be fetched: it came whole before, or is a part of another model. */
+  async #present(): Promise<WholeFile | null> {
+    const { sha256, size, name } = this.#wanted;
+    const { shelf, signal } = this.#options;
+    const info = await Deno.lstat(this.#at).catch(() => null);
+    // It was checked before it got this name; but it may have lain there for long.
+    if (info !== null && info.isFile && await fileDigest(this.#at, { signal }) === sha256) {
+      return { at: this.#at, name, size: info.size, sha256 };
+    }
+    if (info !== null) await Deno.remove(this.#at, { recursive: true }).catch(() => {});
+    const other = shelf?.fileOf(sha256);
+    if (other === undefined || (size !== null && other.size !== size)) return null;
+    return await copyBlob(other, this.#at, signal) ? { at: this.#at, name, size: other.size, sha256 } : null;
   }
 
   /** Hashes of the chunks, of whoever gives them, the likeliest first. */
   async *#lists(): AsyncGenerator<KnownList> {
     const { sha256, size, root } = this.#wanted;
     const { peers, signal } = this.#options;
-    const here = this.#here;
-    if (here !== undefined) {
-      yield await listHere(here);
-      return;
-    }
     const kept = await keptList(this.#part, size);
     if (kept !== null && (root === null || kept.root === root)) yield kept;
     const found: KnownList[] = [];
@@ -145,16 +166,18 @@ class SwarmFile {
     return all.filter((peer) => peer !== null);
   }
 
-  async #fetch(known: KnownList): Promise<Fetched> {
-    const { sha256, models } = this.#wanted;
-    const { limits, shelf, signal, done } = this.#options;
-    const { size } = known.list;
-    await checkFreeRoom(this.#part, { size, limits });
-    // Notes of another way to fetch it; what it fetched is taken over.
-    await Deno.remove(`${this.#part}.json`).catch(() => {});
+  async #fetch(known: KnownList): Promise<WholeFile> {
+    const { sha256, models, name } = this.#wanted;
+    const { limits, shelf, sharing, signal, done } = this.#options;
+    const { size, list } = { size: known.list.size, list: known.list };
+    await this.#takeOver();
+    const info = await Deno.lstat(this.#part).catch(() => null);
+    // A file that is not whole has holes: only the blocks that are written take room.
+    const written = info?.isFile ? Math.min(size, (info.blocks ?? 0) * 512) : 0;
+    await checkRoom(dirname(this.#part), { needed: size - written, limits });
     await using part = await PartBlob.open(this.#part, { sha256, size, list: known.list, signal });
     await keepList(this.#part, known);
-    using _shared = shelf?.share(part, models);
+    using _shared = sharing ? shelf?.share(part, models) : undefined;
     const bad = new Map<string, PieceSource>();
     for (let repair = 1;; repair++) {
       try {
@@ -166,7 +189,7 @@ class SwarmFile {
         throw bad.size > 0 ? new ListFault(error) : error;
       }
       try {
-        await part.finish(this.#part);
+        await part.finish(this.#at);
         break;
       } catch (error) {
         signal.throwIfAborted();
@@ -176,7 +199,16 @@ class SwarmFile {
     }
     this.#settle(bad, { known, proven: true });
     await Deno.remove(listPath(this.#part)).catch(() => {});
-    return { part: this.#part, size, sha256 };
+    return { at: this.#at, name, size, sha256, list };
+  }
+
+  /** What was downloaded from the origin alone, before there were peers, is the beginning. */
+  async #takeOver(): Promise<void> {
+    const before = `${this.#wanted.path}.part`;
+    const [there, here] = await Promise.all([before, this.#part].map((path) => Deno.lstat(path).catch(() => null)));
+    if (!there?.isFile || here !== null) return;
+    await Deno.rename(before, this.#part).catch(() => {});
+    await Deno.remove(`${before}.json`).catch(() => {});
   }
 
   async #round(
@@ -184,12 +216,9 @@ class SwarmFile {
     bad: Map<string, PieceSource>,
   ): Promise<FetchReport> {
     const { peers, signal, tell, wrong, link, limits } = this.#options;
-    const here = this.#here;
     const origin = this.#wanted.origin(part.size);
     const source = (peer: SwarmPeer) => new PeerSource(peers, { peer, sha256: part.sha256, size: part.size });
-    const sources: PieceSource[] = here === undefined
-      ? [...this.#honest().map(source), ...origin === null ? [] : [origin]]
-      : [new HereSource(here)];
+    const sources: PieceSource[] = [...this.#honest().map(source), ...origin === null ? [] : [origin]];
     return await fetchBlob(part, {
       sources,
       signal,
@@ -201,15 +230,11 @@ class SwarmFile {
         bad.set(from.key, from);
         if (barred) wrong(from, "it sent pieces that are not what they should be");
       },
-      ...here === undefined
-        ? {
-          discover: async (others: ReadonlySet<string>, soon: AbortSignal) => {
-            const found = this.#honest().filter(({ id }) => !others.has(id)).map(source);
-            const there = await Promise.all(found.map((one) => one.exists(soon)));
-            return found.filter((_, index) => there[index]);
-          },
-        }
-        : {},
+      discover: async (others, soon) => {
+        const found = this.#honest().filter(({ id }) => !others.has(id)).map(source);
+        const there = await Promise.all(found.map((one) => one.exists(soon)));
+        return found.filter((_, index) => there[index]);
+      },
     });
   }
 
