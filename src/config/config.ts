@@ -86,6 +86,8 @@ export interface Config {
   readonly replicas: { readonly models: readonly string[]; readonly count: number } | null;
   /** Whether models are loaded before they are asked for, as the hours of earlier days say. */
   readonly prewarm: boolean;
+  /** Whether a model that came from elsewhere waits until the owner approves it. */
+  readonly approveModels: boolean;
   /** Which implementation of the engine runs models. */
   readonly engine: EngineChoice;
   /** Additions to models that the owner's requests may name. */
@@ -182,6 +184,9 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     value: "WHICH",
     help: "on or off: while idle, load what is mostly asked for at this hour (default: on)",
   },
+  "approve-models": {
+    help: "a model that was fetched or imported waits until you approve it (see models approve)",
+  },
   engine: { value: "WHICH", help: "auto, native or addon (default: auto, the faster one that works here)" },
   lora: {
     value: "NAME=FILE",
@@ -273,6 +278,7 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     ...pins(list("pin"), text("replicas")),
     // With --keep-alive never, what was asked for once is there anyway.
     prewarm: choice("prewarm", text("prewarm") ?? "on", ["on", "off"]) === "on" && keepAliveMs !== null,
+    approveModels: on("approve-models"),
     engine: choice("engine", text("engine") ?? "auto", ["auto", "native", "addon"]),
     loras: list("lora").map(lora),
     hedge: hedgeSetting(text("hedge") ?? "p95"),

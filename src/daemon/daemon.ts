@@ -20,7 +20,6 @@ import {
 } from "@ark/node/http";
 import { type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
-import { BlobShelf } from "@ark/node/models";
 import type { PeerBook } from "@ark/node/peers";
 import { RemoteBackend, Router, Upstream, withUpstreams } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
@@ -42,7 +41,7 @@ import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { attempt, StartError } from "./start_error.ts";
-import { swarmOf } from "./swarm_of.ts";
+import { swarmPeers } from "./swarm_peers.ts";
 import { tracesOf } from "./traces_of.ts";
 import { Uploads } from "./uploads.ts";
 import { openWarmth } from "./warmth.ts";
@@ -129,6 +128,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const engine = engineOf(roles, {
     config,
+    identity,
     store,
     logger,
     events,
@@ -136,6 +136,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
   const scanned = engine?.catalogue.refresh().catch(() => {});
   if (engine !== null) opened.use(engine.backend);
+  if (engine !== null) opened.use(engine.shelf);
   const neighbours = opened.use(await openNeighbours({ config, identity, chain, store, audit, events, logger }));
   const { book, client, gate, neighbourhood, rotations, table, witness } = neighbours;
   const warmth = engine === null
@@ -165,11 +166,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
-  const blobs = engine === null ? null : opened.use(new BlobShelf({ catalogue: engine.catalogue, identity }));
-  engine?.models.join(swarmOf(neighbours, blobs));
+  engine?.models.join(swarmPeers(neighbours));
   const uploads = opened.use(
     new Uploads({
-      files: blobs,
+      files: engine?.shelf ?? null,
       modelOf: (ref) => engine?.catalogue.find(ref)?.id,
       peers: book,
       gate,
@@ -306,6 +306,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     { name: "reserve", run: (signal) => audit.keepReserve(signal) },
     ...warmth?.services() ?? [],
     ...(engine === null ? [] : [{ name: "models", run: (signal: AbortSignal) => engine.catalogue.run(signal) }]),
+    ...(engine === null ? [] : [{ name: "parts", run: (signal: AbortSignal) => engine.models.run(signal) }]),
     ...(engine === null ? [] : [{ name: "engine", run: (signal: AbortSignal) => engine.backend.run(signal) }]),
   ];
   const stop = new AbortController();

@@ -1,6 +1,7 @@
 import type { Config, RoleName } from "@ark/node/config";
 import type { LocalBackend, WorkerProgram } from "@ark/node/inference";
-import type { ModelCatalogue, ModelStore } from "@ark/node/models";
+import type { Identity } from "@ark/node/identity";
+import type { BlobShelf, ModelCatalogue, ModelStore } from "@ark/node/models";
 import type { Store } from "@ark/node/store";
 import type { Events, Logger } from "@ark/node/telemetry";
 
@@ -8,6 +9,8 @@ import type { Events, Logger } from "@ark/node/telemetry";
 export interface RoleContext {
   /** What the owner set. */
   config: Config;
+  /** This node. */
+  identity: Identity;
   /** The node's database. */
   store: Store;
   /** The node's log. */
@@ -18,7 +21,7 @@ export interface RoleContext {
   workerCommand: readonly string[] | WorkerProgram;
 }
 
-/** This node's own models and what runs them. Whoever gets it disposes of the backend. */
+/** This node's own models and what runs them. Whoever gets it disposes of the backend and the shelf. */
 export interface OwnEngine {
   /** Runs models. */
   backend: LocalBackend;
@@ -26,6 +29,8 @@ export interface OwnEngine {
   catalogue: ModelCatalogue;
   /** Fetches and removes models. */
   models: ModelStore;
+  /** What this node can give of the models' files. */
+  shelf: BlobShelf;
 }
 
 /** Something that a node can be. Every node runs the same program; roles decide which parts of it work. */

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { dirname, relative, sep } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { ArkError, type ModelManifest, type ModelRef, type SignedManifest } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
 import type { BlobShelf } from "./blobs/blob_shelf.ts";
 import { type FileOrigin, obtainFiles } from "./blobs/obtain_files.ts";
-import { type DiskUse, diskUse, type PurgedParts, purgeParts } from "./blobs/stale_parts.ts";
+import { gigabytes } from "./blobs/disk_room.ts";
+import { type DiskUse, diskUse, purgeParts } from "./blobs/stale_parts.ts";
 import type { LocalModel } from "./local_model.ts";
 import type { ModelCatalogue } from "./model_catalogue.ts";
 import { isModelAlias, plainName } from "./model_ids.ts";
@@ -142,9 +144,17 @@ export class ModelStore {
     return diskUse(this.#options.records.root);
   }
 
-  /** Removes what was begun and not gone on with for 30 days. */
-  purge(): Promise<PurgedParts> {
-    return purgeParts(this.#options.records.root);
+  /** Removes what was begun and not gone on with for 30 days, now and once a day, until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { records: { root }, logger } = this.#options;
+    while (!signal.aborted) {
+      const { files, bytes } = await purgeParts(root);
+      if (files > 0) {
+        const reason = `${gigabytes(bytes)}, not gone on with for 30 days`;
+        logger?.info("Removed what was left of pulls", { count: files, reason });
+      }
+      await pause(86_400_000, undefined, { signal }).catch(() => {});
+    }
   }
 
   /** Lets models come from approved peers as well, from now on. */

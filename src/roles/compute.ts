@@ -1,12 +1,12 @@
 import type { Role } from "@ark/node/daemon";
 import { LocalBackend } from "@ark/node/inference";
-import { ModelCatalogue, ModelStore, OwnRecords } from "@ark/node/models";
+import { BlobShelf, ModelCatalogue, ModelStore, OwnRecords } from "@ark/node/models";
 
 /** Runs models on this machine, for its owner and for approved peers. */
 export const COMPUTE: Role = {
   name: "compute",
   api: false,
-  engine({ config, store, logger, events, workerCommand }) {
+  engine({ config, identity, store, logger, events, workerCommand }) {
     const { ollama, huggingFace, huggingFaceEndpoint, ollamaRegistry } = config.modelStores;
     const records = new OwnRecords(config.paths.models);
     const catalogue = new ModelCatalogue({
@@ -18,7 +18,17 @@ export const COMPUTE: Role = {
       ...(ollama === null ? {} : { ollama }),
       ...(huggingFace === null ? {} : { huggingFace }),
     });
-    const models = new ModelStore({ catalogue, records, huggingFaceEndpoint, ollamaRegistry, logger, events });
+    const shelf = new BlobShelf({ catalogue, identity });
+    const models = new ModelStore({
+      catalogue,
+      records,
+      huggingFaceEndpoint,
+      ollamaRegistry,
+      approval: config.approveModels,
+      shelf,
+      logger,
+      events,
+    });
     const backend = new LocalBackend({
       catalogue,
       workerCommand,
@@ -38,6 +48,6 @@ export const COMPUTE: Role = {
       ...(config.threads === null ? {} : { threads: config.threads }),
       ...(config.vramReserve === null ? {} : { vramReserve: config.vramReserve }),
     });
-    return { backend, catalogue, models };
+    return { backend, catalogue, models, shelf };
   },
 };
