@@ -122,7 +122,6 @@ class Fetching {
       signal.removeEventListener("abort", wake);
       this.#wake = () => {};
     }
-    this.#tell(this.#clock.now());
     return this.#report();
   }
 
@@ -131,6 +130,7 @@ class Fetching {
     this.#stop.abort();
     for (const abort of this.#aborts.values()) abort.abort();
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    this.#tell(this.#clock.now());
   }
 
   #look(): void {

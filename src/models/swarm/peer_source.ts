@@ -66,9 +66,8 @@ export class PeerSource implements PieceSource {
         signal: hangUp.signal,
       });
       if (response.status !== 200) throw await refusalOf(response, this.#peer);
-      // A piece of another length is not what it should be, whatever is in it.
-      const stated = response.headers.get("content-length");
-      if (stated !== null && stated !== String(length)) return NOTHING;
+      // A piece of another length is not what it should be, whatever is in it. Nodes always state it.
+      if (response.headers.get("content-length") !== String(length)) return NOTHING;
       return into.subarray(0, await read(response, { into: into.subarray(0, length), arrived }));
     } finally {
       signal.removeEventListener("abort", stop);

@@ -98,7 +98,10 @@ class SwarmFile {
   async run(): Promise<WholeFile | null> {
     const { signal } = this.#options;
     const here = await this.#present();
-    if (here !== null) return here;
+    if (here !== null) {
+      this.#options.tell({ completed: here.size, total: here.size, speed: 0, secondsLeft: 0, sources: [] });
+      return here;
+    }
     let failure: unknown = null;
     for await (const known of this.#lists()) {
       try {

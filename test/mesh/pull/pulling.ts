@@ -1,5 +1,6 @@
 /** What tests of pulls between nodes share. */
 import type { PullProgress } from "@ark/node/models";
+import { until } from "../../inference/local_fixture.ts";
 import type { TestNode } from "../test_node.ts";
 
 /** A line of the answer to `POST /models/pull`. */
@@ -20,4 +21,26 @@ export async function pull(
   });
   const text = await response.text();
   return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+}
+
+/** Every file of a node's store that the catalogue may take for a model. */
+export async function filesOf({ data }: Pick<TestNode, "data">): Promise<string[]> {
+  const found: string[] = [];
+  const walk = async (directory: string): Promise<void> => {
+    for await (const { name, isDirectory } of Deno.readDir(directory)) {
+      if (name.startsWith(".")) continue;
+      if (isDirectory) await walk(`${directory}/${name}`);
+      else found.push(`${directory}/${name}`);
+    }
+  };
+  await walk(`${data}/models`);
+  return found.sort();
+}
+
+/** Waits until a node knows where each of its approved peers is. */
+export async function seen(node: TestNode): Promise<void> {
+  await until(async () => {
+    const { body } = await node.admin<{ peers: { state: string }[] }>("/peers/status");
+    return body.peers.every(({ state }) => state !== "unseen");
+  });
 }
