@@ -153,10 +153,18 @@ class Fetching {
 
   #tend(state: SourceState, now: number): void {
     const { key, kind } = state.source;
-    if (kind === "origin") this.#book.setGapsOnly(key, !this.#tiers.open);
-    if (state.gone || state.polling || state.pollAt === null || now < Math.max(state.pollAt, state.resumeAt)) return;
+    if (kind === "origin") {
+      this.#book.setGapsOnly(key, !this.#tiers.open);
+      state.needed = this.#tiers.open || (this.#peersKnown && this.#book.hasGaps);
+    }
+    if (state.gone || state.polling || !state.needed || state.pollAt === null || now < Math.max(state.pollAt, state.resumeAt)) return;
     state.polling = true;
     this.#task(this.#poll(state));
+  }
+
+  /** Whether every peer has said which chunks it has, or does not answer: before, nobody can tell what peers lack. */
+  get #peersKnown(): boolean {
+    return this.#states.values().every(({ source, gone, known }) => source.kind === "origin" || gone || known);
   }
 
   /** Asks a source which chunks it has. */
@@ -180,6 +188,7 @@ class Fetching {
         this.#leave(state, error.message);
       } else if (!state.failed(error, now) && state.failing) this.#book.setWell(key, false);
     } finally {
+      state.known = true;
       state.polling = false;
       this.#wake();
     }
@@ -223,7 +232,7 @@ class Fetching {
   /** Sources that may be asked for chunks now, the fastest first. */
   #active(now: number): SourceState[] {
     return [...this.#states.values()]
-      .filter((state) => !state.gone && now >= state.resumeAt)
+      .filter((state) => !state.gone && state.needed && now >= state.resumeAt)
       .toSorted((a, b) => this.#rate(b, now) - this.#rate(a, now));
   }
 

@@ -23,6 +23,10 @@ export class SourceState {
   pollAt: number | null = 0;
   /** Whether it is being asked. */
   polling = false;
+  /** Whether it has answered, or has not when it was asked. */
+  known = false;
+  /** Whether it may be asked for anything now. */
+  needed = true;
   /** Whether it gives nothing any more, because of `fault`. */
   gone = false;
   #failures = 0;

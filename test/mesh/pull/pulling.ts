@@ -44,3 +44,19 @@ export async function seen(node: TestNode): Promise<void> {
     return body.peers.every(({ state }) => state !== "unseen");
   });
 }
+
+/** Has a node pull a model, and gives each line as it comes. */
+export async function* follow(node: Pick<TestNode, "api" | "data">, model: string): AsyncGenerator<Line> {
+  const token = (await Deno.readTextFile(`${node.data}/admin.token`)).trim();
+  const response = await fetch(`${node.api}/models/pull`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ model }),
+  });
+  let text = "";
+  for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    const lines = (text + part).split("\n");
+    text = lines.pop() ?? "";
+    for (const line of lines) yield JSON.parse(line);
+  }
+}
