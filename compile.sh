@@ -285,7 +285,8 @@ compile() {
   set -- --no-check --no-prompt --no-lock --self-extracting --app-name ark-node
   for may in $COMPILED_MAY; do set -- "$@" "$may"; done
   set -- "$@" --target "$target" --output "$output" --include node_modules \
-    --include src/audit/line_check_worker.ts --include src/audit/insert_worker.ts main.ts
+    --include src/audit/line_check_worker.ts --include src/audit/insert_worker.ts \
+    --include src/models/blobs/whole_hash_worker.ts --include src/models/blobs/chunk_worker.ts main.ts
   if ! (cd "$work/program/app" && "$deno" compile "$@" >"$work/log" 2>&1); then
     if grep -q 'dl.deno.land\|Setting up base binary' "$work/log"; then
       fail "Cannot download denort for $target from dl.deno.land: name one in DENORT_BIN, or use --portable"

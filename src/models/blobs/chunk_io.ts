@@ -11,6 +11,11 @@ export async function isChunk(
   return digest.every((byte, at) => byte === wanted[at]);
 }
 
+/** Bytes outside of shared memory, which the system's pool does not take. */
+export function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer instanceof SharedArrayBuffer ? new Uint8Array(bytes) : bytes;
+}
+
 /**
  * Reads a chunk of a file.
  *

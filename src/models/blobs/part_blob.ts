@@ -1,11 +1,21 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { ArkError, Bitfield, CHUNK_BYTES, chunkCount, chunkLength, type ChunkList, isBlobId } from "@ark/node/protocol";
+import {
+  ArkError,
+  Bitfield,
+  CHUNK_BYTES,
+  chunkCount,
+  chunkHash,
+  chunkLength,
+  type ChunkList,
+  isBlobId,
+} from "@ark/node/protocol";
 import { fileDigest } from "../file_digest.ts";
 import { syncFolder } from "../own_records.ts";
 import type { BlobHere } from "./blob_here.ts";
-import { isChunk, readChunk } from "./chunk_io.ts";
+import { isChunk, ownBytes, readChunk } from "./chunk_io.ts";
+import { ChunkThreads, ThreadsEnded } from "./chunk_threads.ts";
 import { diskError } from "./disk_error.ts";
 import { PartJournal, writeAll } from "./part_journal.ts";
 import { lockPart } from "./part_lock.ts";
@@ -27,7 +37,7 @@ export interface PartBlobOptions {
 const SYNC_BYTES = 256 << 20;
 /** Time after which what came is made certain, in milliseconds. */
 const SYNC_MS = 5_000;
-/** A file that is smaller is hashed at its end: a thread would take longer to start. */
+/** A file that is smaller has no threads: they would take longer to start. */
 const THREAD_BYTES = 64 << 20;
 /** Chunks that are hashed at once when a file is opened that was begun before. */
 const CHECKS = 2;
@@ -53,6 +63,7 @@ export class PartBlob implements BlobHere, AsyncDisposable {
   readonly #lock: Disposable;
   #journal: PartJournal | null = null;
   #hash: WholeHash | null = null;
+  #threads: ChunkThreads | null = null;
   /** Chunks at the front without a gap. */
   #front = 0;
   #version = 0;
@@ -140,7 +151,8 @@ export class PartBlob implements BlobHere, AsyncDisposable {
   }
 
   /**
-   * Checks a chunk and writes it to its place. The bytes are the caller's again when it resolves, and must not change before.
+   * Checks a chunk and writes it to its place. The bytes are the caller's again when it resolves, and must not change before;
+   * where they are the beginning of a `SharedArrayBuffer`, they are not copied.
    * False, with nothing written, where they are not the chunk's.
    *
    * @throws {ArkError} `unavailable` where the disk is full or cannot be written.
@@ -149,11 +161,12 @@ export class PartBlob implements BlobHere, AsyncDisposable {
     if (this.#state !== "open") throw new ArkError("cancelled", "The file is not being fetched any more");
     if (this.#failure !== null) throw this.#failure;
     if (index < 0 || index >= this.have.length || bytes.length !== chunkLength(this.size, index)) return false;
-    if (!await isChunk(this.#list, { index, bytes })) return false;
-    // In the endgame two lanes bring the same chunk.
-    const twin = this.#writing.get(index);
-    if (twin !== undefined) return await twin;
-    if (this.have.get(index)) return true;
+    // In the endgame two lanes bring the same chunk: it is written once, and each is told whether its bytes were right.
+    for (let twin = this.#writing.get(index); twin !== undefined; twin = this.#writing.get(index)) {
+      await twin.catch(() => {});
+    }
+    if (this.have.get(index)) return await isChunk(this.#list, { index, bytes: ownBytes(bytes) });
+    if (this.#state !== "open") throw new ArkError("cancelled", "The file is not being fetched any more");
     const work = this.#put(index, bytes).finally(() => this.#writing.delete(index));
     this.#writing.set(index, work);
     return await work;
@@ -228,14 +241,32 @@ export class PartBlob implements BlobHere, AsyncDisposable {
     clearTimeout(this.#timer);
     await this.#syncing;
     this.#hash?.[Symbol.dispose]();
+    this.#threads?.[Symbol.dispose]();
     await this.#journal?.[Symbol.asyncDispose]();
     await this.#file.close();
     this.#lock[Symbol.dispose]();
   }
 
+  /** Checks a chunk, and writes it where it is right. */
+  async #checkAndWrite(index: number, bytes: Uint8Array): Promise<boolean> {
+    const at = index * CHUNK_BYTES;
+    if (this.#threads?.working) {
+      try {
+        return await this.#threads.put(bytes, { hash: chunkHash(this.#list, index), at });
+      } catch (error) {
+        // Without threads it goes slower; a chunk that is written twice is the same twice.
+        if (!(error instanceof ThreadsEnded)) throw error;
+      }
+    }
+    const own = ownBytes(bytes);
+    if (!await isChunk(this.#list, { index, bytes: own })) return false;
+    await writeAll(this.#file, own, at);
+    return true;
+  }
+
   async #put(index: number, bytes: Uint8Array): Promise<boolean> {
     try {
-      await writeAll(this.#file, bytes, index * CHUNK_BYTES);
+      if (!await this.#checkAndWrite(index, bytes)) return false;
       this.#uncertain.add(index);
       await this.#journal?.add(index);
     } catch (error) {
@@ -293,7 +324,10 @@ export class PartBlob implements BlobHere, AsyncDisposable {
     this.#certain = this.have.copy();
     this.#journal = await PartJournal.create(`${this.path}.have`, { identity, certain: this.#certain });
     this.#version = this.have.count;
-    if (this.size >= THREAD_BYTES) this.#hash = new WholeHash(this.path, this.size);
+    if (this.size >= THREAD_BYTES) {
+      this.#hash = new WholeHash(this.path, this.size);
+      if (!this.have.full) this.#threads = new ChunkThreads(this.path);
+    }
     while (this.have.get(this.#front)) this.#front++;
     if (this.#front > 0) this.#hash?.advance(Math.min(this.size, this.#front * CHUNK_BYTES));
   }

@@ -72,7 +72,8 @@ class Fetching {
   readonly #book: ChunkBook;
   readonly #tiers: Tiers;
   readonly #states = new Map<string, SourceState>();
-  readonly #buffers: Uint8Array<ArrayBuffer>[] = [];
+  /** Rooms for one chunk each, which threads may read without a copy. */
+  readonly #buffers: Uint8Array[] = [];
   readonly #aborts = new Map<Flight, AbortController>();
   readonly #tasks = new Set<Promise<void>>();
   /** Chunks that are being written. */
@@ -274,22 +275,20 @@ class Fetching {
         flow.add(more, now);
       }
     };
-    const into = this.#buffers.pop() ?? new Uint8Array(CHUNK_BYTES);
-    let room = into;
+    const into = this.#buffers.pop() ?? new Uint8Array(new SharedArrayBuffer(CHUNK_BYTES));
     try {
       const bytes = await this.#patiently(
         flight,
         abort,
         () => source.fetch(index, { signal: abort.signal, into, arrived }),
       );
-      if (bytes.buffer.byteLength === CHUNK_BYTES) room = new Uint8Array(bytes.buffer);
       arrived(length);
       await this.#keep(state, { flight, bytes });
     } catch (error) {
       this.#lost(state, { flight, error, aborted: abort.signal.aborted });
     } finally {
       this.#aborts.delete(flight);
-      this.#buffers.push(room);
+      this.#buffers.push(into);
       state.working(this.#book.flightsOf(key) > 0, this.#clock.now());
       this.#wake();
     }

@@ -33,7 +33,7 @@ export class LazyOrigin implements PieceSource {
     return await (await this.#source(signal)).have();
   }
 
-  async fetch(index: number, request: PieceRequest): Promise<Uint8Array<ArrayBuffer>> {
+  async fetch(index: number, request: PieceRequest): Promise<Uint8Array> {
     return await (await this.#source(request.signal)).fetch(index, request);
   }
 

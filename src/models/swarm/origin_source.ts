@@ -29,7 +29,7 @@ export class OriginSource implements PieceSource {
     return Promise.resolve(Bitfield.full(chunkCount(this.#size)));
   }
 
-  async fetch(index: number, { signal, into, arrived }: PieceRequest): Promise<Uint8Array<ArrayBuffer>> {
+  async fetch(index: number, { signal, into, arrived }: PieceRequest): Promise<Uint8Array> {
     const length = chunkLength(this.#size, index);
     const from = index * CHUNK_BYTES;
     const response = await this.#ask(`bytes=${from}-${from + length - 1}`, signal);

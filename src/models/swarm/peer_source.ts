@@ -52,7 +52,7 @@ export class PeerSource implements PieceSource {
     }
   }
 
-  async fetch(index: number, { signal, into, arrived }: PieceRequest): Promise<Uint8Array<ArrayBuffer>> {
+  async fetch(index: number, { signal, into, arrived }: PieceRequest): Promise<Uint8Array> {
     const length = chunkLength(this.#size, index);
     checkAsked(this.#peers, this.#peer);
     const hangUp = new AbortController();

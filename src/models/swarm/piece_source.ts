@@ -5,7 +5,7 @@ export interface PieceRequest {
   /** Ends it. */
   readonly signal: AbortSignal;
   /** Room for a whole chunk, which nobody else uses until the promise has settled. */
-  readonly into: Uint8Array<ArrayBuffer>;
+  readonly into: Uint8Array;
   /** Told how many bytes of the chunk have come. */
   arrived?(bytes: number): void;
 }
@@ -25,12 +25,11 @@ export interface PieceSource {
    */
   have(signal: AbortSignal): Promise<Bitfield>;
   /**
-   * Fetches a chunk. What comes has the chunk's length, and is checked by whoever asked; it lies in `into` or in a buffer of
-   * the same size that takes its place.
+   * Fetches a chunk. What comes has the chunk's length, and is checked by whoever asked; it lies in `into`.
    *
    * @throws {ArkError} `busy` with a time to wait, `model_not_found` where it has not this chunk now, else what went wrong.
    */
-  fetch(index: number, request: PieceRequest): Promise<Uint8Array<ArrayBuffer>>;
+  fetch(index: number, request: PieceRequest): Promise<Uint8Array>;
 }
 
 /** What a source did for a file. */

@@ -36,3 +36,28 @@ Deno.test("PartBlob writes nothing of wrong bytes, and gives only what it has", 
     assert.deepEqual(await part.read(1), blob.chunk(1));
     await assert.rejects(part.finish(join(directory, "whole")), TypeError);
   }));
+
+Deno.test("PartBlob with threads takes shared memory without a copy, writes nothing of wrong bytes, and a chunk once", () =>
+  withDirectory(async (directory) => {
+    const blob = randomBlob(17 * CHUNK_BYTES);
+    await using part = await PartBlob.open(join(directory, "a.part"), { ...blob, signal });
+    const shared = new Uint8Array(new SharedArrayBuffer(CHUNK_BYTES));
+    shared.set(blob.chunk(4));
+    assert.equal(await part.write(3, shared), false);
+    assert.equal(part.have.count, 0);
+    assert.ok((await Deno.readFile(part.path)).every((byte) => byte === 0));
+    const twice = await Promise.all([
+      part.write(4, shared),
+      part.write(4, blob.chunk(5)),
+      part.write(4, blob.chunk(4)),
+    ]);
+    assert.deepEqual(twice, [true, false, true], "each is told whether its bytes were right");
+    assert.equal(part.version, 1);
+    assert.deepEqual(await part.read(4), blob.chunk(4));
+    assert.equal(await part.write(4, shared), true);
+    shared.set(blob.chunk(5));
+    assert.equal(await part.write(4, shared), false);
+    for (let index = 0; index < 17; index++) assert.ok(await part.write(index, blob.chunk(index)));
+    await part.finish(join(directory, "whole"));
+    assert.deepEqual(await Deno.readFile(join(directory, "whole")), blob.bytes);
+  }));

@@ -100,7 +100,7 @@ export class VirtualSource implements PieceSource {
     return Promise.resolve(this.nature.has?.(this.#clock.now()) ?? Bitfield.full(chunkCount(this.#size)));
   }
 
-  async fetch(index: number, { signal, into, arrived }: PieceRequest): Promise<Uint8Array<ArrayBuffer>> {
+  async fetch(index: number, { signal, into, arrived }: PieceRequest): Promise<Uint8Array> {
     const { rate, lies, busy, has } = this.nature;
     this.asked++;
     this.#answer();
