@@ -158,7 +158,10 @@ class Fetching {
       this.#book.setGapsOnly(key, !this.#tiers.open);
       state.needed = this.#tiers.open || (this.#peersKnown && this.#book.hasGaps);
     }
-    if (state.gone || state.polling || !state.needed || state.pollAt === null || now < Math.max(state.pollAt, state.resumeAt)) return;
+    if (
+      state.gone || state.polling || !state.needed || state.pollAt === null ||
+      now < Math.max(state.pollAt, state.resumeAt)
+    ) return;
     state.polling = true;
     this.#task(this.#poll(state));
   }
