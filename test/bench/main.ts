@@ -14,6 +14,7 @@ import { pickBench } from "./pick_bench.ts";
 import { relayBench } from "./relay_bench.ts";
 import { revocationBench } from "./revocation_bench.ts";
 import { signatureBench } from "./signature_bench.ts";
+import { swarmBench } from "./swarm_bench.ts";
 import { throughputBench } from "./throughput_bench.ts";
 import { yardstick } from "./yardstick.ts";
 
@@ -28,6 +29,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   relay: relayBench,
   engine: engineBench,
   pick: pickBench,
+  swarm: swarmBench,
 };
 
 await yardstick();

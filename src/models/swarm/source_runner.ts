@@ -3,7 +3,7 @@ import type { PieceSource, SourceReport } from "./piece_source.ts";
 
 /** Pause after the first failure of a source, doubled with each further one, in milliseconds. */
 const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 10_000;
+const LONGEST_PAUSE_MS = 3_000;
 /** Longest time that a source may make this node wait because it is busy, in milliseconds. */
 const LONGEST_BUSY_MS = 30_000;
 /** Failures in a row after which what a source has does not count. */
