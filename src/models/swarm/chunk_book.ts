@@ -138,11 +138,19 @@ export class ChunkBook {
     this.#recount();
   }
 
-  /** Whether a source answers. One that does not is asked for nothing, and what it has does not count. */
-  setWell(key: string, well: boolean): void {
+  /** Notes that a source answers. */
+  setWell(key: string): void {
     const entry = this.#entry(key);
-    if (entry.well === well) return;
-    entry.well = well;
+    if (entry.well) return;
+    entry.well = true;
+    this.#recount();
+  }
+
+  /** Notes that a source does not answer: it is asked for nothing, and what it has does not count. */
+  setUnwell(key: string): void {
+    const entry = this.#entry(key);
+    if (!entry.well) return;
+    entry.well = false;
     this.#recount();
   }
 

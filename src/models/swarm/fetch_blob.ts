@@ -1,44 +1,13 @@
-import { ArkError, type Bitfield, CHUNK_BYTES, chunkLength } from "@ark/node/protocol";
+import { ArkError, CHUNK_BYTES, chunkLength } from "@ark/node/protocol";
 import { ChunkBook, type Flight } from "./chunk_book.ts";
 import { Flow } from "./pace.ts";
-import type { FetchProgress, FetchReport, PieceSource } from "./piece_source.ts";
-import { SourceState } from "./source_runner.ts";
+import type { ChunkSink, FetchBlobOptions } from "./fetch_options.ts";
+import { patiently } from "./patiently.ts";
+import type { FetchReport, PieceSource } from "./piece_source.ts";
+import { nobodyLeft, progressOf } from "./progress_of.ts";
+import { SourceState } from "./source_state.ts";
 import { SWARM_CLOCK, type SwarmClock } from "./swarm_clock.ts";
 import { Tiers } from "./tiers.ts";
-
-/** Where chunks go: `PartBlob`, or what a test has in its place. */
-export interface ChunkSink {
-  /** Bytes of the whole file. */
-  readonly size: number;
-  /** What is here and checked. */
-  readonly have: Pick<Bitfield, "get">;
-  /** Checks a chunk, and keeps it where it is right; false where it is not. */
-  write(index: number, bytes: Uint8Array): Promise<boolean>;
-}
-
-/** Options of {@linkcode fetchBlob}. */
-export interface FetchBlobOptions {
-  /** Who has the file, as far as is known at the beginning. */
-  sources: readonly PieceSource[];
-  /** Looks for sources that are not known yet; asked every five seconds, with the keys of those that give something. */
-  discover?(known: ReadonlySet<string>, signal: AbortSignal): Promise<readonly PieceSource[]>;
-  /** Ends it; what came stays. */
-  signal: AbortSignal;
-  /** Told how far it is, some times a second. */
-  tell?(progress: FetchProgress): void;
-  /** Told of a chunk that was not what it should be, and whether its source is barred now. */
-  wrong?(source: PieceSource, barred: boolean): void;
-  /** Chunks at the beginning that come first. @default {1} */
-  first?: number;
-  /** Bytes a second that the link was seen to carry. @default {0} */
-  link?: number;
-  /** How long nothing may come, while sources may come back, in milliseconds. @default {60000} */
-  idleMs?: number;
-  /** Where time comes from. */
-  clock?: SwarmClock;
-  /** 0 to 1. @default {Math.random} */
-  random?: () => number;
-}
 
 /** Most chunks on their way at once: the memory that a pull takes. */
 const MOST_FLIGHTS = 12;
@@ -181,7 +150,7 @@ class Fetching {
       if (have.length !== this.#book.count) throw new ArkError("unavailable", "It says that the file has another size");
       state.answered();
       this.#book.setHave(key, have);
-      this.#book.setWell(key, true);
+      this.#book.setWell(key);
       // Whoever has everything need not be asked again, until it refuses a chunk.
       state.pollAt = have.full ? null : this.#clock.now() + POLL_MS;
     } catch (error) {
@@ -190,7 +159,7 @@ class Fetching {
       state.pollAt = now;
       if (error instanceof ArkError && (error.code === "model_not_found" || error.code === "forbidden")) {
         this.#leave(state, error.message);
-      } else if (!state.failed(error, now) && state.failing) this.#book.setWell(key, false);
+      } else if (!state.failed(error, now) && state.failing) this.#book.setUnwell(key);
     } finally {
       state.known = true;
       state.polling = false;
@@ -229,7 +198,7 @@ class Fetching {
 
   #leave(state: SourceState, reason: string): void {
     state.leave(reason);
-    this.#book.setWell(state.source.key, false);
+    this.#book.setUnwell(state.source.key);
     this.#abortAll(state.source.key);
   }
 
@@ -266,7 +235,7 @@ class Fetching {
     const { index } = flight;
     const abort = new AbortController();
     this.#aborts.set(flight, abort);
-    state.working(true, flight.since);
+    state.busy(flight.since);
     const pace = this.#book.paceOf(key);
     const length = chunkLength(this.#sink.size, index);
     const arrived = (bytes: number) => {
@@ -280,9 +249,9 @@ class Fetching {
     };
     const into = this.#buffers.pop() ?? new Uint8Array(new SharedArrayBuffer(CHUNK_BYTES));
     try {
-      const bytes = await this.#patiently(
+      const bytes = await patiently(
         flight,
-        abort,
+        { abort, clock: this.#clock },
         () => source.fetch(index, { signal: abort.signal, into, arrived }),
       );
       arrived(length);
@@ -292,28 +261,8 @@ class Fetching {
     } finally {
       this.#aborts.delete(flight);
       this.#buffers.push(into);
-      state.working(this.#book.flightsOf(key) > 0, this.#clock.now());
+      if (this.#book.flightsOf(key) === 0) state.idle(this.#clock.now());
       this.#wake();
-    }
-  }
-
-  /** Gives up on a source from which nothing at all comes for very long. */
-  async #patiently<T>(flight: Flight, abort: AbortController, work: () => Promise<T>): Promise<T> {
-    const settled = new AbortController();
-    const watch = (async () => {
-      for (let before = -1; before !== flight.arrived && !settled.signal.aborted;) {
-        before = flight.arrived;
-        await this.#clock.sleep(SILENCE_MS, settled.signal);
-      }
-      if (!settled.signal.aborted) {
-        abort.abort(new ArkError("unavailable", `Nothing came from it for ${SILENCE_MS / 1_000} seconds`));
-      }
-    })();
-    try {
-      return await work();
-    } finally {
-      settled.abort();
-      await watch;
     }
   }
 
@@ -342,7 +291,7 @@ class Fetching {
     }
     const now = this.#clock.now();
     state.kept(length);
-    this.#book.setWell(key, true);
+    this.#book.setWell(key);
     this.#movedAt = now;
     for (const other of this.#book.done(key, index, now)) {
       for (const [flight, abort] of this.#aborts) {
@@ -376,7 +325,7 @@ class Fetching {
     }
     if (state.failed(error, now)) this.#book.paceOf(key).fewer(now);
     else if (state.failing) {
-      this.#book.setWell(key, false);
+      this.#book.setUnwell(key);
       state.pollAt = now;
     }
   }
@@ -396,11 +345,7 @@ class Fetching {
       return;
     }
     if (!hopeful && this.#discovering) return;
-    const why = states.map(({ source, fault }) => `${source.name} (${fault ?? "has not the missing part"})`);
-    const message = states.length === 0
-      ? "Nobody has this file any more"
-      : `Nobody is left who gives the rest of the file: ${why.slice(0, 8).join("; ")}`;
-    this.#failure = { error: new ArkError("unavailable", `${message}. What came is kept, and the next pull goes on`) };
+    this.#failure = { error: nobodyLeft(states) };
     this.#wake();
   }
 
@@ -415,21 +360,7 @@ class Fetching {
     this.#toldAt = now;
     const { tell } = this.#options;
     if (tell === undefined) return;
-    const speed = this.#flow.rate(now);
-    const total = this.#sink.size;
-    const completed = this.#book.completed;
-    const sources = [...this.#states.values()].map((state) => ({
-      name: state.source.name,
-      speed: this.#rate(state, now),
-    }))
-      .filter((source) => source.speed > 0).toSorted((a, b) => b.speed - a.speed);
-    tell({
-      completed,
-      total,
-      speed,
-      secondsLeft: speed > 0 ? (total - completed) / speed : null,
-      sources: sources.map((source) => ({ ...source, share: speed > 0 ? Math.min(1, source.speed / speed) : 0 })),
-    });
+    tell(progressOf({ size: this.#sink.size, book: this.#book, states: this.#states.values(), flow: this.#flow, now }));
   }
 
   #report(): FetchReport {
@@ -443,6 +374,3 @@ class Fetching {
     };
   }
 }
-
-/** Longest time without a byte of a chunk, in milliseconds. */
-const SILENCE_MS = 10_000;

@@ -1,6 +1,7 @@
 /** Files of models from several sources at once: approved peers, servers of the web, and what is here already. */
 export { chosenPeers, findHolders, type FindHoldersOptions, type HeldModel } from "./holders.ts";
-export { type ChunkSink, fetchBlob, type FetchBlobOptions } from "./fetch_blob.ts";
+export { fetchBlob } from "./fetch_blob.ts";
+export type { ChunkSink, FetchBlobOptions } from "./fetch_options.ts";
 export { OriginSource } from "./origin_source.ts";
 export { PeerSource } from "./peer_source.ts";
 export * from "./piece_source.ts";

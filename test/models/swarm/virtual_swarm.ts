@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import { ArkError, Bitfield, CHUNK_BYTES, chunkCount, chunkLength } from "@ark/node/protocol";
 import type { PieceRequest, PieceSource } from "../../../src/models/swarm/piece_source.ts";
-import type { ChunkSink } from "../../../src/models/swarm/fetch_blob.ts";
+import type { ChunkSink } from "../../../src/models/swarm/fetch_options.ts";
 import type { SwarmClock } from "../../../src/models/swarm/swarm_clock.ts";
 
 /** Time that goes on when nothing is left to do at the moment. */
@@ -159,13 +159,14 @@ export class CountedFile implements ChunkSink {
     this.have = new Bitfield(chunkCount(size));
   }
 
-  write(index: number, bytes: Uint8Array): Promise<boolean> {
+  // deno-lint-ignore require-await -- it is called as one that writes
+  async write(index: number, bytes: Uint8Array): Promise<boolean> {
     assert.equal(bytes.length, chunkLength(this.size, index));
-    if (new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) !== index) return Promise.resolve(false);
+    if (new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) !== index) return false;
     assert.ok(!this.have.get(index), `Chunk ${index} is kept twice`);
     this.have.set(index);
     this.order.push(index);
-    return Promise.resolve(true);
+    return true;
   }
 }
 

@@ -89,13 +89,15 @@ export class SourceState {
     return false;
   }
 
-  /** Notes that chunks are on their way from it, or that none is. */
-  working(busy: boolean, now: number): void {
-    if (busy) this.#busySince ??= now;
-    else if (this.#busySince !== null) {
-      this.#busyMs += now - this.#busySince;
-      this.#busySince = null;
-    }
+  /** Notes that chunks are on their way from it. */
+  busy(now: number): void {
+    this.#busySince ??= now;
+  }
+
+  /** Notes that none is. */
+  idle(now: number): void {
+    if (this.#busySince !== null) this.#busyMs += now - this.#busySince;
+    this.#busySince = null;
   }
 
   /** What it did. */
