@@ -5,7 +5,7 @@ import { until } from "../../inference/local_fixture.ts";
 import { withDirectory } from "../../support/temporary.ts";
 import { FIXTURES, MODEL, Pair, TestNode } from "../test_node.ts";
 import { modelFile } from "./file_peer.ts";
-import { pull, seen } from "./pulling.ts";
+import { follow, type Line, pull, seen } from "./pulling.ts";
 
 const MAY_PULL = { can_pull_models: true };
 
@@ -37,7 +37,7 @@ Deno.test("What is here already is not fetched again, whoever else has it", asyn
 
 Deno.test("A node that pulls gives what it has checked to another one that pulls the same", async () => {
   await withDirectory(async (directory) => {
-    const bytes = modelFile(10 * CHUNK_BYTES);
+    const bytes = modelFile(8 * CHUNK_BYTES);
     await Deno.writeFile(`${directory}/tiny.gguf`, bytes);
     await using b = await TestNode.start({ name: "B", models: [directory], flags: { "upload-limit": "8MB" } });
     await using a = await TestNode.start({ name: "A", peers: [b.mesh] });
@@ -51,11 +51,18 @@ Deno.test("A node that pulls gives what it has checked to another one that pulls
     for (const node of [a, c]) await seen(node);
     const model = "tiny:1k-f32";
     await until(() => typeof b.daemon.engine?.catalogue.find(model)?.digest === "string");
-    const [first, second] = await Promise.all([pull(a, model), pull(c, model)]);
-    for (const lines of [first, second]) {
+    const first: Line[] = [];
+    let second: Promise<Line[]> | undefined;
+    for await (const line of follow(a, model)) {
+      first.push(line);
+      // The other one begins when there is a part to give.
+      if ((line.completed ?? 0) >= 2 * CHUNK_BYTES) second ??= pull(c, model);
+    }
+    const then = await second ?? [];
+    for (const lines of [first, then]) {
       assert.deepEqual(lines.at(-1), { status: "success" }, JSON.stringify(lines.at(-1)));
     }
-    const sources = new Set(second.flatMap(({ sources = [] }) => sources.map(({ name }) => name)));
+    const sources = new Set(then.flatMap(({ sources = [] }) => sources.map(({ name }) => name)));
     assert.deepEqual([...sources].sort(), ["A", "B"], "The one that had a part gave it");
     const path = c.daemon.engine?.catalogue.find(model)?.path ?? "";
     assert.equal(

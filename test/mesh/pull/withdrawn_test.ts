@@ -7,7 +7,7 @@ import { TestNode } from "../test_node.ts";
 import { modelFile } from "./file_peer.ts";
 import { filesOf, follow, type Line, pull, seen } from "./pulling.ts";
 
-const BYTES = modelFile(8 * CHUNK_BYTES);
+const BYTES = modelFile(6 * CHUNK_BYTES);
 const MODEL = "tiny:1k-f32";
 const PULL = { can_pull_models: true };
 
@@ -21,7 +21,7 @@ interface Scene {
 async function withScene(test: (scene: Scene) => Promise<void>): Promise<void> {
   await withDirectory(async (directory) => {
     await Deno.writeFile(`${directory}/tiny.gguf`, BYTES);
-    await using b = await TestNode.start({ name: "B", models: [directory], flags: { "upload-limit": "8MB" } });
+    await using b = await TestNode.start({ name: "B", models: [directory], flags: { "upload-limit": "10MB" } });
     await using a = await TestNode.start({ name: "A", peers: [b.mesh] });
     await b.approve({ publicKey: a.publicKey, name: "A" }, PULL);
     await a.approve({ publicKey: b.publicKey, name: "B" });
