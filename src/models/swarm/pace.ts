@@ -121,4 +121,4 @@ const SETTLED_MS = 20_000;
 /** How much faster it must be. */
 const WORTH = 1.1;
 /** Time between two chunks of a source in milliseconds, from which on one at a time is enough. */
-const SLOW_CHUNK_MS = 1_000;
+const SLOW_CHUNK_MS = 4_000;
