@@ -35,7 +35,9 @@ export class PullDisplay {
       }
     }
     this.#status = status;
-    if (total !== undefined && completed !== undefined) this.#out.status(this.#bar({ status, total, completed }));
+    if (total !== undefined && completed !== undefined) {
+      this.#out.status(this.#bar({ status, total, completed }) + sharesOf(progress.sources ?? []));
+    }
   }
 
   /** Ends the line with the bar. */
@@ -70,3 +72,14 @@ export class PullDisplay {
     return `  ${byteCount(perSecond)}/s, ${time} left`;
   }
 }
+
+/** Who gives how much of it, where several do or one is a peer. */
+function sharesOf(sources: NonNullable<PullProgress["sources"]>): string {
+  if (sources.length === 0) return "";
+  const shown = sources.slice(0, MOST_SHOWN).map(({ name, share }) => `${name} ${Math.round(share * 100)} %`);
+  const more = sources.length > MOST_SHOWN ? [`${sources.length - MOST_SHOWN} more`] : [];
+  return `  (${[...shown, ...more].join(", ")})`;
+}
+
+/** Sources that are named. */
+const MOST_SHOWN = 4;

@@ -24,6 +24,7 @@ import {
 import { type NodeId, prepareRotation, unsafeEnvironment } from "@ark/node/identity";
 import type { WorkerProgram } from "@ark/node/inference";
 import { RegistryClient } from "@ark/node/discovery";
+import { SeedingPolicy } from "@ark/node/models";
 import type { PeerBook } from "@ark/node/peers";
 import { RemoteBackend, Router, Upstream, withUpstreams } from "@ark/node/routing";
 import { openStore } from "@ark/node/store";
@@ -49,6 +50,7 @@ import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { attempt, StartError } from "./start_error.ts";
+import { swarmPeers } from "./swarm_peers.ts";
 import { tracesOf } from "./traces_of.ts";
 import { Uploads } from "./uploads.ts";
 import { openWarmth } from "./warmth.ts";
@@ -193,12 +195,16 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
+  engine?.models.join(swarmPeers(neighbours));
+  const seeding = new SeedingPolicy(config.seeding);
   const uploads = opened.use(
     new Uploads({
       files: engine?.shelf ?? null,
       modelOf: (ref) => engine?.catalogue.find(ref)?.id,
       peers: book,
-      gate,
+      gate: {
+        permits: (peer, act, model) => gate.permits(peer, act, model) && seeding.mayServe(model) === true,
+      },
       accepting: () => accepting,
       limit: config.uploadLimit,
       working: () => (engine?.backend.busy ?? 0) > 0 || table.list().some(({ inFlight }) => inFlight > 0),

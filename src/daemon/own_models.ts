@@ -1,6 +1,6 @@
 import type { ModelDescription, ModelKeeper, RunningModel } from "@ark/node/http";
 import type { LoadedModel } from "@ark/node/inference";
-import { type LocalModel, readGgufHeader } from "@ark/node/models";
+import { type LocalModel, type PullProgress, readGgufHeader } from "@ark/node/models";
 import { ArkError, type GenerationParameters, reasonOf } from "@ark/node/protocol";
 import type { OwnEngine } from "./role.ts";
 
@@ -25,11 +25,16 @@ export function ownModels(
     unload: (ref) => backend.unload(ref),
     running: () => runningOf(backend.loaded()),
     ...models === undefined ? {} : {
-      pull: (ref, options) => models.pull(ref, options),
+      pull: (ref, options) => plainProgress(models.pull(ref, options)),
       remove: (ref) => models.remove(ref),
       copy: (from, to) => models.copy(from, to),
     },
   };
+}
+
+/** What clients of Ollama know of a pull, and how fast it is; who gives it is told to the owner alone. */
+async function* plainProgress(pull: AsyncIterable<PullProgress>): AsyncGenerator<PullProgress> {
+  for await (const { sources: _, wrong: __, seconds_left: ___, ...progress } of pull) yield progress;
 }
 
 /** A model that is in memory for two tasks is there once, and leaves with the later one. */

@@ -67,4 +67,5 @@ export * from "./model_store.ts";
 export type { DownloadLimits } from "./pull/download.ts";
 export { mayCarrySecret } from "./pull/http_source.ts";
 export * from "./pull/pull_progress.ts";
+export type { SwarmPeer, SwarmPeers } from "./swarm/swarm_peers.ts";
 export type { WaitingModel } from "./waiting_models.ts";

@@ -1,7 +1,7 @@
 import { dirname, relative, sep } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { ArkError, type ModelRef, type SignedManifest } from "@ark/node/protocol";
-import type { Logger } from "@ark/node/telemetry";
+import type { Events, Logger } from "@ark/node/telemetry";
 import type { BlobShelf } from "./blobs/blob_shelf.ts";
 import { recordOf, sharedFolder } from "./blobs/manifest_record.ts";
 import { type FileOrigin, obtainFiles } from "./blobs/obtain_files.ts";
@@ -13,13 +13,16 @@ import { isModelAlias, plainName } from "./model_ids.ts";
 import { ModelInstaller } from "./model_installer.ts";
 import type { OwnRecords } from "./own_records.ts";
 import { DOWNLOAD_LIMITS, type DownloadLimits } from "./pull/download.ts";
-import { fetchPlan, placeOf } from "./pull/install.ts";
+import { fetchPlan, type FromPeers, placeOf } from "./pull/install.ts";
 import { planHuggingFace } from "./pull/huggingface_repository.ts";
 import { planOllama } from "./pull/ollama_registry.ts";
-import type { PullPlan } from "./pull/pull_plan.ts";
+import type { PlannedFile, PullPlan } from "./pull/pull_plan.ts";
 import type { PullProgress } from "./pull/pull_progress.ts";
 import { folderOf, parsePullRef, type PullRef } from "./pull/pull_ref.ts";
+import { pullEvents } from "./pull/pull_events.ts";
 import { SharedPull } from "./pull/shared_pull.ts";
+import { ModelSwarm, type PeerPlan } from "./swarm/model_swarm.ts";
+import type { SwarmPeers } from "./swarm/swarm_peers.ts";
 import { type WaitingModel, WaitingModels } from "./waiting_models.ts";
 
 /** Options of {@linkcode ModelStore}. */
@@ -38,10 +41,20 @@ export interface ModelStoreOptions {
   limits?: Partial<DownloadLimits>;
   /** Hears what comes and goes. */
   logger?: Pick<Logger, "info" | "warn">;
+  /** Told how far pulls are, once a second. */
+  events?: Pick<Events, "emit">;
   /** Whether each new model waits until the owner approves it. @default {false} */
   approval?: boolean;
   /** Knows which files are here already, and gives what comes to others. */
-  shelf?: Pick<BlobShelf, "fileOf" | "share" | "manifest" | "find">;
+  shelf?: Pick<BlobShelf, "fileOf" | "share" | "manifest" | "find" | "modelsOf">;
+}
+
+/** Options of {@linkcode ModelStore.pull}. */
+export interface PullOptions {
+  /** Ends it for the one who called. */
+  signal: AbortSignal;
+  /** The peer from which it is to come, by its name or the beginning of its id. */
+  from?: string | undefined;
 }
 
 /** Options of {@linkcode ModelStore.obtain}. */
@@ -73,6 +86,7 @@ export class ModelStore {
   readonly #installer: ModelInstaller;
   readonly #pulls = new Map<string, SharedPull>();
   readonly #turns = new Map<string, Promise<void>>();
+  #swarm: ModelSwarm | null = null;
 
   /** Makes a store over the folder of the records. */
   constructor(options: ModelStoreOptions) {
@@ -145,25 +159,30 @@ export class ModelStore {
     }
   }
 
+  /** Lets models come from approved peers as well, from now on. */
+  join(peers: SwarmPeers): void {
+    this.#swarm = new ModelSwarm({ peers, shelf: this.#options.shelf ?? null });
+  }
+
   /**
    * Fetches a model: `hf.co/ORG/REPO[:QUANT]`, the `https` address of a `.gguf` file, with `#sha256=` behind it where its
-   * digest is known, or `NAME:TAG` from the Ollama registry that the owner set. It is here when the iteration ends. Whoever
-   * asks for what is being fetched already follows that.
+   * digest is known, or `NAME:TAG` from approved peers, else from the Ollama registry that the owner set. Peers that have a
+   * file of the same digest help whatever it was asked by. It is here when the iteration ends. Whoever asks for what is being
+   * fetched already follows that.
    *
    * @throws {ArkError} from the iteration: `bad_request`, `busy`, `model_not_found`, `forbidden`, `unavailable`, `too_large`,
    * `cancelled`.
    */
-  async *pull(ref: ModelRef, { signal }: { signal: AbortSignal }): AsyncGenerator<PullProgress> {
+  async *pull(ref: ModelRef, { signal, from }: PullOptions): AsyncGenerator<PullProgress> {
     const wanted = parsePullRef(ref);
-    if (wanted.kind === "ollama" && (this.#options.ollamaRegistry ?? null) === null) {
-      throw new ArkError(
-        "bad_request",
-        `This node fetches no plain names such as ${wanted.text}: start it with --ollama-registry ` +
-          "https://registry.ollama.ai, or name a repository, hf.co/ORG/REPO:QUANT",
-      );
+    if (wanted.kind === "ollama" && this.#swarm === null && (this.#options.ollamaRegistry ?? null) === null) {
+      throw noSource(wanted.text);
+    }
+    if (from !== undefined && this.#swarm === null) {
+      throw new ArkError("bad_request", "This node has no peers to fetch a model from");
     }
     if (signal.aborted) throw new ArkError("cancelled", "The pull was cancelled");
-    const key = `${folderOf(wanted)} ${wanted.text.toLowerCase()}`;
+    const key = `${folderOf(wanted)} ${wanted.text.toLowerCase()} ${from?.toLowerCase() ?? ""}`;
     let pull = this.#pulls.get(key);
     if (pull === undefined || !pull.open) {
       await pull?.done;
@@ -172,7 +191,7 @@ export class ModelStore {
           retryAfterSeconds: 60,
         });
       }
-      const begun = pull = new SharedPull((options) => this.#fetch(wanted, options));
+      const begun = pull = new SharedPull((options) => this.#fetch(wanted, { ...options, asked: ref, from }));
       this.#pulls.set(key, begun);
       begun.done.finally(() => this.#pulls.get(key) === begun && this.#pulls.delete(key));
     }
@@ -272,13 +291,51 @@ export class ModelStore {
 
   async #fetch(
     ref: PullRef,
-    { signal, tell }: { signal: AbortSignal; tell(progress: PullProgress): void },
+    options: PullWork,
   ): Promise<void> {
+    const { events } = this.#options;
+    const told = events === undefined ? null : pullEvents(ref.text, events);
+    try {
+      await this.#fetchPlan(ref, {
+        ...options,
+        tell(progress) {
+          told?.progress(progress);
+          options.tell(progress);
+        },
+      });
+      told?.end("done");
+    } catch (error) {
+      told?.end("failed");
+      throw error;
+    }
+  }
+
+  async #fetchPlan(ref: PullRef, { signal, tell, asked, from }: PullWork): Promise<void> {
+    const { records: { root } } = this.#options;
+    const swarm = this.#swarm;
     tell({ status: "pulling manifest" });
-    const plan = await this.#plan(ref, signal);
+    const plan = await this.#plan(ref, { signal, tell, asked, from });
+    if ("twin" in plan && plan.twin !== null && plan.record.name !== null) {
+      tell({ status: `${plan.twin} is the very same: nothing is fetched` });
+      await this.copy(plan.twin, plan.record.name);
+      tell({ status: "success" });
+      return;
+    }
+    const models = [plan.record.name ?? ref.text];
+    const limits = this.#limits;
+    const fromPeers = swarm === null
+      ? undefined
+      : (file: PlannedFile, to: FromPeers) =>
+        swarm.fetch(file, { ...to, root, models, limits, sharing: !this.#installer.approval, from, signal, tell });
     // Two references of one repository may mean the same file.
     await this.#inTurn(folderOf(ref), async () => {
-      const files = await fetchPlan(plan, { root: this.#options.records.root, limits: this.#limits, signal, tell });
+      const files = await fetchPlan(plan, {
+        root,
+        limits,
+        signal,
+        tell,
+        ...fromPeers === undefined ? {} : { fromPeers },
+      });
       await this.#installer.admit({ record: plan.record, files, from: ref.text }, { signal, tell });
     });
     tell({ status: "success" });
@@ -292,14 +349,24 @@ export class ModelStore {
     return await turn;
   }
 
-  async #plan(ref: PullRef, signal: AbortSignal): Promise<PullPlan> {
+  async #plan(ref: PullRef, { signal, tell, asked, from }: PullWork): Promise<PullPlan | PeerPlan> {
     const { huggingFaceEndpoint: endpoint = "https://huggingface.co", ollamaRegistry } = this.#options;
     const { huggingFaceToken: token = null } = this.#options;
     switch (ref.kind) {
       case "huggingface":
         return await planHuggingFace(ref, { endpoint, token, signal });
-      case "ollama":
-        return await planOllama(ref, { registry: ollamaRegistry ?? "", signal });
+      case "ollama": {
+        const registry = ollamaRegistry ?? null;
+        const look = (soon: AbortSignal) => planOllama(ref, { registry: registry ?? "", signal: soon });
+        const origin = registry === null ? null : { name: new URL(registry).host, look };
+        const held = await this.#swarm?.plan(ref, { asked, origin, from, signal, tell }) ?? null;
+        if (held !== null) return held;
+        if (from !== undefined) {
+          throw new ArkError("model_not_found", `${from} has no ${ref.text} for this node, or does not answer now`);
+        }
+        if (registry === null) throw noSource(ref.text);
+        return await look(signal);
+      }
       case "url": {
         const { url, fileName, sha256, text } = ref;
         const known = url.origin === new URL(endpoint).origin ? { token } : {};
@@ -326,6 +393,26 @@ export class ModelStore {
       }
     }
   }
+}
+
+/** What the work of a pull is told and tells. */
+interface PullWork {
+  /** Ends it. */
+  signal: AbortSignal;
+  /** Told what happens. */
+  tell(progress: PullProgress): void;
+  /** As the owner wrote it. */
+  asked: ModelRef;
+  /** The peer that he named. */
+  from: string | undefined;
+}
+
+function noSource(name: string): ArkError {
+  return new ArkError(
+    "bad_request",
+    `This node fetches no plain names such as ${name} but from peers, and no approved one gives it: start it with ` +
+      "--ollama-registry https://registry.ollama.ai, or name a repository, hf.co/ORG/REPO:QUANT",
+  );
 }
 
 const UNRECORDED = { ref: null, name: null, files: [], template: null, system: null, defaults: {} };

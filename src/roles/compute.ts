@@ -28,6 +28,7 @@ export const COMPUTE: Role = {
       approval: config.approveModels,
       shelf,
       logger,
+      events,
     });
     const backend = new LocalBackend({
       catalogue,

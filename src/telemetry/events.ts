@@ -9,6 +9,7 @@
  * | `models` | the catalogue changed |
  * | `load` | a model is on its way into memory: so much of it, 0 to 1, is there; 1 when it can be used |
  * | `upload` | a peer's download of a model from here began or ended |
+ * | `pull` | a model is being fetched, at most once a second; or it is here, or that failed |
  * | `journey` | the entry of the request ledger with that number is new, or has changed |
  * | `audit` | the audit log cannot be written, or can again |
  * | `lost` | this subscriber was too slow: so many events before the next one are missing, so read the state anew |
@@ -20,12 +21,33 @@ export type ArkEvent =
   | { type: "models"; count: number }
   | { type: "load"; model: string; fraction: number }
   | UploadEvent
+  | PullEvent
   | { type: "journey"; seq: number }
   | { type: "audit"; available: boolean }
   | { type: "lost"; count: number };
 
 /** What happened to a peer. `contradicted`: its audit log, or ours, is not what a witness saw. */
 export type PeerChange = "seen" | "gone" | "knocked" | "approved" | "revoked" | "rotated" | "contradicted";
+
+/** How far a model is that is being fetched. */
+export interface PullEvent {
+  /** Tells it from the other events. */
+  type: "pull";
+  /** As the owner asked for it. */
+  model: string;
+  /** Whether it goes on. */
+  state: "running" | "done" | "failed";
+  /** Bytes of the file at hand that are here. */
+  completed: number;
+  /** Bytes of that file, or 0 while nobody has said. */
+  total: number;
+  /** Bytes a second, or 0 where that is not known. */
+  speed: number;
+  /** How many give it now. */
+  sources: number;
+  /** Node id of a peer that was dropped because it sent wrong bytes. */
+  wrong?: string;
+}
 
 /** A request began or ended. */
 export interface RequestEvent {

@@ -79,8 +79,8 @@ export class Exchange {
   }
 
   /** Reads the rest of the body into a buffer; tells how long it is. What it rejects with is to go to {@linkcode failed}. */
-  readInto(buffer: Uint8Array): Promise<number> {
-    return this.#reader.bodyInto(buffer);
+  readInto(buffer: Uint8Array, arrived?: (bytes: number) => void): Promise<number> {
+    return this.#reader.bodyInto(buffer, arrived);
   }
 
   /** Hands the body over piece by piece: see {@linkcode ResponseReader.pump}. */

@@ -76,9 +76,9 @@ export interface MeshResponse {
   pump?(take: TakeBytes): Promise<boolean>;
   /**
    * Reads the whole body into a buffer, and tells how long it is. Half the work of {@linkcode read} for large bodies. Not
-   * together with the other ways. The answer fails where the body does not fit.
+   * together with the other ways. The answer fails where the body does not fit. `arrived` is told how many bytes have come.
    */
-  readInto?(buffer: Uint8Array): Promise<number>;
+  readInto?(buffer: Uint8Array, arrived?: (bytes: number) => void): Promise<number>;
   /** SHA-256 of the signature of our request, hex. */
   signature: string;
   /** Where the peer answered. */
@@ -383,10 +383,10 @@ function bodyOf(
       throw exchange.failed(error);
     }
   };
-  const readInto = async (buffer: Uint8Array) => {
+  const readInto = async (buffer: Uint8Array, arrived?: (bytes: number) => void) => {
     signal.throwIfAborted();
     try {
-      const count = over ? 0 : await exchange.readInto(buffer);
+      const count = over ? 0 : await exchange.readInto(buffer, arrived);
       if (!over) await finish();
       return count;
     } catch (error) {

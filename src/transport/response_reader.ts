@@ -114,11 +114,11 @@ export class ResponseReader {
 
   /**
    * Reads the rest of the body into a buffer, from the connection without a copy where its length was stated. Returns how
-   * many bytes there were.
+   * many bytes there were; `arrived` is told how many have come so far.
    *
    * @throws {ArkError} `unavailable` as {@linkcode body}, and where the body is longer than the buffer.
    */
-  async bodyInto(buffer: Uint8Array): Promise<number> {
+  async bodyInto(buffer: Uint8Array, arrived?: (bytes: number) => void): Promise<number> {
     if (this.#state === "body" && this.#left > buffer.length) throw malformed("its body is longer than it should be");
     let at = 0;
     while (!this.done) {
@@ -128,6 +128,7 @@ export class ResponseReader {
         at += count;
         this.#left -= count;
         if (this.#left === 0) this.#state = "done";
+        arrived?.(at);
         continue;
       }
       const bytes = await this.bodyView();
@@ -135,6 +136,7 @@ export class ResponseReader {
       if (bytes.length > buffer.length - at) throw malformed("its body is longer than it should be");
       buffer.set(bytes, at);
       at += bytes.length;
+      arrived?.(at);
     }
     return at;
   }

@@ -16,6 +16,7 @@ import { registryBench } from "./registry_bench.ts";
 import { relayBench } from "./relay_bench.ts";
 import { revocationBench } from "./revocation_bench.ts";
 import { signatureBench } from "./signature_bench.ts";
+import { swarmBench } from "./swarm_bench.ts";
 import { throughputBench } from "./throughput_bench.ts";
 import { transferBench } from "./transfer_bench.ts";
 import { yieldBench } from "./yield_bench.ts";
@@ -36,6 +37,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   part: partBench,
   transfer: transferBench,
   yield: yieldBench,
+  swarm: swarmBench,
 };
 
 await yardstick();

@@ -5,6 +5,7 @@ import { Output } from "../../src/cli/output.ts";
 import { PullDisplay } from "../../src/cli/pull_display.ts";
 import { until } from "../inference/local_fixture.ts";
 import { FIXTURES, MODEL, TestNode } from "../mesh/test_node.ts";
+import { ggufBytes } from "../models/gguf_bytes.ts";
 import { ModelServer } from "../models/model_server.ts";
 import { splitGguf } from "../models/split_gguf.ts";
 import { cleanEnvironment, NodeProcess } from "../support/node_process.ts";
@@ -81,7 +82,8 @@ Deno.test("models pull says in one sentence why it failed, and leaving it ends t
   assert.match((await run("rm", MODEL)).stderr, /^ark-node: This node removes only what it fetched itself/);
   assert.deepEqual([(await run("pull")).code, (await run("rm")).code, (await run("show", "a", "b")).code], [2, 2, 2]);
 
-  const bytes = await Deno.readFile(FIXTURE);
+  // Not a file that is here already: that would not be fetched.
+  const bytes = ggufBytes({ data: 3_000_000 });
   server.files.set("/m.gguf", bytes);
   server.mischief = [{ stallAfter: 1_000_000 }];
   const stop = new AbortController();

@@ -131,15 +131,17 @@ export class ModelServer implements AsyncDisposable {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
     const tag = this.tags.has(path) ? this.tags.get(path) ?? "" : `"tag-of-${path.length}"`;
     const whole = mischief.ignoresRanges || range === null || (ifRange !== null && ifRange !== tag);
-    const start = whole ? 0 : Number(/^bytes=(\d+)-$/.exec(range)?.[1]);
+    const [, from, last = ""] = whole ? [] : /^bytes=(\d+)-(\d*)$/.exec(range ?? "") ?? [];
+    const start = whole ? 0 : Number(from);
     if (start >= bytes.length) return { ...nothing, status: 416, mischief };
+    const end = last === "" ? bytes.length : Math.min(bytes.length, Number(last) + 1);
     if (mischief.flipAt !== undefined) bytes[mischief.flipAt] = (bytes[mischief.flipAt] ?? 0) ^ 1;
-    const body = new Uint8Array(bytes.length - start + (mischief.tooMany ?? 0));
-    body.set(bytes.subarray(start));
+    const body = new Uint8Array(end - start + (mischief.tooMany ?? 0));
+    body.set(bytes.subarray(start, end));
     const headers = {
-      "content-length": String(bytes.length - start),
+      "content-length": String(end - start),
       etag: tag,
-      "content-range": whole ? "" : `bytes ${start}-${bytes.length - 1}/${bytes.length}`,
+      "content-range": whole ? "" : `bytes ${start}-${end - 1}/${bytes.length}`,
       ...fields,
       ...mischief.headers,
     };

@@ -32,7 +32,7 @@ const BODY_BYTES = 4 << 10;
  * |---|---|
  * | `GET /` | models within reach, files that cannot be used, models that wait for approval, what unfinished ones take of the disk |
  * | `GET /show?model=…` | all that is known of a model of this node |
- * | `POST /pull` `{model}` | lines of JSON, the last one `{"status":"success"}` or `{"error":{…}}`; leaving ends the pull |
+ * | `POST /pull` `{model, from?}` | lines of JSON, the last one `{"status":"success"}` or `{"error":{…}}`; leaving ends the pull; `from` names the peer that it is to come from |
  * | `POST /remove` `{model}` | removes a model of the node's own store, or a name that was given |
  * | `POST /copy` `{from, to}` | gives a model a second name |
  */
@@ -58,9 +58,10 @@ export function modelRoutes(options: ModelRoutesOptions): Hono {
     return json({ model: model satisfies OwnModelView });
   });
   app.post("/pull", async ({ req }) => {
-    const { model } = Object(await readJson(req.raw, BODY_BYTES)) as Record<string, unknown>;
+    const { model, from } = Object(await readJson(req.raw, BODY_BYTES)) as Record<string, unknown>;
     const [ref, models] = [modelNamed(model, "model"), store()];
-    return progressAnswer((signal) => models.pull(ref, { signal }), [closing, req.raw.signal]);
+    const chosen = from === undefined ? {} : { from: peerNamed(from) };
+    return progressAnswer((signal) => models.pull(ref, { signal, ...chosen }), [closing, req.raw.signal]);
   });
   app.post("/remove", async ({ req, json }) => {
     const { model } = Object(await readJson(req.raw, BODY_BYTES)) as Record<string, unknown>;
@@ -109,6 +110,11 @@ function pullLines(pull: AsyncGenerator<PullProgress>, stop: AbortController): R
       await pull.return(undefined).catch(() => {});
     },
   }, { highWaterMark: 0 });
+}
+
+function peerNamed(value: unknown): string {
+  if (typeof value === "string" && value !== "" && value.length <= 200 && !/\p{C}/u.test(value)) return value;
+  throw new ArkError("bad_request", "Field from must name a peer");
 }
 
 /** A field that names a model, or says where one is. @throws {ArkError} `bad_request` */

@@ -22,6 +22,24 @@ export interface FetchPlanOptions {
   signal: AbortSignal;
   /** Told how far it is. */
   tell(progress: PullProgress): void;
+  /** Fetches a file from peers; null where only its address is left. */
+  fromPeers?(file: PlannedFile, to: FromPeers): Promise<WholeFile | null>;
+}
+
+/** Where a file that comes from peers goes, and who is told how far it is. */
+export interface FromPeers {
+  /** Where it will be a part of the model. */
+  path: string;
+  /** Told how far it is. */
+  progress(progress: Omit<PullProgress, "status" | "digest">): void;
+}
+
+/** Options of {@linkcode placeFiles}. */
+export interface PlaceOptions {
+  /** Folder of the store. */
+  root: string;
+  /** Takes the digest of a file that is in its place. */
+  learn(file: Omit<FoundFile, "claimed">, digest: string, list?: ChunkList): Promise<void>;
 }
 
 /** Options of {@linkcode placeFiles}. */
@@ -83,7 +101,13 @@ async function fetchFile(file: PlannedFile, options: FetchPlanOptions): Promise<
     tell({ ...shared, total: there.size, completed: there.size });
     return { at: to, name: file.name, ...there };
   }
-  const { part, size, sha256 } = await download({ ...file, path: to }, {
+  const came = await options.fromPeers?.(file, { path: to, progress: (progress) => tell({ ...shared, ...progress }) });
+  const { url } = file;
+  if (came !== undefined && came !== null) return came;
+  if (url === null) {
+    throw new ArkError("model_not_found", `No peer gives the file ${label} any more; what came is kept`);
+  }
+  const { part, size, sha256 } = await download({ ...file, url, path: to }, {
     limits,
     signal,
     progress: (completed, total) => tell({ ...shared, total, completed }),

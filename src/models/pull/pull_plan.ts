@@ -1,9 +1,10 @@
 import type { OwnRecord } from "../own_records.ts";
+import type { PieceSource } from "../swarm/piece_source.ts";
 
 /** A file of a model that is to be fetched. */
 export interface PlannedFile {
-  /** Where it is. */
-  readonly url: URL;
+  /** Where it is, or null where only peers have it. */
+  readonly url: URL | null;
   /** Where it goes in the store, with `/` between its parts; each of them is a safe name. */
   readonly name: string;
   /** Bytes, or null where nobody says before it comes. */
@@ -12,6 +13,10 @@ export interface PlannedFile {
   readonly sha256: string | null;
   /** The owner's token, or null where he has none; for the origin of `url` alone. Absent where none belongs there. */
   readonly token?: string | null;
+  /** Root over the hashes of its chunks, as the manifest of peers says, hex. */
+  readonly root?: string;
+  /** A source that is no peer, where `url` is null, for a file of so many bytes. */
+  origin?(size: number): PieceSource | null;
 }
 
 /** Everything that makes a model. */
