@@ -240,7 +240,7 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   },
   "upload-limit": {
     value: "RATE",
-    help: "most that peers download from here in a second, all together: 20MB or 100mbit (default: 0, no limit)",
+    help: "most that peers download from here in a second: 20MB or 100mbit (default: 0, no limit)",
   },
   "show-hardware": { help: "let approved peers see this node's memory and GPU (default: its models alone)" },
   "trace-endpoint": {

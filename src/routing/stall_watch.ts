@@ -57,6 +57,7 @@ export class StallWatch implements Disposable {
   waitOn(): void {
     if (!this.#waiting) return this.wait();
     const now = performance.now();
+    this.#waitedMs += now - this.#since;
     this.#rule.note(now - this.#since);
     this.#since = this.#countedTo = now;
     this.#silentMs = 0;

@@ -1,5 +1,4 @@
 import { type Generated, Kysely, PostgresDialect, sql, SqliteDialect } from "kysely";
-import { Pool } from "pg";
 import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";
 
 /** One registration as a registry keeps it. */
@@ -68,9 +67,7 @@ const MOST_EXPIRED = 10_000;
  */
 export async function openRegistryStore(where: string): Promise<RegistryStore> {
   const postgres = /^postgres(ql)?:\/\//.test(where);
-  const dialect = postgres
-    ? new PostgresDialect({ pool: new Pool({ connectionString: where, max: 8 }) })
-    : new SqliteDialect({ database: sqliteAt(where) });
+  const dialect = postgres ? await postgresAt(where) : new SqliteDialect({ database: sqliteAt(where) });
   const db = new Kysely<RegistryDatabase>({ dialect });
   try {
     // Ids and names are compared by their bytes, in whatever language the server was set up.
@@ -88,6 +85,12 @@ export async function openRegistryStore(where: string): Promise<RegistryStore> {
     throw error;
   }
   return new KyselyRegistryStore(db);
+}
+
+/** Its driver is loaded where it is needed only: hardly any node is such a registry. */
+async function postgresAt(where: string): Promise<PostgresDialect> {
+  const { Pool } = await import("pg");
+  return new PostgresDialect({ pool: new Pool({ connectionString: where, max: 8 }) });
 }
 
 function sqliteAt(path: string): SqliteConnection {

@@ -162,7 +162,11 @@ async function write(
       show(stops.flush(), token);
       return { finish_reason: next.done ? next.value : "length", count: Math.max(0, token - before) };
     }
-    if (token === option(fails, "crash-after")) Deno.exit(9);
+    if (token === option(fails, "crash-after")) {
+      // What it wrote before is on its way first, as that of a real step is.
+      await Promise.resolve();
+      Deno.exit(9);
+    }
     if (token === option(fails, "hang-after")) await new Promise(() => {});
     if (token === option(fails, "fail-after")) throw new ArkError("engine_failed", "The fake failed as it was told");
     if (fails.includes("#garbage")) Deno.stdout.writeSync(Uint8Array.from([255, 255, 255, 255, 0]));

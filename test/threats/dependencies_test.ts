@@ -10,8 +10,13 @@ const IMPORTED: Record<string, string> = {
   "kysely": "typed SQL on node:sqlite; without dependencies",
   "multicast-dns": "mDNS packets and sockets",
   "node-llama-cpp": "llama.cpp for every platform and GPU; only the worker loads it",
+  "pg": "PostgreSQL for a registry that has many nodes; loaded there only",
+  "smol-toml": "reads ark.toml; without dependencies",
   "uqr": "the picture of an invite that a phone reads; without dependencies",
 };
+
+/** Packages of which files are served to the owner's browser; the program runs nothing of them. */
+const SERVED = ["htm", "preact", "uplot"];
 
 /** Packages of the tests alone. */
 const TEST_ONLY = [
@@ -19,12 +24,14 @@ const TEST_ONLY = [
   "@anthropic-ai/sdk",
   "@noble/curves",
   "ajv",
+  "axe-core",
   "compatcanary",
   "fast-check",
   "http-message-sig",
   "ollama",
   "openai",
   "openai7",
+  "playwright-core",
 ];
 
 /** What comes along with the packages above, by the one that brings it. A new name here is to be read before it is added. */
@@ -54,6 +61,10 @@ const BROUGHT: Record<string, string> = {
     "sleep-promise slice-ansi stdin-discarder stdout-update steno string-width strip-ansi " +
     "strip-json-comments tar universalify url-join validate-npm-package-name which wrap-ansi y18n yallist " +
     "yargs yargs-parser yoctocolors",
+  "pg":
+    "pg pg-cloudflare pg-connection-string pg-int8 pg-pool pg-protocol pg-types pgpass postgres-array postgres-bytea " +
+    "postgres-date postgres-interval split2 xtend",
+  "smol-toml": "",
   "uqr": "",
 };
 
@@ -99,7 +110,7 @@ Deno.test("T57: The program imports the packages that are listed with reasons, a
   const modules = (JSON.parse(stdout).modules as { specifier: string }[]).map(({ specifier }) => specifier);
   const imported = modules.flatMap((one) => /^npm:\/?((?:@[^/]+\/)?[^/@]+)@/.exec(one)?.[1] ?? []);
   assert.deepEqual([...new Set(imported)].filter((name) => IMPORTED[name] === undefined), []);
-  assert.deepEqual(Object.keys(project.imports).sort(), [...Object.keys(IMPORTED), ...TEST_ONLY].sort());
+  assert.deepEqual(Object.keys(project.imports).sort(), [...Object.keys(IMPORTED), ...SERVED, ...TEST_ONLY].sort());
   // Everything else is ours, or Deno's own.
   assert.deepEqual(modules.filter((one) => !/^(file|node|npm):/.test(one)), []);
 });
@@ -110,7 +121,8 @@ Deno.test("T57: What these packages bring along is listed, too", () => {
   }
   const all = new Set(Object.keys(IMPORTED).flatMap((name) => [name, ...below(name)]));
   const rest = [...new Set(Object.keys(NPM).map(nameOf))].filter((name) => !all.has(name)).sort();
-  const tests = new Set(TEST_ONLY.flatMap((name) => [name, ...below(name)]));
+  assert.deepEqual(SERVED.flatMap(below), []);
+  const tests = new Set([...SERVED, ...TEST_ONLY].flatMap((name) => [name, ...below(name)]));
   assert.deepEqual(rest.filter((name) => !tests.has(name)), []);
 });
 

@@ -7,7 +7,7 @@ import { PullDisplay } from "../pull_display.ts";
 /** Has the node fetch a model, and shows how far it is. */
 export const MODELS_PULL: Command = {
   name: "models pull",
-  summary: "Fetch a model from approved peers, Hugging Face, a web server or an Ollama registry",
+  summary: "Fetch a model from approved peers, Hugging Face, a URL or a registry",
   usage: "REF",
   flags: { from: { value: "PEER", help: "approved peer that it is to come from: its name, or how its id begins" } },
   details: `
