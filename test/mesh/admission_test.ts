@@ -66,7 +66,8 @@ Deno.test("Where one node has room for one request of ours, the others are answe
   const failures = await Promise.all(Array.from({ length: 4 }, () => ask(a)));
   assert.deepEqual(failures.filter((error) => error !== null), []);
   const [small = NaN, large = NaN] = nodes.map(served);
-  assert.equal(small + large, 4);
+  // One that waits may have been asked elsewhere as well, as soon as there was room.
+  assert.ok(small + large >= 4, `${small} ${large}`);
   assert.ok(large >= 3, `${small} ${large}`);
 });
 
