@@ -27,7 +27,17 @@ interface Wish {
 }
 
 /** A loop over a model whose every token is the next number. */
-function looped(slots: number) {
+function looped(slots: number, { brokenOff = 0 }: { brokenOff?: number } = {}) {
+  const urgent = brokenOff === 0;
+  // As llama.cpp has it: what a sequence holds must be gone on from, token by token.
+  const held = Array.from({ length: slots }, () => 0);
+  const hold = (tokens: readonly Token[]) => {
+    for (const { sequence, position } of tokens) {
+      if (held[sequence] !== position) throw new Error(`Sequence ${sequence} does not hold ${position} tokens`);
+      held[sequence] = position + 1;
+    }
+  };
+  let left = brokenOff;
   const batches: Token[][] = [];
   let batch: Token[] = [];
   const order: string[] = [];
@@ -38,7 +48,15 @@ function looped(slots: number) {
       clear: () => batch = [],
       add: (token: number, rest: Omit<Token, "token">) => batch.push({ token, ...rest }),
     },
+    decodeBeside: () => {
+      if (left-- <= 0) return Promise.resolve(context.decode()).then(() => true);
+      // What is computed of a batch before it is broken off stays.
+      hold(batch.slice(0, batch.length / 2));
+      return Promise.resolve(false);
+    },
+    forget: (sequence: number, from = 0) => void (held[sequence] = from),
     decode: () => {
+      hold(batch);
       batches.push(batch);
       order.push("decode");
     },
@@ -51,7 +69,7 @@ function looped(slots: number) {
     candidates: {},
     loras: { apply: () => {} },
     cache,
-    breakable: false,
+    breakable: brokenOff > 0,
   };
   const loop = new DecodeLoop(options as unknown as LoopOptions);
   const ask = (principal: string, { prompt, most = 3, exact = false, signal, wrote }: Wish) => {
@@ -74,7 +92,7 @@ function looped(slots: number) {
         wrote?.();
       },
       signal: signal ?? new AbortController().signal,
-      urgent: true,
+      urgent,
       exact,
     });
     loop.add(job);
@@ -157,4 +175,10 @@ Deno.test("DecodeLoop ends an answer within one token, and the others do not hea
   assert.equal(count, 3);
   assert.equal((await other).usage.completion_tokens, 8);
   assert.deepEqual(batches.filter((batch) => shape(batch).length === 2).length, 3);
+});
+
+Deno.test("DecodeLoop has all of a batch computed again after it was broken off in the midst of it", async () => {
+  const { ask } = looped(3, { brokenOff: 3 });
+  const answers = await Promise.all([5, 2, 7].map((prompt, index) => ask(`p${index}`, { prompt })));
+  assert.deepEqual(answers.map(({ usage }) => usage.completion_tokens), [3, 3, 3]);
 });

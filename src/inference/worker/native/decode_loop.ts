@@ -215,6 +215,8 @@ export class DecodeLoop {
     try {
       const done = await beside;
       this.#heardAt = performance.now();
+      // A batch of several sequences is computed in parts: those that were through when it was broken off stay in memory.
+      if (!done) { for (const { options: { slot } } of jobs) context.forget(slot.sequence, slot.tokens.length); }
       this.#brokenOff = done ? 0 : this.#brokenOff + 1;
       return done;
     } finally {

@@ -158,7 +158,7 @@ export class NativeContext {
 
   /**
    * The same in another thread, so that it can be broken off meanwhile; nothing else may be done with the context until
-   * it is over. False where it was broken off: then its sequences hold what they held before.
+   * it is over. False where it was broken off: then its sequences may hold a part of the batch, which is to be forgotten.
    *
    * @throws {Error} as {@linkcode NativeContext.decode} does.
    */
