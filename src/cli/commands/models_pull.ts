@@ -1,8 +1,6 @@
-import type { PullLine } from "@ark/node/http";
-import { type Command, CommandError, EXIT, UsageError } from "../command.ts";
-import { jsonLines } from "../json_lines.ts";
+import { type Command, EXIT, UsageError } from "../command.ts";
+import { followProgress } from "../follow_progress.ts";
 import { NodeClient } from "../node_client.ts";
-import { PullDisplay } from "../pull_display.ts";
 
 /** Has the node fetch a model, and shows how far it is. */
 export const MODELS_PULL: Command = {
@@ -29,19 +27,7 @@ from there, also after a crash. Nothing becomes a model before its size, digest 
     const node = await NodeClient.find(context);
     const { from } = flags;
     const { body } = await node.open("/models/pull", { model: ref, ...typeof from === "string" ? { from } : {} });
-    const display = new PullDisplay(out);
-    let done = false;
-    try {
-      for await (const line of jsonLines<PullLine>(body)) {
-        if ("error" in line) throw new CommandError(line.error.message);
-        done = line.status === "success";
-        if (json) out.line(JSON.stringify(line));
-        else display.show(line);
-      }
-    } finally {
-      display.end();
-    }
-    if (!done) throw new CommandError("The pull broke off: the node went away; the same command goes on from there");
+    await followProgress(body, { out, json, what: "pull" });
     return EXIT.ok;
   },
 };
