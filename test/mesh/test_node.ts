@@ -7,6 +7,7 @@ import { Logger } from "@ark/node/telemetry";
 import { formatAddress } from "@ark/node/transport";
 import { fileURLToPath } from "node:url";
 import { until, workerCommand } from "../inference/local_fixture.ts";
+import { tellWhenLate } from "../support/late_witnesses.ts";
 
 /** Folder with the small trained model. */
 export const FIXTURES = fileURLToPath(new URL("../fixtures", import.meta.url));
@@ -49,12 +50,16 @@ export class TestNode implements AsyncDisposable {
   readonly log: string[];
   readonly #own: boolean;
   readonly #workerLog: string;
+  readonly #witness: Disposable;
 
-  private constructor(parts: { daemon: Daemon; data: string; log: string[]; workerLog: string; own: boolean }) {
+  private constructor(
+    parts: { name: string; daemon: Daemon; data: string; log: string[]; workerLog: string; own: boolean },
+  ) {
     this.daemon = parts.daemon;
     this.data = parts.data;
     this.log = parts.log;
     this.#own = parts.own;
+    this.#witness = tellWhenLate(() => [`The last that node ${parts.name} said:`, ...this.log.slice(-20)].join("\n"));
     this.#workerLog = parts.workerLog;
   }
 
@@ -88,7 +93,7 @@ export class TestNode implements AsyncDisposable {
       workerCommand: command,
       env: () => undefined,
     });
-    return new TestNode({ daemon, data, log, workerLog, own: options.data === undefined });
+    return new TestNode({ name, daemon, data, log, workerLog, own: options.data === undefined });
   }
 
   /** Where its API is. */
@@ -157,7 +162,9 @@ export class TestNode implements AsyncDisposable {
 
   /** Stops the node and removes what it wrote. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.log.push("It is told to stop");
     await this.daemon[Symbol.asyncDispose]();
+    this.#witness[Symbol.dispose]();
     await Deno.remove(this.#workerLog);
     if (this.#own) await Deno.remove(this.data, { recursive: true });
   }
