@@ -21,8 +21,8 @@ if (Deno.env.get("ARK_LONG") === undefined) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   Deno.test.beforeEach(() => {
     timer = setTimeout(() => {
-      console.error([`Open: ${openResources()}`, ...[...witnesses].map((say) => say())].join("\n"));
-      throw new Error(`A test did not end in ${MINUTES} minutes: the first one below that was cancelled`);
+      const known = [`Open: ${openResources()}`, ...[...witnesses].map((say) => say())].join("\n");
+      throw new Error(`A test did not end in ${MINUTES} minutes: the first one that is "cancelled" below. ${known}`);
     }, MINUTES * 60_000);
   });
   Deno.test.afterEach(() => clearTimeout(timer));
