@@ -47,7 +47,7 @@ export * from "./mesh_client.ts";
 export * from "./mesh_limits.ts";
 export * from "./mesh_listener.ts";
 export * from "./peer_address.ts";
-export * from "./pin_check.ts";
+export { checkPin, type PinVerdict } from "./pin_check.ts";
 export { listenPlain, type PlainLimits, PlainListener, type PlainListenOptions } from "./plain_listener.ts";
 export type { PlainHandler, PlainTimes } from "./plain_connection.ts";
 export { pumpFrom, type TakeBytes } from "./pump.ts";

@@ -1,5 +1,6 @@
 import { generateIdentity, type Identity } from "@ark/node/identity";
 import { mintCertificate } from "./certificate.ts";
+import { closeQuietly } from "./close_quietly.ts";
 import { DIAL_TIMES, dialPinned } from "./pinned_connection.ts";
 
 /** Whether connections of this process are pinned: they are, they are not, or it could not be found out. */
@@ -10,7 +11,12 @@ export type PinVerdict = "holds" | "broken" | "unknown";
  * runtime that believes any certificate (`--unsafely-ignore-certificate-errors` does that) connects all the same. Never
  * rejects.
  */
-export async function checkPin(identity: Identity): Promise<PinVerdict> {
+export function checkPin(identity: Identity): Promise<PinVerdict> {
+  return checkPinBy(dialPinned, identity);
+}
+
+/** The same, dialling in another way. */
+export async function checkPinBy(dial: typeof dialPinned, identity: Identity): Promise<PinVerdict> {
   const { signal } = new AbortController();
   try {
     // Not the mesh listener: there this would count as a stranger, and be recorded as one.
@@ -21,15 +27,17 @@ export async function checkPin(identity: Identity): Promise<PinVerdict> {
       key: identity.privateKeyPem(),
     });
     const { hostname, port } = listener.addr as Deno.NetAddr;
-    const answered = answer(listener);
+    const over = new AbortController();
+    const answered = answer(listener, over.signal);
     try {
       const times = { connectMs: DIAL_TIMES.connectMs, handshakeMs: DIAL_TIMES.handshakeMs };
-      (await dialPinned(generateIdentity().publicKey, { hostname, port }, { ...times, signal })).close();
+      (await dial(generateIdentity().publicKey, { hostname, port }, { ...times, signal })).close();
       return "broken";
     } catch (error) {
       return (error as Error).cause instanceof Deno.errors.InvalidData ? "holds" : "unknown";
     } finally {
       listener.close();
+      over.abort();
       await answered;
     }
   } catch {
@@ -37,10 +45,14 @@ export async function checkPin(identity: Identity): Promise<PinVerdict> {
   }
 }
 
-async function answer(listener: Deno.TlsListener): Promise<void> {
+/** Takes one connection, and lets go of it at the latest when it is over: whoever dialled may have left it as it was. */
+async function answer(listener: Deno.TlsListener, over: AbortSignal): Promise<void> {
   try {
-    using connection = await listener.accept();
-    await connection.handshake();
+    const connection = await listener.accept();
+    const close = () => closeQuietly(connection);
+    over.addEventListener("abort", close, { once: true });
+    if (over.aborted) close();
+    await connection.handshake().finally(close);
   } catch {
     // It is refused, as it should be.
   }

@@ -1,5 +1,6 @@
 import { ArkError } from "@ark/node/protocol";
 import { TLS_NAME, trustAnchor } from "./certificate.ts";
+import { closeQuietly } from "./close_quietly.ts";
 import { formatAddress, type PeerAddress } from "./peer_address.ts";
 import { READ_BUFFER_BYTES } from "./response_reader.ts";
 
@@ -15,6 +16,9 @@ export interface DialTimes {
 
 /** Times for a network of homes. */
 export const DIAL_TIMES: Readonly<DialTimes> = { connectMs: 1_000, handshakeMs: 3_000, staggerMs: 250 };
+
+/** After the time for a connection, in milliseconds: what had come by then is there. */
+const ARRIVED_MS = 50;
 
 /** Why a dial is given up when another address was faster. */
 const WON = Symbol("another address answered first");
@@ -157,9 +161,10 @@ async function connect(
   const at = formatAddress({ hostname, port });
   if (signal.aborted) throw new ArkError("unavailable", `${at} was given up`);
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), connectMs);
-  // Deno 2.9 keeps a connection open for good that is there in the very moment in which it is told to give up. So one
-  // that nobody wants any more is waited for, up to the same time, and closed; but not where another one is waited for.
+  // Deno 2.9 keeps a connection open for good that is there in the very moment in which it is told to give up. Where this
+  // process did not run for a while both are so: what has arrived is looked at before. And one that nobody wants any more
+  // is waited for, up to the same time, and closed; but not where another one is waited for.
+  let timer = setTimeout(() => timer = setTimeout(() => stop.abort(), ARRIVED_MS), connectMs);
   const onAbort = () => {
     if (signal.reason === WON) stop.abort();
   };
@@ -197,12 +202,4 @@ function settledWithin(promise: Promise<unknown>, { ms, signal }: { ms: number; 
   promise.then(go, go);
   if (signal.aborted) go();
   return done;
-}
-
-function closeQuietly(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // Closed already, by the other side or by a timer of ours.
-  }
 }

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
 import { ChunkSink } from "./chunk_sink.ts";
+import { closeQuietly } from "./close_quietly.ts";
 import { pushedBody } from "./pushed_body.ts";
 import { RequestFault, type RequestHead, RequestReader } from "./request_reader.ts";
 import { headBytes } from "./response_head.ts";
@@ -270,13 +271,4 @@ async function isSoon(promise: Promise<unknown>): Promise<boolean> {
   promise.then(settled, settled);
   setImmediate(() => resolve("turn"));
   return await first === "promise";
-}
-
-/** Closes a socket that may be closed already. */
-export function closeQuietly(socket: Deno.Conn): void {
-  try {
-    socket.close();
-  } catch {
-    // The other side was faster.
-  }
 }

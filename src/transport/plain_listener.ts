@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers";
-import { closeQuietly, PlainConnection, type PlainHandler, type PlainTimes } from "./plain_connection.ts";
+import { closeQuietly } from "./close_quietly.ts";
+import { PlainConnection, type PlainHandler, type PlainTimes } from "./plain_connection.ts";
 
 /** Times and sizes of {@linkcode listenPlain}. */
 export interface PlainLimits extends PlainTimes {

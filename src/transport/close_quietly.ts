@@ -1,0 +1,8 @@
+/** Closes a connection that may be closed already, by the other side or by a timer of ours. */
+export function closeQuietly(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch {
+    // Whoever was faster did the same.
+  }
+}
