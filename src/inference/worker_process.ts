@@ -112,7 +112,7 @@ export class WorkerProcess {
         signal.addEventListener("abort", stop);
         if (signal.aborted) stop();
         this.#send({ type: "load", ...start.load });
-        await Promise.all([this.#read(child), this.#log(child)]);
+        await this.#hear(child);
         await this.#end(child);
       }
     } catch (error) {
@@ -174,16 +174,37 @@ export class WorkerProcess {
     return child;
   }
 
-  async #read(child: Deno.ChildProcess): Promise<void> {
+  /**
+   * Reads all that the process says, until it is gone: a program that it started, to look for a GPU say, may have its output
+   * open for ever.
+   */
+  async #hear(child: Deno.ChildProcess): Promise<void> {
+    const [output, errors] = [child.stdout.getReader(), child.stderr.getReader()];
+    const leave = () => {
+      for (const reader of [output, errors]) reader.cancel().catch(() => {});
+    };
+    let heard = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const gone = () => {
+      if (!heard) timer = setTimeout(leave, this.#times.lastWords);
+    };
+    child.status.then(gone, gone);
+    await Promise.all([this.#read(output), this.#log(errors)]);
+    heard = true;
+    clearTimeout(timer);
+  }
+
+  async #read(output: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
     const reader = new FrameReader();
     try {
-      for await (const chunk of child.stdout) {
-        for (const message of reader.push(chunk)) this.#handle(decodeWorkerMessage(message));
+      for (let next = await output.read(); !next.done; next = await output.read()) {
+        for (const message of reader.push(next.value)) this.#handle(decodeWorkerMessage(message));
       }
     } catch (error) {
       this.#fail(
         error instanceof ArkError ? error : broken("The engine's process said what is not part of its protocol", error),
       );
+      await output.cancel().catch(() => {});
     }
   }
 
@@ -228,11 +249,11 @@ export class WorkerProcess {
   }
 
   /** Lines of the process's standard error: what llama.cpp and Deno say. The worker itself never logs text of a prompt. */
-  async #log(child: Deno.ChildProcess): Promise<void> {
+  async #log(errors: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
     const decoder = new TextDecoder();
     let line = "";
-    for await (const chunk of child.stderr) {
-      const lines = (line + decoder.decode(chunk, { stream: true })).split("\n");
+    for (let next = await errors.read(); !next.done; next = await errors.read()) {
+      const lines = (line + decoder.decode(next.value, { stream: true })).split("\n");
       line = (lines.pop() ?? "").slice(0, LOG_LINE_LENGTH);
       for (const each of lines) this.#logLine(each);
     }

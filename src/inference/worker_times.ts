@@ -14,6 +14,8 @@ export interface WorkerTimes {
   cancel: number;
   /** To exit when told to. @default {5000} */
   exit: number;
+  /** From its exit to the end of what it said, which others may keep open. @default {2000} */
+  lastWords: number;
 }
 
 /** What a worker has where nothing else is said. */
@@ -25,4 +27,5 @@ export const WORKER_TIMES: WorkerTimes = {
   interToken: 120_000,
   cancel: 30_000,
   exit: 5_000,
+  lastWords: 2_000,
 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ArkError, toArkError } from "@ark/node/protocol";
 import type { EngineRequest, EngineResult } from "@ark/node/inference";
-import { WorkerProcess, type WorkerState } from "../../src/inference/worker_process.ts";
+import { WorkerProcess, type WorkerProcessOptions, type WorkerState } from "../../src/inference/worker_process.ts";
 import { workerEnvironment } from "../../src/inference/worker_environment.ts";
 import { TINY_LOAD } from "../support/tiny_load.ts";
 import { alive, workerCommand } from "./local_fixture.ts";
@@ -14,11 +14,17 @@ interface Run extends AsyncDisposable {
   ended: Promise<ArkError | null>;
 }
 
-function run(name: string, path = FIXTURE): Run {
+function run(
+  name: string,
+  { path = FIXTURE, command = workerCommand(name), ...options }:
+    & { path?: string; command?: string[] }
+    & Pick<WorkerProcessOptions, "logger"> = {},
+): Run {
   const load = { ...TINY_LOAD, path };
   const worker = new WorkerProcess({
-    prepare: () => Promise.resolve({ command: workerCommand(name), load }),
+    prepare: () => Promise.resolve({ command, load }),
     environment: workerEnvironment(Deno.env.toObject()),
+    ...options,
   });
   const stop = new AbortController();
   const ended = worker.run(stop.signal).then(() => null, toArkError);
@@ -79,8 +85,25 @@ Deno.test("WorkerProcess.run() rejects when the process ends by itself", async (
   assert.equal(running.worker.state, "failed");
 });
 
+Deno.test("WorkerProcess.run() ends with its process, also where a program that it started has its output open", async () => {
+  const [deno = "", ...args] = workerCommand("fake_worker");
+  const command = ["/bin/sh", "-c", `sleep 600 & echo "sleeps: $!" >&2; exec "$0" "$@"`, deno, ...args];
+  let sleeper = 0;
+  const logger = {
+    debug: (_: string, { reason = "" }: { reason?: string } = {}) => {
+      sleeper ||= Number(/^sleeps: (\d+)$/.exec(reason)?.[1] ?? 0);
+    },
+  };
+  const running = run("fake_worker", { command, logger });
+  await running.worker.ready;
+  running.stop.abort();
+  assert.equal(await running.ended, null);
+  assert.ok(alive(sleeper));
+  Deno.kill(sleeper, "SIGKILL");
+});
+
 Deno.test("WorkerProcess.ready rejects when the worker is stopped before it is ready", async () => {
-  await using running = run("fake_worker", "/models/hang-load.gguf");
+  await using running = run("fake_worker", { path: "/models/hang-load.gguf" });
   running.stop.abort();
   await assert.rejects(running.worker.ready, { code: "cancelled" });
   assert.equal(await running.ended, null);
