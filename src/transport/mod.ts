@@ -39,6 +39,7 @@
  *
  * @module
  */
+export { boundedBytes, type BoundedBytesOptions, boundedText } from "./bounded_bytes.ts";
 export type { Standing } from "./authenticator.ts";
 export * from "./caller.ts";
 export * from "./clock.ts";
