@@ -73,6 +73,12 @@ export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
+/** The entity tag of an answer, where it stands for these very bytes; else null. */
+export function strongTag(headers: Headers): string | null {
+  const tag = headers.get("etag") ?? "";
+  return /^"[\u0021\u0023-\u007e]{1,200}"$/.test(tag) ? tag : null;
+}
+
 /** How long a text may take to come, in milliseconds. */
 const TEXT_MS = 30_000;
 
