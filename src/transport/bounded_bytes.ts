@@ -1,3 +1,5 @@
+import { joined } from "./joined.ts";
+
 /** Options of {@linkcode boundedBytes}. */
 export interface BoundedBytesOptions {
   /** Most bytes. */
@@ -23,13 +25,7 @@ export async function boundedBytes(
     if (size > most) throw tooLong();
     chunks.push(chunk);
   }
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return joined(chunks);
 }
 
 /** The same as text in UTF-8; what is none of it becomes U+FFFD. */
