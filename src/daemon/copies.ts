@@ -63,7 +63,7 @@ export async function openCopies(ground: CopiesGround): Promise<Copies> {
     own: () => book.list().filter(({ own, paused }) => own === true && !paused).map(({ node_id: id }) => id),
     async ask(id, signal) {
       const to = { id, addresses: table.addresses(id) };
-      const call = { method: "GET", path: "/ark/v1/copies", deadlineMs: DEADLINE_MS, signal };
+      const call = { method: "GET", path: "/ark/v1/copies", deadlineMs: DEADLINE_MS, whole: true, signal };
       const { status, body } = await client.request(to, call);
       const state = await readJson(body, STATE_BYTES);
       if (status !== 200) throw new ArkError("forbidden", "That node does not take this one for its owner's own");

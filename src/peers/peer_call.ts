@@ -22,7 +22,8 @@ const MOST_BYTES = 8 << 10;
  */
 export async function callPeer(client: Pick<MeshClient, "request">, to: MeshPeer, call: PeerCall): Promise<unknown> {
   const { path, body, deadlineMs, signal } = call;
-  const response = await client.request(to, { method: "POST", path, body: JSON.stringify(body), deadlineMs, signal });
+  const text = JSON.stringify(body);
+  const response = await client.request(to, { method: "POST", path, body: text, deadlineMs, whole: true, signal });
   const value = parsed(
     await boundedText(response.body, {
       most: MOST_BYTES,

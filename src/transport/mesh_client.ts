@@ -49,6 +49,8 @@ export interface MeshCall {
   contentType?: string;
   /** How long the head of the answer may take, dialling included, in milliseconds; the peer is told. */
   deadlineMs: number;
+  /** Whether the body must be read by then, too: of short answers, which nobody else watches over. @default {false} */
+  whole?: boolean;
   /** Ends the request; the connection is closed at once, so that the peer stops working. */
   signal?: AbortSignal;
   /** Whether it waits for no other request, however many there are: questions whether the peer is there at all. */
@@ -169,7 +171,7 @@ export class MeshClient implements AsyncDisposable {
         signal: hangUp.signal,
         apart: call.apart === true,
       });
-      clearTimeout(timer);
+      if (call.whole !== true) clearTimeout(timer);
       return { ...answer.response, ...bodyOf(answer.exchange, { signal: hangUp.signal, end }) };
     } catch (error) {
       end();
