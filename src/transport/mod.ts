@@ -44,6 +44,7 @@ export type { Standing } from "./authenticator.ts";
 export * from "./caller.ts";
 export * from "./clock.ts";
 export { type FixedBody, fixedBody, fixedResponse } from "./fixed_body.ts";
+export type { MeshCall, MeshPeer, MeshResponse } from "./mesh_call.ts";
 export * from "./mesh_client.ts";
 export * from "./mesh_limits.ts";
 export * from "./mesh_listener.ts";
