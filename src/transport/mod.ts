@@ -47,6 +47,7 @@ export { type FixedBody, fixedBody, fixedResponse } from "./fixed_body.ts";
 export type { MeshCall, MeshPeer, MeshResponse } from "./mesh_call.ts";
 export * from "./mesh_client.ts";
 export * from "./mesh_limits.ts";
+export type { Introductions, MeshListenOptions, Refusal } from "./mesh_listen_options.ts";
 export * from "./mesh_listener.ts";
 export * from "./peer_address.ts";
 export * from "./pin_check.ts";
