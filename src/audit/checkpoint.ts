@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Identity, type NodeId, publicKeyOf, verify } from "@ark/node/identity";
+import { type Identity, type NodeId, publicKeyIn, verify } from "@ark/node/identity";
 import { HASH_BYTES } from "./merkle_tree.ts";
 
 /** What a log commits to: that its first `size` entries are those under `root`. */
@@ -106,7 +106,7 @@ export function parseSignatures(text: string): NoteSignature[] {
 
 /** Whether the log's own key signed it. */
 export function isSignedByLog({ checkpoint: { log }, body, signatures }: SignedCheckpoint): boolean {
-  const key = keyOf(log);
+  const key = publicKeyIn(log);
   if (key === null) return false;
   const message = new TextEncoder().encode(body);
   return signatures.some(({ signer, keyId, signature }) =>
@@ -130,7 +130,7 @@ export function cosignaturesOf(
 ): Cosignature[] {
   const found = new Map<NodeId, Cosignature>();
   for (const { signer, keyId, signature, line } of signatures) {
-    const key = signature.length === 72 ? keyOf(signer) : null;
+    const key = signature.length === 72 ? publicKeyIn(signer) : null;
     if (key === null || !same(keyId, keyIdOf(signer, { kind: WITNESS_KEY, key }))) continue;
     const time = Number(new DataView(signature.buffer, signature.byteOffset, 8).getBigUint64(0));
     if (!Number.isSafeInteger(time) || !verify(key, cosignedMessage(body, time), signature.subarray(8))) continue;
@@ -151,15 +151,6 @@ function signatureLine(identity: Identity, { kind, signature }: { kind: number; 
 function keyIdOf(id: NodeId, { kind, key }: { kind: number; key: Uint8Array }): Uint8Array {
   const hash = createHash("sha256").update(`${noteName(id)}\n`).update(Uint8Array.of(kind)).update(key).digest();
   return new Uint8Array(hash.subarray(0, 4));
-}
-
-/** The key that an id is, or null where its check characters are wrong. */
-function keyOf(id: NodeId): Uint8Array | null {
-  try {
-    return publicKeyOf(id);
-  } catch {
-    return null;
-  }
 }
 
 /** Reads base64 of one spelling only. */

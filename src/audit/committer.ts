@@ -129,14 +129,21 @@ export class Committer {
       this.#rejectAll(error);
     }
     if (this.#refusal !== null) this.#rejectAll(new ArkError("audit_unavailable", this.#refusal));
-    while (this.#waiting.length > 0) {
-      const { room } = this.#options.follower;
-      if (room !== undefined) await room;
-      if (this.#head !== undefined) await this.#commitNext(this.#head);
-      // Lets others at the event loop, and more records into the next group.
-      if (this.#waiting.length > 0) await nextTurn();
+    try {
+      while (this.#waiting.length > 0) {
+        const { room } = this.#options.follower;
+        if (room !== undefined) await room;
+        if (this.#head !== undefined) await this.#commitNext(this.#head);
+        // Lets others at the event loop, and more records into the next group.
+        if (this.#waiting.length > 0) await nextTurn();
+      }
+    } catch (error) {
+      // What was to happen beside a commit failed. Were it thrown on, all records after this would wait for ever.
+      this.#fault = reasonOf(error);
+      this.#rejectAll(new ArkError("audit_unavailable", `Cannot record: ${this.#fault}`, { cause: error }));
+    } finally {
+      this.#committing = undefined;
     }
-    this.#committing = undefined;
   }
 
   async #commitNext(head: Head): Promise<void> {
@@ -163,15 +170,15 @@ export class Committer {
       // What was to follow hangs on what is not there: it gets its place anew.
       this.#ahead = undefined;
       this.#writing = 0;
-      this.#failed(error);
+      // Before anything else: whoever waits must hear of it, whatever becomes of the rest.
       for (const { reject } of waiting) reject(error);
-      return;
+      return this.#failed(error);
     }
     // Only now: an entry that is not durable must not be what is said to be the last.
     this.#head = entries.at(-1);
-    this.#worked();
     for (const [index, { resolve }] of waiting.entries()) resolve(entries[index] as AuditEntry);
     this.#options.follower.push({ first: group.first, count: entries.length, bytes: bytes.slice() });
+    this.#worked();
   }
 
   #failed(error: unknown): void {

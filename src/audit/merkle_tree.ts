@@ -137,19 +137,12 @@ export function verifyInclusion(
   },
 ): boolean {
   if (!isCount(index) || !isCount(size) || index >= size || proof.length > PROOF_LIMIT) return false;
-  let [node, last] = [index, size - 1];
   let hash = leaf;
-  for (const sibling of proof) {
-    if (last === 0) return false;
-    if (node % 2 === 1 || node === last) {
-      hash = nodeHash(sibling, hash);
-      while (node % 2 === 0 && node > 0) [node, last] = [half(node), half(last)];
-    } else {
-      hash = nodeHash(hash, sibling);
-    }
-    [node, last] = [half(node), half(last)];
-  }
-  return last === 0 && sameHash(hash, root);
+  const whole = climb([index, size - 1], {
+    siblings: proof,
+    meet: (sibling, left) => hash = left ? nodeHash(sibling, hash) : nodeHash(hash, sibling),
+  });
+  return whole && sameHash(hash, root);
 }
 
 /** Whether a proof shows that a tree goes on from an older one. Pure; anything may be given. */
@@ -176,18 +169,32 @@ export function verifyConsistency(
   if (first === undefined) return false;
   let before = first;
   let now = first;
-  for (const sibling of rest) {
+  const whole = climb([node, last], {
+    siblings: rest,
+    meet(sibling, left) {
+      if (left) before = nodeHash(sibling, before);
+      now = left ? nodeHash(sibling, now) : nodeHash(now, sibling);
+    },
+  });
+  return whole && sameHash(before, oldRoot) && sameHash(now, root);
+}
+
+/**
+ * Goes from a node and the last one of its level up to the root, and tells of each sibling on the way whether it is on the left
+ * (RFC 9162, 2.1.3.2). False where there are too many of them or too few.
+ */
+function climb(
+  [node, last]: [number, number],
+  { siblings, meet }: { siblings: readonly Uint8Array[]; meet(sibling: Uint8Array, left: boolean): void },
+): boolean {
+  for (const sibling of siblings) {
     if (last === 0) return false;
-    if (node % 2 === 1 || node === last) {
-      before = nodeHash(sibling, before);
-      now = nodeHash(sibling, now);
-      while (node % 2 === 0 && node > 0) [node, last] = [half(node), half(last)];
-    } else {
-      now = nodeHash(now, sibling);
-    }
+    const left = node % 2 === 1 || node === last;
+    meet(sibling, left);
+    while (left && node % 2 === 0 && node > 0) [node, last] = [half(node), half(last)];
     [node, last] = [half(node), half(last)];
   }
-  return last === 0 && sameHash(before, oldRoot) && sameHash(now, root);
+  return last === 0;
 }
 
 /** Whether two hashes are the same. Neither is a secret. */

@@ -2,11 +2,11 @@ import { availableParallelism, hostname as hostName } from "node:os";
 import { resolve } from "node:path";
 import type { EngineChoice, GpuChoice, LoraFile } from "@ark/node/inference";
 import type { Alias, SeedingRules } from "@ark/node/models";
-import { label, reasonOf } from "@ark/node/protocol";
+import { label } from "@ark/node/protocol";
 import type { HedgeSetting, MoveSetting, StallSetting } from "@ark/node/routing";
 import type { LogLevel } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
-import { parsePeerAddress } from "@ark/node/discovery";
+import { address, isLoopback } from "./address.ts";
 import { byteRate, bytes, choice, environmentName, lora, natural, stay, switchedOn } from "./flag_value.ts";
 import { ConfigError } from "./config_error.ts";
 import { type ConfigFile, findConfigFile, readConfigFile } from "./config_file.ts";
@@ -401,23 +401,10 @@ function roles(text: string): RoleName[] {
   return ROLE_NAMES.filter((role) => asked.includes(role));
 }
 
-function address(flag: string, text: string, defaultPort: number): PeerAddress {
-  try {
-    return parsePeerAddress(text, defaultPort);
-  } catch (error) {
-    throw new ConfigError(`Cannot use --${flag} ${text}: ${reasonOf(error)}`);
-  }
-}
-
 function neighbour(text: string): PeerAddress {
   const parsed = address("peer", text, 8911);
   if (parsed.port === 0) throw new ConfigError(`Cannot use --peer ${text}: port 0 cannot be dialled`);
   return parsed;
-}
-
-/** Whether a host is this machine alone: what arrives there comes from the owner's own programs. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
 /** A name as it may stand in a Host field: no port, since a proxy or a tunnel may have put another in front. */

@@ -15,6 +15,7 @@
  *
  * @module
  */
+export { isLoopback } from "./address.ts";
 export * from "./config.ts";
 export * from "./config_file.ts";
 export * from "./config_schema.ts";

@@ -1,8 +1,6 @@
-import { readFile } from "node:fs/promises";
-import { parsePeerAddress } from "@ark/node/discovery";
 import { reasonOf } from "@ark/node/protocol";
-import type { PeerAddress } from "@ark/node/transport";
-import { formatAddress } from "@ark/node/transport";
+import { formatAddress, type PeerAddress } from "@ark/node/transport";
+import { address, isLoopback } from "./address.ts";
 import { ConfigError } from "./config_error.ts";
 
 /** What the owner set about registries. */
@@ -57,14 +55,13 @@ export async function registrySettings(
   },
 ): Promise<RegistrySettings> {
   const url = registryUrl(text("registry"));
-  const endpoints = list("registry-endpoint").map((one) => formatAddress(address("registry-endpoint", one, 8911)));
+  const endpoints = list("registry-endpoint").map((one) => formatAddress(lowerAddress("registry-endpoint", one, 8911)));
   if (endpoints.length > 0 && url === null) {
     throw new ConfigError("Cannot use --registry-endpoint without --registry URL: it says where to be listed");
   }
-  const listen = address("registry-listen", text("registry-listen") ?? "127.0.0.1:8912", 8912);
+  const listen = lowerAddress("registry-listen", text("registry-listen") ?? "127.0.0.1:8912", 8912);
   const tls = await certificate(text("tls-cert"), text("tls-key"));
-  const loopback = listen.hostname === "localhost" || listen.hostname === "::1" || /^127\./.test(listen.hostname);
-  if (registers && tls === null && !loopback) {
+  if (registers && tls === null && !isLoopback(listen.hostname)) {
     throw new ConfigError(
       `Cannot use --registry-listen ${formatAddress(listen)} without --tls-cert and --tls-key: beyond this machine a ` +
         "registry is encrypted; or let a reverse proxy do that, and listen on the loopback",
@@ -80,7 +77,7 @@ export async function registrySettings(
 function registryUrl(text: string | undefined): URL | null {
   if (text === undefined) return null;
   const url = URL.parse(text);
-  const own = url !== null && (url.hostname === "localhost" || url.hostname === "[::1]" || /^127\./.test(url.hostname));
+  const own = url !== null && isLoopback(url.hostname.replace(/^\[(.*)\]$/, "$1"));
   if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && own)) || url.search || url.hash) {
     throw new ConfigError(`Cannot use --registry ${text}: it is an address such as https://registry.example`);
   }
@@ -90,12 +87,9 @@ function registryUrl(text: string | undefined): URL | null {
   return url;
 }
 
-function address(flag: string, text: string, port: number): PeerAddress {
-  try {
-    return parsePeerAddress(text.toLowerCase(), port);
-  } catch (error) {
-    throw new ConfigError(`Cannot use --${flag} ${text}: ${reasonOf(error)}`);
-  }
+/** As what is signed spells it, and as certificates are compared. */
+function lowerAddress(flag: string, text: string, port: number): PeerAddress {
+  return address(flag, text.toLowerCase(), port);
 }
 
 async function certificate(cert: string | undefined, key: string | undefined): Promise<RegistrySettings["tls"]> {
@@ -104,7 +98,7 @@ async function certificate(cert: string | undefined, key: string | undefined): P
     throw new ConfigError("Flags --tls-cert and --tls-key belong together: give both");
   }
   try {
-    return { cert: await readFile(cert, "utf8"), key: await readFile(key, "utf8") };
+    return { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) };
   } catch (error) {
     throw new ConfigError(`Cannot use --tls-cert and --tls-key: ${reasonOf(error)}`);
   }

@@ -1,7 +1,7 @@
 import type { NodeId } from "@ark/node/identity";
 import type { ApprovedPeer } from "@ark/node/peers";
 import { ArkError } from "@ark/node/protocol";
-import type { MeshClient, MeshResponse, PeerAddress } from "@ark/node/transport";
+import { boundedBytes, type MeshClient, type MeshResponse, type PeerAddress } from "@ark/node/transport";
 import { ByteCache } from "./byte_cache.ts";
 import { Lane } from "./lane.ts";
 import {
@@ -255,28 +255,18 @@ async function bodyOf(
   { body }: MeshResponse,
   { most, deadlineMs, hangUp }: { most: number; deadlineMs: number; hangUp: AbortController },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
   const late = setTimeout(() => hangUp.abort(new ArkError("unavailable", "The peer sends too slowly")), deadlineMs);
   try {
-    for await (const chunk of body) {
-      size += chunk.length;
-      if (size > most) {
+    return await boundedBytes(body, {
+      most,
+      tooLong() {
         hangUp.abort();
-        throw new ArkError("unavailable", "The peer sent more than the protocol allows");
-      }
-      chunks.push(chunk.slice());
-    }
+        return new ArkError("unavailable", "The peer sent more than the protocol allows");
+      },
+    });
   } finally {
     clearTimeout(late);
   }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
 }
 
 function jsonOf(body: Uint8Array): unknown {

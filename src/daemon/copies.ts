@@ -4,7 +4,7 @@ import type { NodeId } from "@ark/node/identity";
 import { CopyKeeper, CopyWishes, decodeCopyState, type ModelCatalogue } from "@ark/node/models";
 import type { PeerBook } from "@ark/node/peers";
 import { ArkError } from "@ark/node/protocol";
-import type { PeerTable } from "@ark/node/routing";
+import { type PeerTable, readJson } from "@ark/node/routing";
 import type { Logger } from "@ark/node/telemetry";
 import type { MeshClient } from "@ark/node/transport";
 import type { OwnEngine } from "./role.ts";
@@ -63,11 +63,11 @@ export async function openCopies(ground: CopiesGround): Promise<Copies> {
     own: () => book.list().filter(({ own, paused }) => own === true && !paused).map(({ node_id: id }) => id),
     async ask(id, signal) {
       const to = { id, addresses: table.addresses(id) };
-      const call = { method: "GET", path: "/ark/v1/copies", deadlineMs: DEADLINE_MS, signal };
+      const call = { method: "GET", path: "/ark/v1/copies", deadlineMs: DEADLINE_MS, whole: true, signal };
       const { status, body } = await client.request(to, call);
-      const text = await bounded(body);
+      const state = await readJson(body, STATE_BYTES);
       if (status !== 200) throw new ArkError("forbidden", "That node does not take this one for its owner's own");
-      return decodeCopyState(JSON.parse(text));
+      return decodeCopyState(state);
     },
     pull(model, { from, signal }) {
       // From that node of the owner's alone: a name is not looked for anywhere else.
@@ -77,15 +77,4 @@ export async function openCopies(ground: CopiesGround): Promise<Copies> {
     logger,
   });
   return { wishes, keeper, catalogue };
-}
-
-async function bounded(body: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let [text, size] = ["", 0];
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > STATE_BYTES) throw new ArkError("unavailable", "The node sent more than the protocol allows");
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text;
 }

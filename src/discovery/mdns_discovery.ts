@@ -72,10 +72,7 @@ export class MdnsDiscovery implements Discovery {
     const queue = new SightingQueue();
     const run = this.#run(queue, AbortSignal.any([signal, stop.signal])).finally(() => queue.close());
     try {
-      for await (const sighting of queue) {
-        if (signal.aborted) break;
-        yield sighting;
-      }
+      yield* queue.until(signal);
     } finally {
       stop.abort();
       await run;

@@ -28,10 +28,7 @@ class MergedDiscovery implements Discovery {
     });
     const finished = Promise.all(runs).then(() => queue.close(), (fault) => queue.close(fault));
     try {
-      for await (const sighting of queue) {
-        if (signal.aborted) break;
-        yield sighting;
-      }
+      yield* queue.until(signal);
     } finally {
       stop.abort();
       await finished;

@@ -1,5 +1,6 @@
 import { type Identity, type NodeId, parseNodeId } from "@ark/node/identity";
 import { ArkError, decodeSignedRegistration, type SignedRegistration, signRegistration } from "@ark/node/protocol";
+import { boundedText } from "@ark/node/transport";
 
 /** What a node says of itself in a registry. */
 export interface RegistryListing {
@@ -94,22 +95,12 @@ export class RegistryClient {
         // It would lead somewhere that the owner did not name.
         redirect: "error",
       });
-      return { status: response.status, body: JSON.parse(await textOf(response)) };
+      const text = await boundedText(response.body, { most: MOST_BYTES, tooLong: () => new RangeError("Too long") });
+      return { status: response.status, body: JSON.parse(text) };
     } catch (error) {
       throw new ArkError("unavailable", `The registry ${new URL(this.#base).host} does not answer`, { cause: error });
     }
   }
-}
-
-async function textOf(response: Response): Promise<string> {
-  let [text, bytes] = ["", 0];
-  const decoder = new TextDecoder();
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > MOST_BYTES) throw new RangeError("Too long");
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 function refusal(status: number, body: unknown): ArkError {

@@ -27,6 +27,14 @@ export class SightingQueue {
     this.#news.resolve();
   }
 
+  /** Takes sightings as they come, and none that comes after a signal is aborted. */
+  async *until(signal: AbortSignal): AsyncGenerator<Sighting> {
+    for await (const sighting of this) {
+      if (signal.aborted) return;
+      yield sighting;
+    }
+  }
+
   /** Takes sightings as they come. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Sighting> {
     while (true) {

@@ -51,6 +51,15 @@ export function publicKeyOf(id: NodeId): Uint8Array<ArrayBuffer> {
   return key;
 }
 
+/** The same; null where the text is no id in its plain form. */
+export function publicKeyIn(text: string): Uint8Array<ArrayBuffer> | null {
+  try {
+    return publicKeyOf(text);
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Reads an id as people write it: in groups or not, with dashes or spaces anywhere, in either case.
  *

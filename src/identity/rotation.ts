@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Identity } from "./identity.ts";
-import { type NodeId, publicKeyOf } from "./node_id.ts";
+import { type NodeId, publicKeyIn, publicKeyOf } from "./node_id.ts";
 import { verify } from "./verify.ts";
 
 /** Domain of both signatures over a {@linkcode Rotation}. */
@@ -107,13 +107,7 @@ function isSigned(rotation: SignedRotation): boolean {
 }
 
 function isId(value: unknown): value is NodeId {
-  if (typeof value !== "string") return false;
-  try {
-    publicKeyOf(value);
-    return true;
-  } catch {
-    return false;
-  }
+  return typeof value === "string" && publicKeyIn(value) !== null;
 }
 
 function isSignature(value: unknown): value is string {

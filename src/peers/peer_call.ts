@@ -1,5 +1,5 @@
 import { ArkError, type ErrorCode, isErrorCode } from "@ark/node/protocol";
-import type { MeshClient, MeshPeer } from "@ark/node/transport";
+import { boundedText, type MeshClient, type MeshPeer } from "@ark/node/transport";
 
 /** Something to ask a node that may not know this one yet. */
 export interface PeerCall {
@@ -22,16 +22,14 @@ const MOST_BYTES = 8 << 10;
  */
 export async function callPeer(client: Pick<MeshClient, "request">, to: MeshPeer, call: PeerCall): Promise<unknown> {
   const { path, body, deadlineMs, signal } = call;
-  const response = await client.request(to, { method: "POST", path, body: JSON.stringify(body), deadlineMs, signal });
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for await (const chunk of response.body) {
-    size += chunk.length;
-    if (size > MOST_BYTES) throw new ArkError("unavailable", "The other node sent more than the protocol allows");
-    text += decoder.decode(chunk, { stream: true });
-  }
-  const value = parsed(text);
+  const text = JSON.stringify(body);
+  const response = await client.request(to, { method: "POST", path, body: text, deadlineMs, whole: true, signal });
+  const value = parsed(
+    await boundedText(response.body, {
+      most: MOST_BYTES,
+      tooLong: () => new ArkError("unavailable", "The other node sent more than the protocol allows"),
+    }),
+  );
   if (response.status === 200) return value;
   const code = codeOf(value);
   throw new ArkError(code, SENTENCES[code] ?? "The other node could not answer; its owner can see why");

@@ -1,4 +1,4 @@
-import { type Identity, type NodeId, publicKeyOf, verify } from "@ark/node/identity";
+import { type Identity, type NodeId, publicKeyIn, verify } from "@ark/node/identity";
 import { isBlobId, isBlobSize } from "./blobs.ts";
 import { canonicalJson } from "./canonical_json.ts";
 import { bad, list, record, text } from "./decode_value.ts";
@@ -94,7 +94,7 @@ export function signManifest(identity: Identity, manifest: ModelManifest): Signe
 export function decodeSignedManifest(value: unknown): SignedManifest {
   const { manifest, signed_by, signature } = record(value, "signed manifest", ["manifest", "signed_by", "signature"]);
   const decoded = decodeModelManifest(manifest);
-  const key = typeof signed_by === "string" ? keyOf(signed_by) : null;
+  const key = typeof signed_by === "string" ? publicKeyIn(signed_by) : null;
   if (key === null || typeof signed_by !== "string") throw bad("The manifest is not signed by a node");
   const bytes = typeof signature === "string" && /^[A-Za-z0-9+/]{86}==$/.test(signature)
     ? Uint8Array.fromBase64(signature)
@@ -166,12 +166,4 @@ function decodeFile(value: unknown): ManifestFile {
 
 function textOrNull(value: unknown, at: string): string | null {
   return value === null ? null : text(value, at, { most: MOST_MANIFEST_TEXT });
-}
-
-function keyOf(id: string): Uint8Array | null {
-  try {
-    return publicKeyOf(id);
-  } catch {
-    return null;
-  }
 }

@@ -1,4 +1,5 @@
 import { ArkError, decodePeerError, toArkError } from "@ark/node/protocol";
+import { boundedText } from "@ark/node/transport";
 import type { PeerState } from "./peer_view.ts";
 
 /** How a peer stands that did not make an offer, and why. */
@@ -38,15 +39,12 @@ export function silentFor(ms: number): PeerRefusal {
 
 /** Reads a short JSON body of a peer. */
 export async function readJson(body: ReadableStream<Uint8Array>, limit: number): Promise<unknown> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) throw new ArkError("unavailable", "The peer sent more than this answer may hold");
-    chunks.push(chunk);
-  }
+  const text = await boundedText(body, {
+    most: limit,
+    tooLong: () => new ArkError("unavailable", "The peer sent more than this answer may hold"),
+  });
   try {
-    return JSON.parse(await new Blob(chunks as BlobPart[]).text());
+    return JSON.parse(text);
   } catch (error) {
     throw new ArkError("unavailable", "The peer sent an answer that is not JSON", { cause: error });
   }

@@ -74,6 +74,7 @@ export class RotationAnnouncer {
         path: `/ark/v1/rotate?port=${ownPort()}`,
         body: JSON.stringify({ rotations: chain }),
         deadlineMs: DEADLINE_MS,
+        whole: true,
         signal,
       });
       const said = await readJson(body, ANSWER_BYTES) as { state?: unknown; error?: { code?: unknown } } | null;

@@ -1,4 +1,4 @@
-import { type Identity, type NodeId, publicKeyOf, verify } from "@ark/node/identity";
+import { type Identity, type NodeId, publicKeyIn, verify } from "@ark/node/identity";
 import { baseBytes, contentDigest, signatureHash } from "./message_signature.ts";
 import type { RefusalCode } from "./refusal.ts";
 import type { ReplayWindow } from "./replay_window.ts";
@@ -82,12 +82,12 @@ export class Authenticator {
     const head = parseSignedHead(raw);
     if (head === null || head.to !== identity.id) return UNAUTHENTICATED;
     const signed = this.#keys.get(head.keyId);
-    const key = signed ?? keyOf(head.keyId);
+    const key = signed ?? publicKeyIn(head.keyId);
     // An id without a key is verified against our own, which takes as long and always fails.
     const valid = verify(key ?? identity.publicKey, baseBytes(head.base), head.signature);
     if (!valid || key === null) {
       // So that nobody can tell from the time whether an id has signed here before.
-      if (signed !== undefined) keyOf(head.keyId);
+      if (signed !== undefined) publicKeyIn(head.keyId);
       return UNAUTHENTICATED;
     }
     if (signed === undefined) this.#remember(head.keyId, key);
@@ -114,11 +114,3 @@ export class Authenticator {
 }
 
 const UNAUTHENTICATED: Verdict = { outcome: "refused", code: "unauthenticated", head: null, standing: "unknown" };
-
-function keyOf(id: NodeId): Uint8Array<ArrayBuffer> | null {
-  try {
-    return publicKeyOf(id);
-  } catch {
-    return null;
-  }
-}

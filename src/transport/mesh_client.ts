@@ -1,16 +1,16 @@
 import { formatNodeId, type Identity, type NodeId, publicKeyOf, shortId } from "@ark/node/identity";
 import { ArkError } from "@ark/node/protocol";
+import { answerBody, type BodyWays } from "./answer_body.ts";
 import { TLS_NAME } from "./certificate.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { Exchange } from "./exchange.ts";
-import { contentDigest, signatureHash } from "./message_signature.ts";
-import type { PeerAddress } from "./peer_address.ts";
+import { checkCall, type CheckedCall, type MeshCall, type MeshPeer, type MeshResponse } from "./mesh_call.ts";
+import { signatureHash } from "./message_signature.ts";
 import { PeerClock } from "./peer_clock.ts";
 import { DIAL_TIMES, type DialTimes } from "./pinned_connection.ts";
-import type { TakeBytes } from "./pump.ts";
 import type { IncomingHead } from "./response_reader.ts";
-import { isPlainTarget, signRequest } from "./signed_request.ts";
+import { signRequest } from "./signed_request.ts";
 import { verifyResponse } from "./signed_response.ts";
 
 /** Options of {@linkcode MeshClient}. */
@@ -29,62 +29,6 @@ export interface MeshClientOptions {
   clock?: Clock;
 }
 
-/** Whom to ask: the key that must answer, and where it may be found. */
-export interface MeshPeer {
-  /** The peer's id. */
-  id: NodeId;
-  /** Where it may be dialled, likeliest first. */
-  addresses: PeerAddress[];
-}
-
-/** What to ask. */
-export interface MeshCall {
-  /** `GET` or `POST`. */
-  method: string;
-  /** Absolute path with its query, as it goes on the wire. */
-  path: string;
-  /** Body of a `POST`; at most 1 MiB is accepted by peers. */
-  body?: Uint8Array | string;
-  /** Type of the body. @default {"application/json"} */
-  contentType?: string;
-  /** How long the head of the answer may take, dialling included, in milliseconds; the peer is told. */
-  deadlineMs: number;
-  /** Ends the request; the connection is closed at once, so that the peer stops working. */
-  signal?: AbortSignal;
-  /** Whether it waits for no other request, however many there are: questions whether the peer is there at all. */
-  apart?: boolean;
-}
-
-/** An answer that the peer signed for this very request. */
-export interface MeshResponse {
-  /** HTTP status. Refusals are answers too: 403 and 429 come here. */
-  status: number;
-  /** Header fields. Those that the signature covers are `content-type` and `ark-from`. */
-  headers: Headers;
-  /** The body as it arrives; nothing is read ahead. Cancelling it hangs up. It fails when the connection breaks. */
-  body: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /**
-   * The next bytes of the body, as many as have arrived; null at its end. The same as reading `body`, in place of it and
-   * with fewer turns of promises; the bytes hold until the next call. Whoever began with the one way goes on with it. To hang
-   * up, abort the call's signal.
-   */
-  read?(): Promise<Uint8Array<ArrayBuffer> | null>;
-  /**
-   * Hands the body over piece by piece until its end, which is told by true, or until `take` gives false: the cheapest way
-   * for a body of many small pieces. It may be called again then, and be mixed with {@linkcode read}.
-   */
-  pump?(take: TakeBytes): Promise<boolean>;
-  /**
-   * Reads the whole body into a buffer, and tells how long it is. Half the work of {@linkcode read} for large bodies. Not
-   * together with the other ways. The answer fails where the body does not fit. `arrived` is told how many bytes have come.
-   */
-  readInto?(buffer: Uint8Array, arrived?: (bytes: number) => void): Promise<number>;
-  /** SHA-256 of the signature of our request, hex. */
-  signature: string;
-  /** Where the peer answered. */
-  address: PeerAddress;
-}
-
 interface Peer {
   key: Uint8Array<ArrayBuffer>;
   pool: ConnectionPool;
@@ -92,14 +36,9 @@ interface Peer {
 }
 
 /** Everything that one call needs on its way. */
-interface Call {
+interface Call extends CheckedCall {
   to: MeshPeer;
   peer: Peer;
-  method: string;
-  path: string;
-  body: Uint8Array;
-  digest: string;
-  contentType: string;
   /** Monotonic milliseconds. */
   until: number;
   signal: AbortSignal;
@@ -107,8 +46,6 @@ interface Call {
 }
 
 const ENCODER = new TextEncoder();
-const CONTENT_TYPE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
-const MOST_DEADLINE_MS = 999_999_999;
 
 /** Sends signed requests to peers over pinned connections, which it keeps for a while. */
 export class MeshClient implements AsyncDisposable {
@@ -169,8 +106,8 @@ export class MeshClient implements AsyncDisposable {
         signal: hangUp.signal,
         apart: call.apart === true,
       });
-      clearTimeout(timer);
-      return { ...answer.response, ...bodyOf(answer.exchange, { signal: hangUp.signal, end }) };
+      if (call.whole !== true) clearTimeout(timer);
+      return { ...answer.response, ...answerBody(answer.exchange, { signal: hangUp.signal, end }) };
     } catch (error) {
       end();
       throw error;
@@ -303,9 +240,6 @@ interface Message {
   signature: Uint8Array;
 }
 
-/** The ways to the body of an answer. */
-type BodyWays = "body" | "read" | "pump" | "readInto";
-
 interface Answer {
   response: Omit<MeshResponse, BodyWays>;
   exchange: Exchange;
@@ -313,112 +247,8 @@ interface Answer {
   code: "ark_clock" | null;
 }
 
-function checkCall(call: MeshCall): Pick<Call, "method" | "path" | "body" | "digest" | "contentType"> {
-  const { method, path, deadlineMs, contentType = "application/json" } = call;
-  const body = typeof call.body === "string" ? ENCODER.encode(call.body) : call.body ?? new Uint8Array(0);
-  if (method !== "GET" && method !== "POST") throw new TypeError(`Cannot send a request with method ${method}`);
-  if (method === "GET" && body.length > 0) throw new TypeError("Cannot send a GET request with a body");
-  if (!isPlainTarget(path)) throw new TypeError(`Cannot send a request for a path that is not in plain form: ${path}`);
-  if (!CONTENT_TYPE.test(contentType)) throw new TypeError("Cannot send a content type that is not printable ASCII");
-  if (!Number.isFinite(deadlineMs) || deadlineMs < 1 || deadlineMs > MOST_DEADLINE_MS) {
-    throw new RangeError(`Cannot send a request with this deadline: ${deadlineMs} ms`);
-  }
-  return { method, path, body, digest: contentDigest(body), contentType };
-}
-
 function codeOf({ status, headers }: IncomingHead): "ark_clock" | null {
   return status === 401 && headers.has("ark-nonce") ? "ark_clock" : null;
-}
-
-/** A body that reads only when it is asked, and gives the connection back when it ends in whatever way. */
-function bodyOf(
-  exchange: Exchange,
-  { signal, end }: { signal: AbortSignal; end: () => void },
-): Required<Pick<MeshResponse, BodyWays>> {
-  let over = false;
-  const stop = () => {
-    over = true;
-    signal.removeEventListener("abort", onAbort);
-    end();
-  };
-  const finish = async () => {
-    await exchange.finish();
-    stop();
-  };
-  let fail: (reason: unknown) => void = () => {};
-  const onAbort = () => {
-    // A reader that waits gets its answer here; the connection is closed by the exchange.
-    exchange.end("broken");
-    fail(signal.reason);
-    stop();
-  };
-  const read = async () => {
-    if (over) {
-      signal.throwIfAborted();
-      return null;
-    }
-    try {
-      const chunk = await exchange.readView();
-      if (!exchange.done) return chunk;
-      // The next request may work in the same buffer: it may begin before anybody knows that this one is over.
-      const last = chunk?.slice() ?? null;
-      await finish();
-      return last;
-    } catch (error) {
-      stop();
-      throw exchange.failed(error);
-    }
-  };
-  const pump = async (take: TakeBytes) => {
-    if (over) {
-      signal.throwIfAborted();
-      return true;
-    }
-    try {
-      const whole = await exchange.pump(take);
-      if (whole || exchange.done) await finish();
-      return whole;
-    } catch (error) {
-      stop();
-      throw exchange.failed(error);
-    }
-  };
-  const readInto = async (buffer: Uint8Array, arrived?: (bytes: number) => void) => {
-    signal.throwIfAborted();
-    try {
-      const count = over ? 0 : await exchange.readInto(buffer, arrived);
-      if (!over) await finish();
-      return count;
-    } catch (error) {
-      stop();
-      throw exchange.failed(error);
-    }
-  };
-  signal.addEventListener("abort", onAbort, { once: true });
-  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start: async (controller) => {
-      fail = (reason) => controller.error(reason);
-      if (!exchange.done) return;
-      controller.close();
-      await finish();
-    },
-    pull: async (controller) => {
-      try {
-        const chunk = await read();
-        if (chunk !== null) controller.enqueue(chunk.slice());
-        if (over) controller.close();
-      } catch (error) {
-        controller.error(error);
-      }
-    },
-    cancel: () => {
-      exchange.end("broken");
-      stop();
-    },
-  }, { highWaterMark: 0 });
-  // It may have fired while the head of the answer was on its way here.
-  if (signal.aborted) onAbort();
-  return { body, read, pump, readInto };
 }
 
 const MOST_DRAINED_BYTES = 4 << 10;

@@ -1,14 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
+import type { Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Identity, NodeId } from "@ark/node/identity";
 import { ArkError, type ErrorCode } from "@ark/node/protocol";
-import { Authenticator, type ProvenHead, type Standing } from "./authenticator.ts";
+import { Authenticator, type ProvenHead } from "./authenticator.ts";
 import type { Caller } from "./caller.ts";
-import { mintCertificate, TLS_NAME } from "./certificate.ts";
+import { TLS_NAME } from "./certificate.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 import { fixedBody, writeFixed } from "./fixed_body.ts";
+import { Knocks } from "./knocks.ts";
+import { type Exchange, linger } from "./linger.ts";
 import { MESH_LIMITS, type MeshLimits } from "./mesh_limits.ts";
+import type { MeshListenOptions } from "./mesh_listen_options.ts";
+import { meshServer } from "./mesh_server.ts";
 import { MeshSockets } from "./mesh_sockets.ts";
 import { NOT_ALLOWED, type RefusalCode, REFUSALS } from "./refusal.ts";
 import { ReplayWindow } from "./replay_window.ts";
@@ -16,54 +20,6 @@ import { RequestBody } from "./request_body.ts";
 import { headersOf, writeBody } from "./response_writer.ts";
 import { signResponse } from "./signed_response.ts";
 import { plainAddress, SourceLimiter } from "./source_limiter.ts";
-
-/** Something that a listener turned away. */
-export interface Refusal {
-  /** Why. */
-  code: ErrorCode;
-  /** IP address that it came from. */
-  remote: string;
-  /** Who it was, where a valid signature proves it; else null. */
-  nodeId: NodeId | null;
-}
-
-/** Options of {@linkcode listenMesh}. */
-export interface MeshListenOptions {
-  /** This node. */
-  identity: Identity;
-  /** Address to listen on. */
-  hostname: string;
-  /** Port to listen on; 0 takes a free one. */
-  port: number;
-  /** How a key stands with the owner now. Asked for every request, so a change counts at once. */
-  standing(id: NodeId): Standing;
-  /**
-   * Answers a request of an approved caller; called for no other. `request.signal` aborts when the caller is gone. Reading
-   * the body fails when it is not the one that was signed; the caller then gets the refusal whatever is answered.
-   */
-  handler(request: Request, caller: Caller): Promise<Response>;
-  /**
-   * Where every proven key is heard, whether the owner approved it or not: this is how nodes get to know each other. The
-   * handler is called instead of `handler`, and must give away nothing about who is approved.
-   */
-  introductions?: Introductions;
-  /** Told of validly signed requests of unknown keys, which get the same refusal as everybody else. */
-  knock?(caller: Caller, url: URL): void;
-  /** Told of everything that is turned away. */
-  refused?(refusal: Refusal): void;
-  /** Limits that differ from {@linkcode MESH_LIMITS}. */
-  limits?: Partial<MeshLimits>;
-  /** Where time comes from. */
-  clock?: Clock;
-}
-
-/** What {@linkcode MeshListenOptions.introductions} names. */
-export interface Introductions {
-  /** Paths, without a query: all its methods, and nothing below it. */
-  paths: ReadonlySet<string>;
-  /** Answers a request whose sender is proven and perhaps a stranger. */
-  handler(request: Request, caller: Caller): Promise<Response>;
-}
 
 /** A running mesh listener. Disposing it cuts every connection and waits for the handlers to return. */
 export interface MeshListener extends AsyncDisposable {
@@ -85,8 +41,6 @@ export async function listenMesh(options: MeshListenOptions): Promise<MeshListen
   return listener;
 }
 
-const MOST_KNOCKERS = 1_024;
-
 class HttpsMeshListener implements MeshListener {
   hostname = "";
   port = 0;
@@ -98,7 +52,7 @@ class HttpsMeshListener implements MeshListener {
   readonly #sockets: MeshSockets;
   readonly #server: Server;
   readonly #running = new Set<Promise<void>>();
-  readonly #knocked = new Map<NodeId, number>();
+  readonly #knocks: Knocks;
   readonly #turnedAway = new WeakSet<Socket>();
   readonly #latest = new WeakMap<Socket, ServerResponse>();
 
@@ -109,6 +63,7 @@ class HttpsMeshListener implements MeshListener {
     this.#options = options;
     this.#limits = limits;
     this.#clock = clock;
+    this.#knocks = new Knocks(clock, limits.knockMs);
     this.#authenticator = new Authenticator({
       identity,
       standing: (id) => standing(id),
@@ -160,33 +115,15 @@ class HttpsMeshListener implements MeshListener {
   }
 
   #createServer(): Server {
-    const limits = this.#limits;
-    const server = createServer({
-      cert: mintCertificate(this.#identity),
-      key: this.#identity.privateKeyPem(),
-      minVersion: "TLSv1.3",
-      ALPNProtocols: ["http/1.1"],
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: 10_000,
-      handshakeTimeout: limits.handshakeMs,
-      headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
-      keepAliveTimeout: limits.keepAliveMs,
-      connectionsCheckingInterval: limits.checkMs,
-      maxHeaderSize: limits.headerBytes,
-      // Without it, node:http has an answer of its own, and keeps the connection.
-      requireHostHeader: false,
-    });
-    // The server's own listeners begin with TLS, which costs more than everything else about a connection: one that is
-    // turned away must not get that far, or a flood of them takes the processor from everybody.
-    const accept = server.listeners("connection");
-    server.removeAllListeners("connection");
-    server.on("connection", (socket: Socket) => {
-      // A destroyed socket does not say any more where it came from.
-      const remote = remoteOf(socket);
-      if (!this.#sockets.admit(socket)) return this.#report("busy", { remote, nodeId: null });
-      for (const listener of accept) listener.call(server, socket);
+    const server = meshServer(this.#identity, {
+      limits: this.#limits,
+      admits: (socket) => {
+        // A destroyed socket does not say any more where it came from.
+        const remote = remoteOf(socket);
+        if (this.#sockets.admit(socket)) return true;
+        this.#report("busy", { remote, nodeId: null });
+        return false;
+      },
     });
     server.on("request", (incoming, outgoing) => {
       try {
@@ -338,34 +275,7 @@ class HttpsMeshListener implements MeshListener {
       : this.#signed({ status, contentType: fields["content-type"], head });
     const hurry = code === "busy" ? { "retry-after": "60" } : {};
     outgoing.writeHead(status, { ...fields, ...hurry, ...signed, connection: "close" });
-    this.#linger({ incoming, outgoing }, body);
-  }
-
-  /** Ends a refused exchange. Closing while the body still arrives would reset the connection and lose the refusal. */
-  #linger({ incoming, outgoing }: Exchange, refusal: Uint8Array): void {
-    const { socket, headers } = incoming;
-    if (socket.destroyed) return;
-    // Whatever the caller does, or leaves undone.
-    const timer = setTimeout(() => socket.destroy(), this.#limits.lingerMs);
-    socket.once("close", () => clearTimeout(timer));
-    const { "content-length": length, "transfer-encoding": encoding } = headers;
-    // No peer sends chunks, each of which costs far more than it weighs: whoever does gets no answer, as if malformed.
-    if (encoding !== undefined) return void socket.destroy();
-    const noBody = length === undefined || length === "0";
-    if (noBody || incoming.readableEnded || incoming.destroyed) return void outgoing.end(refusal);
-    // Deno 2.9 never finishes an answer over TLS that is ended while its last bytes are being written.
-    let awaited = 2;
-    const end = () => {
-      if (--awaited === 0) outgoing.end();
-    };
-    outgoing.write(refusal, end);
-    incoming.once("end", end);
-    // Nobody who keeps to the rules sends more than this, and taking it in would cost memory until the time is over.
-    let left = this.#limits.bodyBytes;
-    incoming.on("data", (bytes: Uint8Array) => {
-      left -= bytes.length;
-      if (left < 0) socket.destroy();
-    });
+    linger({ incoming, outgoing }, { refusal: body, limits: this.#limits });
   }
 
   #signed(answer: { status: number; contentType: string; head: ProvenHead }): Record<string, string> {
@@ -390,12 +300,7 @@ class HttpsMeshListener implements MeshListener {
   }
 
   #knock(head: ProvenHead, remote: string): void {
-    const now = this.#clock.monotonicMs();
-    if (now - (this.#knocked.get(head.keyId) ?? -Infinity) < this.#limits.knockMs) return;
-    this.#knocked.delete(head.keyId);
-    const oldest = this.#knocked.keys().next().value;
-    if (this.#knocked.size >= MOST_KNOCKERS && oldest !== undefined) this.#knocked.delete(oldest);
-    this.#knocked.set(head.keyId, now);
+    if (!this.#knocks.isNew(head.keyId)) return;
     try {
       this.#options.knock?.(callerOf(head, remote), new URL(urlOf(head)));
     } catch {
@@ -410,11 +315,6 @@ class HttpsMeshListener implements MeshListener {
       // Called from events of sockets: a fault in a callback must not let a stranger end the node.
     }
   }
-}
-
-interface Exchange {
-  incoming: IncomingMessage;
-  outgoing: ServerResponse;
 }
 
 interface Work {

@@ -39,12 +39,15 @@
  *
  * @module
  */
+export { boundedBytes, type BoundedBytesOptions, boundedText } from "./bounded_bytes.ts";
 export type { Standing } from "./authenticator.ts";
 export * from "./caller.ts";
 export * from "./clock.ts";
 export { type FixedBody, fixedBody, fixedResponse } from "./fixed_body.ts";
+export type { MeshCall, MeshPeer, MeshResponse } from "./mesh_call.ts";
 export * from "./mesh_client.ts";
 export * from "./mesh_limits.ts";
+export type { Introductions, MeshListenOptions, Refusal } from "./mesh_listen_options.ts";
 export * from "./mesh_listener.ts";
 export * from "./peer_address.ts";
 export { checkPin, type PinVerdict } from "./pin_check.ts";

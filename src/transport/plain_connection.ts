@@ -1,11 +1,12 @@
 import { Buffer } from "node:buffer";
-import { setImmediate } from "node:timers";
 import { ChunkSink } from "./chunk_sink.ts";
 import { closeQuietly } from "./close_quietly.ts";
+import { isSoon } from "./is_soon.ts";
+import { joined } from "./joined.ts";
 import { pushedBody } from "./pushed_body.ts";
 import { RequestFault, type RequestHead, RequestReader } from "./request_reader.ts";
 import { headBytes } from "./response_head.ts";
-import { type ByteSink, joined, SocketWriter } from "./socket_writer.ts";
+import { type ByteSink, SocketWriter } from "./socket_writer.ts";
 
 /** Answers a request from an IP address. */
 export type PlainHandler = (request: Request, from: { remote: string }) => Promise<Response>;
@@ -262,13 +263,4 @@ export class PlainConnection {
     await this.#writer.flushed();
     await this.#linger();
   }
-}
-
-/** Whether a promise settles before the event loop has gone round once. */
-async function isSoon(promise: Promise<unknown>): Promise<boolean> {
-  const { promise: first, resolve } = Promise.withResolvers<"promise" | "turn">();
-  const settled = () => resolve("promise");
-  promise.then(settled, settled);
-  setImmediate(() => resolve("turn"));
-  return await first === "promise";
 }

@@ -1,4 +1,5 @@
 import { ArkError } from "@ark/node/protocol";
+import { joined } from "./joined.ts";
 import type { TakeBytes } from "./pump.ts";
 
 /** The head of an HTTP/1.1 response. */
@@ -219,7 +220,7 @@ export class ResponseReader {
     }
     const pieces: Uint8Array<ArrayBuffer>[] = [];
     while (this.#step(pieces));
-    if (pieces.length > 1) return concat(pieces);
+    if (pieces.length > 1) return joined(pieces);
     return pieces[0] ?? NOTHING;
   }
 
@@ -325,16 +326,6 @@ const LATIN1 = new TextDecoder("latin1");
 
 function latin1(bytes: Uint8Array): string {
   return LATIN1.decode(bytes);
-}
-
-function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
 
 function brokenOff(): ArkError {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Writable } from "node:stream";
-import { setImmediate } from "node:timers";
 import { ArkError } from "@ark/node/protocol";
+import { isSoon } from "./is_soon.ts";
 import { pushedBody } from "./pushed_body.ts";
 import { writePushed } from "./pushed_writer.ts";
 
@@ -96,15 +96,6 @@ export async function writeBody(
   } finally {
     signal.removeEventListener("abort", cancel);
   }
-}
-
-/** Whether a promise settles before the event loop has gone round once. */
-async function isSoon(promise: Promise<unknown>): Promise<boolean> {
-  const { promise: first, resolve } = Promise.withResolvers<"promise" | "turn">();
-  const settled = () => resolve("promise");
-  promise.then(settled, settled);
-  setImmediate(() => resolve("turn"));
-  return await first === "promise";
 }
 
 /** Resolves when an answer's connection, or a socket, has taken what was written or is closed; rejects after `stallMs`. */

@@ -1,3 +1,5 @@
+import { joined } from "./joined.ts";
+
 /** Takes the bytes of an answer, without a promise for each of them. */
 export interface ByteSink {
   /** Whether everything that was written has been taken. */
@@ -100,15 +102,4 @@ export class SocketWriter implements ByteSink {
     this.#more = this.#empty = null;
     this.#broke();
   };
-}
-
-/** Several pieces of bytes as one. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

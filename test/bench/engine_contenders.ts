@@ -1,4 +1,5 @@
 /** What the native engine is compared to: llama.cpp's server as a child on loopback, or node-llama-cpp in this process. */
+import { freePort, healthy } from "../support/server_port.ts";
 
 /** Who answers. */
 export interface Contender extends AsyncDisposable {
@@ -126,21 +127,4 @@ export async function addonContender({ model, threads, slots, contextSize }: Sha
       await llama.dispose();
     },
   };
-}
-
-async function healthy(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(`${url}/health`);
-    await response.body?.cancel();
-    return response.ok;
-  } catch {
-    return false;
-  }
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
 }

@@ -402,6 +402,18 @@ Deno.test("isLoopback() knows this machine's own addresses", () => {
   }
 });
 
+Deno.test("A registry is reached without encryption on this machine alone, not where a name begins as its addresses do", async () => {
+  for (const own of ["http://127.0.0.1:1", "http://localhost", "http://[::1]:8912"]) {
+    assert.equal((await load([`--registry=${own}`])).registry.url?.href, new URL(own).href);
+  }
+  const registry = (listen: string) => load(["--role=registry", `--registry-listen=${listen}`]);
+  for (const own of ["127.0.0.1", "LOCALHOST:1", "[::1]:8912"]) assert.equal((await registry(own)).registry.tls, null);
+  for (const other of ["127.evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "registry.example"]) {
+    await assert.rejects(load([`--registry=http://${other}`]), /Cannot use --registry /, other);
+    await assert.rejects(registry(other), /without --tls-cert and --tls-key/, other);
+  }
+});
+
 Deno.test("--vram-reserve takes sizes in any usual spelling", async () => {
   const units: [string, number][] = [["", 1], ["k", 1e3], ["M", 1e6], ["GB", 1e9], ["TB", 1e12]];
   const binary: [string, number][] = [["Ki", 2 ** 10], ["MiB", 2 ** 20], ["gib", 2 ** 30], ["TiB", 2 ** 40], ["B", 1]];

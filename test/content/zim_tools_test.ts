@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Pack, ZimFile, ZimFileSource } from "@ark/node/content";
 import { withDirectory } from "../support/temporary.ts";
 import { PIXEL, skyPack } from "../support/zim_writer.ts";
+import { freePort } from "../support/server_port.ts";
 
 async function missing(program: string): Promise<boolean> {
   try {
@@ -101,11 +102,6 @@ Deno.test({
     });
   },
 });
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 Deno.test({
   name: "kiwix-serve gives the same pages of our writer's pack as we do",

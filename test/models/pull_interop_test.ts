@@ -6,6 +6,7 @@ import { ModelCatalogue, ModelStore, OwnRecords } from "@ark/node/models";
 import { withDirectory } from "../support/temporary.ts";
 import { Nginx } from "../support/nginx.ts";
 import { ModelServer, repository } from "./model_server.ts";
+import { freePort, healthy } from "../support/server_port.ts";
 
 const FIXTURE = "test/fixtures/arkling-9m-q4_0.gguf";
 const FIXTURE_SHA256 = createHash("sha256").update(Deno.readFileSync(FIXTURE)).digest("hex");
@@ -75,21 +76,6 @@ async function loadsInLlamaServer(path: string): Promise<void> {
     child.kill("SIGKILL");
     await child.status;
   }
-}
-
-async function healthy(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(`${url}/health`);
-    await response.body?.cancel();
-    return response.ok;
-  } catch {
-    return false;
-  }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 const missing = await Nginx.missing();

@@ -1,5 +1,6 @@
 /** A real nginx of a test's own: on the loopback, in a folder that vanishes, beside any that the system runs. */
 import { reasonOf } from "@ark/node/protocol";
+import { freePort } from "./server_port.ts";
 
 /** A running nginx. Disposing it stops it. */
 export class Nginx implements AsyncDisposable {
@@ -71,11 +72,6 @@ export class Nginx implements AsyncDisposable {
     await Promise.all([this.#child.status, this.#errors]);
     await Deno.remove(this.#directory, { recursive: true });
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 async function answers(port: number): Promise<boolean> {

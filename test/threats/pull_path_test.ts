@@ -6,6 +6,7 @@ import { manifestBytes, type ModelManifest } from "@ark/node/protocol";
 import { FilePeer, modelFile } from "../mesh/pull/file_peer.ts";
 import { cleanEnvironment } from "../support/node_process.ts";
 import { withDirectory } from "../support/temporary.ts";
+import { canTrace } from "./file_trace.ts";
 import { pathPayloads } from "./path_payloads.ts";
 
 const PROGRAM = fileURLToPath(new URL("./pull_path_process.ts", import.meta.url));
@@ -25,16 +26,6 @@ const PLACES: ((payload: string, manifest: ModelManifest) => unknown)[] = [
   (model, manifest) => ({ ...manifest, model }),
   (model, manifest) => ({ ...manifest, model: `tiny:${model}` }),
 ];
-
-async function canTrace(): Promise<string | null> {
-  if (Deno.build.os !== "linux") return "strace, which lists the files that are opened, needs Linux";
-  try {
-    const { success } = await new Deno.Command("strace", { args: ["-f", "-o", "/dev/null", "true"] }).output();
-    return success ? null : "strace may not trace here";
-  } catch {
-    return "strace, which lists the files that are opened, is not installed";
-  }
-}
 
 Deno.test("T17: Of 200 names and digests of peers' manifests that want to be paths none is read or written on a pull", () =>
   withDirectory(async (directory) => {

@@ -388,6 +388,33 @@ Deno.test("A call's deadline ends the wait for the head, and does not limit the 
   assert.equal(await text(response), "late");
 });
 
+Deno.test("A call's deadline limits the body, too, where it is to be there by then", async () => {
+  await using node = await ScriptedNode.start((request, socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\n${node.sign(request)}Content-Length: 10\r\n\r\nhello`);
+  });
+  await using client = clientOf();
+  const ways: ((response: MeshResponse) => unknown)[] = [
+    text,
+    ({ read }: MeshResponse) => read?.().then(read),
+    ({ pump }: MeshResponse) => pump?.(() => null),
+  ];
+  for (const read of ways) {
+    const call = { ...GET, deadlineMs: 1_000, whole: true, signal: AbortSignal.timeout(30_000) };
+    const reading = client.request(node.peer, call).then(read);
+    await assert.rejects(reading, { code: "unavailable", message: /did not answer within 1000 ms/ });
+  }
+  await until(() => node.open.size === 0);
+});
+
+Deno.test("A call whose whole answer was there in time leaves its connection to the next one", async () => {
+  await using mesh = await TestMesh.start();
+  await using client = mesh.client();
+  for (let turn = 0; turn < 3; turn++) {
+    const response = await client.request(mesh.peer, { ...GET, method: "POST", whole: true });
+    assert.equal(JSON.parse(await text(response)).path, "/");
+  }
+});
+
 Deno.test("A call's deadline counts while it dials, and while a peer takes nothing of a large body", async () => {
   const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   try {

@@ -5,6 +5,7 @@ import { isLoopbackAddress } from "../middleware/host_names.ts";
 import { isProxied } from "../middleware/proxied.ts";
 import type { OwnerSessions } from "../dashboard/owner_sessions.ts";
 import { sameToken } from "./admin_token.ts";
+import { bearerOf } from "./bearer.ts";
 
 /** Who is the owner. */
 export interface OwnerProof {
@@ -46,6 +47,6 @@ function placeFault({ headers }: Request, remote: string): ArkError | null {
 
 /** Whether a request carries the admin token, or that of a session of the dashboard. */
 export function holdsToken({ headers }: Request, { token, sessions }: OwnerProof): boolean {
-  const given = /^Bearer (\S+)$/i.exec(headers.get("authorization") ?? "")?.[1] ?? "";
+  const given = bearerOf(headers);
   return sameToken(given, token) || (given !== "" && sessions?.holds(given) === true);
 }

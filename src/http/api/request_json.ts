@@ -1,5 +1,5 @@
-import { Buffer } from "node:buffer";
 import { ArkError, type ErrorCode } from "@ark/node/protocol";
+import { boundedBytes } from "@ark/node/transport";
 
 /** A body that cannot be read as JSON. `status` is finer than the code: 415 has no code of its own. */
 export class RequestBodyError extends ArkError {
@@ -66,19 +66,12 @@ async function readAtOnce(request: Request): Promise<Uint8Array> {
 }
 
 async function readChunks(request: Request, limitBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
   try {
-    for await (const chunk of request.body ?? []) {
-      size += chunk.length;
-      if (size > limitBytes) throw tooLarge(limitBytes);
-      chunks.push(chunk);
-    }
+    return await boundedBytes(request.body, { most: limitBytes, tooLong: () => tooLarge(limitBytes) });
   } catch (error) {
     if (error instanceof ArkError) throw error;
     throw new ArkError("cancelled", "The request's body broke off", { cause: error });
   }
-  return Buffer.concat(chunks, size);
 }
 
 function tooLarge(limitBytes: number): RequestBodyError {

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { ASSET_TEXTS, PAGE_TEXT } from "./asset_texts.ts";
 
 /** One file of the dashboard. */
 export interface Asset {
@@ -31,21 +30,20 @@ const TYPES: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
 };
 
-let made: DashboardAssets | undefined;
+let made: Promise<DashboardAssets> | undefined;
 
-/** The files as they are served; made once, when somebody looks for the first time. */
-export function dashboardAssets(): DashboardAssets {
-  return {
-    get page() {
-      return (made ??= make()).page;
-    },
-    get files() {
-      return (made ??= make()).files;
-    },
-  };
+/** The files as they are served; read and made once, when somebody looks for the first time. */
+export function dashboardAssets(): Promise<DashboardAssets> {
+  return made ??= make().catch((error) => {
+    // The next visit tries again.
+    made = undefined;
+    throw error;
+  });
 }
 
-function make(): DashboardAssets {
+async function make(): Promise<DashboardAssets> {
+  // Dozens of files, which most commands have no use for.
+  const { ASSET_TEXTS, PAGE_TEXT } = await import("./asset_texts.ts");
   // Bare names of modules are told by an import map, which is the only script in the page: it is let in by its hash.
   const map = /<script type="importmap">([^]*?)<\/script>/.exec(PAGE_TEXT)?.[1] ?? "";
   const hash = createHash("sha256").update(map).digest("base64");

@@ -4,6 +4,7 @@ import { adminGuard, hereGuard, type OwnerProof } from "../admin/admin_guard.ts"
 import { readJson } from "../api/request_json.ts";
 import { arkErrorResponse } from "../ark_error.ts";
 import { sameToken } from "../admin/admin_token.ts";
+import { bearerOf } from "../admin/bearer.ts";
 import { type Asset, dashboardAssets } from "./dashboard_assets.ts";
 import type { OwnerSessions } from "./owner_sessions.ts";
 
@@ -27,7 +28,6 @@ const BODY_BYTES = 4 << 10;
  */
 export function dashboardRoutes({ token, sessions }: DashboardOptions): Hono<{ Bindings: { remote?: string } }> {
   const app = new Hono<{ Bindings: { remote?: string } }>();
-  const assets = dashboardAssets();
   app.use("/ui/code", adminGuard({ token })).use("/ui/logout", adminGuard({ token, sessions }));
   app.use("/ui/session", hereGuard());
   app.post("/ui/code", ({ json }) => json({ code: sessions.code() }));
@@ -43,13 +43,13 @@ export function dashboardRoutes({ token, sessions }: DashboardOptions): Hono<{ B
     return json({ session: sessions.open(code) });
   });
   app.post("/ui/logout", ({ req, json }) => {
-    sessions.end(/^Bearer (\S+)$/i.exec(req.header("authorization") ?? "")?.[1] ?? "");
+    sessions.end(bearerOf(req.raw.headers));
     return json({ ended: true });
   });
   app.get("/ui", ({ redirect }) => redirect("/ui/"));
-  app.get("/ui/", (context) => answer(context, assets.page));
-  app.get("/ui/:name", (context) => {
-    const asset = assets.files.get(context.req.param("name"));
+  app.get("/ui/", async (context) => answer(context, (await dashboardAssets()).page));
+  app.get("/ui/:name", async (context) => {
+    const asset = (await dashboardAssets()).files.get(context.req.param("name"));
     if (asset === undefined) throw new ArkError("bad_request", "The dashboard has no such file");
     return answer(context, asset);
   });

@@ -1,5 +1,6 @@
 import { ArkError } from "@ark/node/protocol";
 import { sameToken } from "../admin/admin_token.ts";
+import { bearerOf } from "../admin/bearer.ts";
 import type { OwnerSessions } from "../dashboard/owner_sessions.ts";
 import { isLoopbackAddress } from "../middleware/host_names.ts";
 import { isProxied } from "../middleware/proxied.ts";
@@ -31,7 +32,7 @@ const OURS = "ark-";
  */
 export function senderOf({ headers }: Request, options: SenderOptions): Sender {
   const { keys, required } = options;
-  const bearer = /^Bearer\s+(\S+)\s*$/i.exec(headers.get("authorization") ?? "")?.[1] ?? "";
+  const bearer = bearerOf(headers);
   const header = headers.get("x-api-key") ?? "";
   const ours = [bearer, header].find((text) => text.startsWith(OURS));
   const localOnly = asksToStay(headers.get("x-ark-local-only"));

@@ -2,7 +2,7 @@ import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { ArkError, reasonOf } from "@ark/node/protocol";
-import { requestFollowing, statusError } from "./http_source.ts";
+import { requestFollowing, statusError, strongTag } from "./http_source.ts";
 import { PartFile } from "./part_file.ts";
 import { shown } from "./safe_name.ts";
 
@@ -174,7 +174,7 @@ async function receive(part: PartFile, { wanted, options, idle }: Attempt & { id
       return false;
     }
     if (range === null && from > 0) await part.restart();
-    await part.expect({ etag: strongTag(response), size: total });
+    await part.expect({ etag: strongTag(response.headers), size: total });
     await checkRoom(part, { total, limits: options.limits });
     options.progress(part.length, total);
     for await (const chunk of largeChunks(response)) {
@@ -239,12 +239,6 @@ function rangeOf(response: Response): Range | null {
 function lengthOf(response: Response): number | null {
   const length = response.headers.get("content-length") ?? "";
   return /^\d{1,15}$/.test(length) ? Number(length) : null;
-}
-
-/** The entity tag, where it stands for these very bytes. */
-function strongTag(response: Response): string | null {
-  const tag = response.headers.get("etag") ?? "";
-  return /^"[\u0021\u0023-\u007e]{1,200}"$/.test(tag) ? tag : null;
 }
 
 async function checkRoom(part: PartFile, { total, limits }: { total: number; limits: DownloadLimits }): Promise<void> {

@@ -1,4 +1,5 @@
 import { ArkError } from "@ark/node/protocol";
+import { boundedText } from "@ark/node/transport";
 
 /** Answer of a web server, after all redirects. */
 export interface SourceAnswer {
@@ -72,6 +73,12 @@ export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
+/** The entity tag of an answer, where it stands for these very bytes; else null. */
+export function strongTag(headers: Headers): string | null {
+  const tag = headers.get("etag") ?? "";
+  return /^"[\u0021\u0023-\u007e]{1,200}"$/.test(tag) ? tag : null;
+}
+
 /** How long a text may take to come, in milliseconds. */
 const TEXT_MS = 30_000;
 
@@ -119,14 +126,10 @@ async function textOnce(url: URL, { headers = {}, token, signal, limit, what }: 
     throw statusError(response.status, { what, host: url.host, ...token === undefined ? {} : { token } }) ??
       new Error(`status ${response.status}`);
   }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > limit) throw new ArkError("too_large", `${url.host} sent more than ${limit} bytes as ${what}`);
-    chunks.push(chunk);
-  }
-  return await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();
+  return await boundedText(response.body, {
+    most: limit,
+    tooLong: () => new ArkError("too_large", `${url.host} sent more than ${limit} bytes as ${what}`),
+  });
 }
 
 /**

@@ -1,5 +1,8 @@
 import { Bitfield, CHUNK_BYTES, chunkCount, chunkLength } from "@ark/node/protocol";
-import { Pace } from "./pace.ts";
+import { type ChunkSource, ChunkSources, type Flight, MOST_BAD } from "./chunk_sources.ts";
+import type { Pace } from "./pace.ts";
+
+export type { Flight } from "./chunk_sources.ts";
 
 /** Options of {@linkcode ChunkBook}. */
 export interface ChunkBookOptions {
@@ -13,44 +16,11 @@ export interface ChunkBookOptions {
   random?: () => number;
 }
 
-/** A chunk on its way from a source. */
-export interface Flight {
-  /** Which chunk. */
-  readonly index: number;
-  /** From whom. */
-  readonly key: string;
-  /** When it was asked for, in monotonic milliseconds. */
-  readonly since: number;
-  /** From when on others may be asked for it. */
-  readonly lateAt: number;
-  /** Bytes of it that have come. */
-  arrived: number;
-}
-
-interface Entry {
-  readonly key: string;
-  readonly origin: boolean;
-  readonly pace: Pace;
-  has: Bitfield;
-  /** Chunks on their way, by index. */
-  readonly flights: Map<number, Flight>;
-  bad: number;
-  /** Whether it may be asked at all, and counts as one who has its chunks. */
-  well: boolean;
-  /** Whether it is asked only for what no peer has. */
-  gapsOnly: boolean;
-}
-
 /** Chunks that are chosen at random before rarity counts, so that many who begin together have something to exchange. */
 const FIRST_RANDOM = 4;
-/** Bad chunks after which a source is asked for nothing more. */
-const MOST_BAD = 2;
 const MOST_COPIES = 2;
 /** By how much a source must be faster so that a chunk is left to it. */
 const FASTER = 1.5;
-/** A source that is so many times slower than the best one gets the rarest chunks only. */
-const SLOW = 8;
-
 /**
  * Who is asked for which chunk next. Knows nothing of networks, disks or clocks: times come with the calls.
  *
@@ -65,11 +35,7 @@ export class ChunkBook {
   readonly #first: number;
   readonly #random: () => number;
   readonly #done: Bitfield;
-  readonly #sources = new Map<string, Entry>();
-  /** How many peers and open origins have a chunk. */
-  readonly #holders: Uint16Array;
-  /** How many peers have a chunk. */
-  readonly #peers: Uint16Array;
+  readonly #sources: ChunkSources;
   readonly #flights = new Map<number, Flight[]>();
 
   /** Begins with what is here. */
@@ -80,8 +46,7 @@ export class ChunkBook {
     this.#random = random;
     this.#done = new Bitfield(this.count);
     for (let index = 0; index < this.count; index++) if (have.get(index)) this.#done.set(index);
-    this.#holders = new Uint16Array(this.count);
-    this.#peers = new Uint16Array(this.count);
+    this.#sources = new ChunkSources(this.count);
   }
 
   /** Whether every chunk is here. */
@@ -110,78 +75,74 @@ export class ChunkBook {
 
   /** Takes a source that has nothing yet as far as is known. */
   add(key: string, { origin }: { origin: boolean }): void {
-    if (this.#sources.has(key)) return;
-    const has = new Bitfield(this.count);
-    const pace = new Pace();
-    this.#sources.set(key, { key, origin, pace, has, flights: new Map(), bad: 0, well: true, gapsOnly: origin });
+    this.#sources.add(key, { origin });
   }
 
   /** Forgets a source. What was on its way from it is to be fetched again. */
   remove(key: string): void {
-    const entry = this.#sources.get(key);
+    const entry = this.#sources.find(key);
     if (entry === undefined) return;
     for (const index of [...entry.flights.keys()]) this.failed(key, index);
     this.#sources.delete(key);
-    this.#recount();
   }
 
   /** Notes which chunks a source has. */
   setHave(key: string, has: Bitfield): void {
-    const entry = this.#entry(key);
+    const entry = this.#sources.get(key);
     entry.has = has.copy();
-    this.#recount();
+    this.#sources.recount();
   }
 
   /** Notes that a source has not a chunk, whatever was said. */
   clearHave(key: string, index: number): void {
-    this.#entry(key).has.clear(index);
-    this.#recount();
+    this.#sources.get(key).has.clear(index);
+    this.#sources.recount();
   }
 
   /** Notes that a source answers. */
   setWell(key: string): void {
-    const entry = this.#entry(key);
+    const entry = this.#sources.get(key);
     if (entry.well) return;
     entry.well = true;
-    this.#recount();
+    this.#sources.recount();
   }
 
   /** Notes that a source does not answer: it is asked for nothing, and what it has does not count. */
   setUnwell(key: string): void {
-    const entry = this.#entry(key);
+    const entry = this.#sources.get(key);
     if (!entry.well) return;
     entry.well = false;
-    this.#recount();
+    this.#sources.recount();
   }
 
   /** Whether an origin is asked for what no peer has only. */
   setGapsOnly(key: string, gapsOnly: boolean): void {
-    this.#entry(key).gapsOnly = gapsOnly;
+    this.#sources.get(key).gapsOnly = gapsOnly;
   }
 
   /** Bad chunks of a source. */
   badOf(key: string): number {
-    return this.#entry(key).bad;
+    return this.#sources.get(key).bad;
   }
 
   /** Whether a source sent too many bad chunks. */
   isBarred(key: string): boolean {
-    return this.#entry(key).bad >= MOST_BAD;
+    return this.#sources.get(key).bad >= MOST_BAD;
   }
 
   /** How fast a source is. */
   paceOf(key: string): Pace {
-    return this.#entry(key).pace;
+    return this.#sources.get(key).pace;
   }
 
   /** Chunks on their way from a source. */
   flightsOf(key: string): number {
-    return this.#entry(key).flights.size;
+    return this.#sources.get(key).flights.size;
   }
 
   /** Whether a source has a chunk that is not here. */
   isUseful(key: string): boolean {
-    const { has, well, bad } = this.#entry(key);
+    const { has, well, bad } = this.#sources.get(key);
     if (!well || bad >= MOST_BAD) return false;
     for (let index = 0; index < this.count; index++) if (has.get(index) && !this.#done.get(index)) return true;
     return false;
@@ -189,7 +150,7 @@ export class ChunkBook {
 
   /** Chooses what a source is asked for now, and notes it as on its way; null for nothing. */
   next(key: string, now: number): Flight | null {
-    const entry = this.#entry(key);
+    const entry = this.#sources.get(key);
     if (!entry.well || entry.bad >= MOST_BAD || entry.flights.size >= entry.pace.lanes) return null;
     const index = this.#lateOne(entry, now) ?? this.#todoOne(entry, now) ?? this.#lastOne(entry, now);
     if (index === null) return null;
@@ -201,7 +162,7 @@ export class ChunkBook {
 
   /** Notes that a chunk is here and right. Gives the sources from which it is still on its way. */
   done(key: string, index: number, now: number): string[] {
-    const entry = this.#entry(key);
+    const entry = this.#sources.get(key);
     const flight = entry.flights.get(index);
     if (flight !== undefined) {
       entry.pace.chunk((now - flight.since) * CHUNK_BYTES / chunkLength(this.#size, index));
@@ -213,29 +174,29 @@ export class ChunkBook {
 
   /** Notes that a chunk was not what it should be. Gives whether the source is barred now. */
   bad(key: string, index: number): boolean {
-    const entry = this.#entry(key);
+    const entry = this.#sources.get(key);
     entry.bad++;
     this.#land(entry, index);
-    if (entry.bad >= MOST_BAD) this.#recount();
+    if (entry.bad >= MOST_BAD) this.#sources.recount();
     return entry.bad >= MOST_BAD;
   }
 
   /** Notes that a chunk comes no more from a source. */
   failed(key: string, index: number): void {
-    const entry = this.#sources.get(key);
+    const entry = this.#sources.find(key);
     if (entry !== undefined) this.#land(entry, index);
   }
 
   /** Whether there is a chunk to fetch that no peer has. */
   get hasGaps(): boolean {
     for (let index = 0; index < this.count; index++) {
-      if (!this.#done.get(index) && this.#peers[index] === 0) return true;
+      if (!this.#done.get(index) && this.#sources.peers(index) === 0) return true;
     }
     return false;
   }
 
   /** A late chunk of another one, which this source has too. */
-  #lateOne(entry: Entry, now: number): number | null {
+  #lateOne(entry: ChunkSource, now: number): number | null {
     for (const [index, flights] of this.#flights) {
       if (!this.#mayCopy(entry, index, flights) || !flights.every(({ lateAt }) => now >= lateAt)) continue;
       return index;
@@ -243,14 +204,14 @@ export class ChunkBook {
     return null;
   }
 
-  #todoOne(entry: Entry, now: number): number | null {
+  #todoOne(entry: ChunkSource, now: number): number | null {
     const open: number[] = [];
     let rarest = Infinity;
     let all = true;
-    const sources = this.#count();
+    const sources = this.#sources.usable().length;
     for (let index = 0; index < this.count; index++) {
       if (this.#done.get(index) || this.#flights.has(index) || !this.#takes(entry, index)) continue;
-      const holders = this.#holders[index] ?? 0;
+      const holders = this.#sources.holders(index);
       if (index < this.#first) return index;
       if (holders < sources) all = false;
       if (holders < rarest) {
@@ -260,14 +221,14 @@ export class ChunkBook {
       if (holders === rarest) open.push(index);
     }
     if (open.length === 0) return null;
-    if (this.#isSlow(entry, now) && rarest > this.#rarestOfAll()) return null;
+    if (this.#sources.isSlow(entry, now) && rarest > this.#rarestOfAll()) return null;
     const inOrder = this.#done.count >= FIRST_RANDOM && all;
     const index = open[inOrder ? 0 : Math.floor(this.#random() * open.length)];
     return index === undefined || this.#wouldBeLast(entry, { index, now }) ? null : index;
   }
 
   /** The end: a chunk that is on its way from another source, and would be here sooner from this one. */
-  #lastOne(entry: Entry, now: number): number | null {
+  #lastOne(entry: ChunkSource, now: number): number | null {
     if (this.todo >= this.#lanes()) return null;
     const mine = entry.pace.chunkMs;
     if (mine === null) return null;
@@ -285,7 +246,7 @@ export class ChunkBook {
 
   /** Milliseconds that a chunk on its way will take yet, as far as can be said. */
   #timeLeft({ key, since, arrived, index }: Flight, now: number): number {
-    const usual = this.#sources.get(key)?.pace.chunkMs ?? null;
+    const usual = this.#sources.find(key)?.pace.chunkMs ?? null;
     const length = chunkLength(this.#size, index);
     const spent = now - since;
     // By how far it has come where something has; by what its source needs for others where nothing has.
@@ -293,77 +254,44 @@ export class ChunkBook {
     return usual === null ? spent : Math.max(usual - spent, spent / 2);
   }
 
-  #mayCopy(entry: Entry, index: number, flights: readonly Flight[]): boolean {
+  #mayCopy(entry: ChunkSource, index: number, flights: readonly Flight[]): boolean {
     return flights.length < MOST_COPIES && this.#takes(entry, index) && !this.#done.get(index) &&
       flights.every(({ key }) => key !== entry.key);
   }
 
-  #takes(entry: Entry, index: number): boolean {
-    return entry.has.get(index) && !(entry.gapsOnly && (this.#peers[index] ?? 0) > 0);
+  #takes(entry: ChunkSource, index: number): boolean {
+    return entry.has.get(index) && !(entry.gapsOnly && this.#sources.peers(index) > 0);
   }
 
   /** Whether faster sources that have a chunk, too, would bring everything before this one has brought it. */
-  #wouldBeLast(entry: Entry, { index, now }: { index: number; now: number }): boolean {
+  #wouldBeLast(entry: ChunkSource, { index, now }: { index: number; now: number }): boolean {
     const mine = entry.pace.chunkMs;
     if (mine === null) return false;
     let others = 0;
-    for (const { pace, has } of this.#usable()) {
+    for (const { pace, has } of this.#sources.usable()) {
       if (pace.chunkMs !== null && pace.chunkMs * FASTER < mine && has.get(index)) others += pace.flow.rate(now);
     }
     const left = this.#size - this.completed;
     return others > 0 && left / others * 1_000 < mine;
   }
 
-  #isSlow(entry: Entry, now: number): boolean {
-    if (entry.pace.chunkMs === null) return false;
-    let best = 0;
-    for (const each of this.#usable()) best = Math.max(best, each.pace.flow.rate(now));
-    return entry.pace.flow.rate(now) < best / SLOW;
-  }
-
   #rarestOfAll(): number {
     let rarest = Infinity;
     for (let index = 0; index < this.count; index++) {
-      const holders = this.#holders[index] ?? 0;
+      const holders = this.#sources.holders(index);
       if (holders > 0 && !this.#done.get(index) && !this.#flights.has(index)) rarest = Math.min(rarest, holders);
     }
     return rarest;
   }
 
-  #usable(): Entry[] {
-    return [...this.#sources.values()].filter(({ well, bad }) => well && bad < MOST_BAD);
-  }
-
-  #count(): number {
-    return this.#usable().length;
-  }
-
   #lanes(): number {
-    return this.#usable().reduce((sum, { pace }) => sum + pace.lanes, 0);
+    return this.#sources.usable().reduce((sum, { pace }) => sum + pace.lanes, 0);
   }
 
-  #land(entry: Entry, index: number): void {
+  #land(entry: ChunkSource, index: number): void {
     entry.flights.delete(index);
     const others = (this.#flights.get(index) ?? []).filter(({ key }) => key !== entry.key);
     if (others.length === 0) this.#flights.delete(index);
     else this.#flights.set(index, others);
-  }
-
-  #recount(): void {
-    this.#holders.fill(0);
-    this.#peers.fill(0);
-    for (const { has, origin } of this.#usable()) {
-      for (let index = 0; index < this.count; index++) {
-        if (!has.get(index)) continue;
-        this.#holders[index] = (this.#holders[index] ?? 0) + 1;
-        if (!origin) this.#peers[index] = (this.#peers[index] ?? 0) + 1;
-      }
-    }
-  }
-
-  #entry(key: string): Entry {
-    const entry = this.#sources.get(key);
-    if (entry === undefined) throw new RangeError(`There is no source ${key}`);
-    return entry;
   }
 }

@@ -1,7 +1,6 @@
 import type { ModelManifest, ModelRef } from "@ark/node/protocol";
-import { carriedParameters } from "../blobs/manifest_record.ts";
+import { recordOf } from "../blobs/manifest_record.ts";
 import type { BlobShelf } from "../blobs/blob_shelf.ts";
-import { keptText } from "../ollama_manifest.ts";
 import type { WholeFile } from "../blobs/obtain_files.ts";
 import type { DownloadLimits } from "../pull/download.ts";
 import type { PlannedFile, PullPlan } from "../pull/pull_plan.ts";
@@ -89,13 +88,7 @@ export class ModelSwarm {
             look: async (soon) => (await origin.look(soon)).files,
           }),
       })),
-      record: {
-        ref: null,
-        name,
-        template: keptText(manifest.template),
-        system: keptText(manifest.system),
-        defaults: carriedParameters(manifest.parameters),
-      },
+      record: recordOf(manifest, name),
       twin: this.#twinOf(manifest),
     };
   }

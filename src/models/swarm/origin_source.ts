@@ -1,5 +1,5 @@
 import { ArkError, Bitfield, CHUNK_BYTES, chunkCount, chunkLength } from "@ark/node/protocol";
-import { requestFollowing, statusError } from "../pull/http_source.ts";
+import { requestFollowing, statusError, strongTag } from "../pull/http_source.ts";
 import { shown } from "../pull/safe_name.ts";
 import type { PieceRequest, PieceSource } from "./piece_source.ts";
 
@@ -94,7 +94,6 @@ export class OriginSource implements PieceSource {
     if (headers.get("content-range") !== `bytes ${from}-${from + length - 1}/${this.#size}`) {
       throw new ArkError("forbidden", `${host} has a file of another size at that address`);
     }
-    const tag = headers.get("etag") ?? "";
-    if (/^"[\u0021\u0023-\u007e]{1,200}"$/.test(tag)) this.#etag = tag;
+    this.#etag = strongTag(headers) ?? this.#etag;
   }
 }

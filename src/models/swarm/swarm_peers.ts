@@ -1,6 +1,6 @@
 import { ArkError } from "@ark/node/protocol";
 import type { NodeId } from "@ark/node/identity";
-import type { MeshCall, MeshResponse } from "@ark/node/transport";
+import { boundedBytes, type MeshCall, type MeshResponse } from "@ark/node/transport";
 
 /** An approved peer that may be asked. */
 export interface SwarmPeer {
@@ -88,15 +88,9 @@ export async function refusalOf(response: MeshResponse, peer: SwarmPeer): Promis
   return new ArkError("unavailable", `${peer.name} cannot give it now (${status})`);
 }
 
-async function wholeBody(response: MeshResponse, most: number): Promise<Uint8Array<ArrayBuffer>> {
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  const take = (piece: Uint8Array<ArrayBuffer>) => {
-    size += piece.length;
-    if (size > most) throw new ArkError("unavailable", "The peer's answer is longer than it may be");
-    pieces.push(piece.slice());
-  };
-  if (response.read === undefined) { for await (const piece of response.body) take(piece); }
-  else for (let piece = await response.read(); piece !== null; piece = await response.read()) take(piece);
-  return new Uint8Array(await new Blob(pieces).arrayBuffer());
+function wholeBody({ body }: MeshResponse, most: number): Promise<Uint8Array<ArrayBuffer>> {
+  return boundedBytes(body, {
+    most,
+    tooLong: () => new ArkError("unavailable", "The peer's answer is longer than it may be"),
+  });
 }

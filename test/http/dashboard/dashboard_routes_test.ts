@@ -20,8 +20,8 @@ async function sessionOf(node: TestNode): Promise<string> {
   return (await response.json()).session;
 }
 
-Deno.test("The dashboard weighs at most 150 KiB in all, compressed, and names no other server", () => {
-  const { page, files } = dashboardAssets();
+Deno.test("The dashboard weighs at most 150 KiB in all, compressed, and names no other server", async () => {
+  const { page, files } = await dashboardAssets();
   const all = [page, ...files.values()];
   const bytes = all.reduce((sum, { zipped }) => sum + zipped.length, 0);
   assert.ok(bytes <= 150 << 10, `${bytes} bytes`);
@@ -32,8 +32,8 @@ Deno.test("The dashboard weighs at most 150 KiB in all, compressed, and names no
   }
 });
 
-Deno.test("The dashboard's policy lets no code in that stands in a page but its map of modules", () => {
-  const { page } = dashboardAssets();
+Deno.test("The dashboard's policy lets no code in that stands in a page but its map of modules", async () => {
+  const { page } = await dashboardAssets();
   const text = new TextDecoder().decode(page.plain);
   assert.doesNotMatch(page.policy, /unsafe|\*|data:(?!;)(?!$)script/);
   const inline = [...text.matchAll(/<script(?![^>]* src=)[^>]*>([^]*?)<\/script>/g)].map(([, code = ""]) => code);

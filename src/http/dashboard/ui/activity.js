@@ -1,7 +1,7 @@
 /** Activity: requests and their journeys, and the audit log with its verification. */
 import { useState } from "preact/hooks";
 import { call } from "./api.js";
-import { useEvents, useLive } from "./live.js";
+import { useLive } from "./live.js";
 import { Act, Badge, Card, Empty, Field, html, Waiting } from "./parts.js";
 import { clock, counted, millis, short } from "./format.js";
 import { Rows } from "./rows.js";
@@ -15,17 +15,14 @@ export function Activity() {
 }
 
 function Requests() {
-  const [requests, setRequests] = useState(undefined);
   const [filter, setFilter] = useState("");
   const [opened, setOpened] = useState(null);
   const { data, error } = useLive(() => call("/api/v1/requests?count=200"), { on: ["journey"] });
-  useEvents(() => {});
-  const shown = (data?.requests ?? requests ?? []).toReversed().filter((one) =>
+  if (data === undefined) return html`<${Waiting} error=${error}/>`;
+  const shown = data.requests.toReversed().filter((one) =>
     `${one.model} ${one.from} ${one.sender ?? ""} ${one.answered_by ?? ""} ${one.outcome ?? "running"}`.toLowerCase()
       .includes(filter.toLowerCase())
   );
-  if (data === undefined) return html`<${Waiting} error=${error}/>`;
-  if (requests !== data.requests) setRequests(data.requests);
   return html`
     <${Card} title="Requests">
       <${Field} label="Filter"

@@ -4,20 +4,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { call, eventsOf, open } from "./api.js";
 import { useLive } from "./live.js";
 import { Empty, html, Switch } from "./parts.js";
-import { counted, millis } from "./format.js";
+import { chats, counted, millis } from "./format.js";
 
 /** What was said, while the page is open. */
 let kept = [];
 
 export function Chat({ rest: [wanted] }) {
   const { data } = useLive(() => call("/models"), { on: ["models", "peer"] });
-  const ids = [
-    ...new Set(
-      (data?.models ?? []).filter(({ capabilities }) =>
-        !capabilities || capabilities.includes("completion") || capabilities.includes("chat")
-      ).map(({ id }) => id),
-    ),
-  ];
+  const ids = [...new Set((data?.models ?? []).filter(chats).map(({ id }) => id))];
   const [model, setModel] = useState(wanted ?? "");
   const [said, setSaid] = useState(kept);
   const [text, setText] = useState("");

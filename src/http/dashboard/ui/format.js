@@ -56,3 +56,8 @@ export function percent(part) {
 export function short(id) {
   return id.slice(0, 8);
 }
+
+/** Whether one can chat with a model; where its node does not say what it can do, one may try. */
+export function chats({ capabilities }) {
+  return capabilities === undefined || capabilities.includes("completion") || capabilities.includes("chat");
+}

@@ -54,17 +54,6 @@ export function useConnected() {
   return is;
 }
 
-/** Calls back for each event. @param {(event: any) => void} listener */
-export function useEvents(listener) {
-  const latest = useRef(listener);
-  latest.current = listener;
-  useEffect(() => {
-    const tell = (event) => latest.current(event);
-    listeners.add(tell);
-    return () => listeners.delete(tell);
-  }, []);
-}
-
 const SOON_MS = 120;
 
 /**

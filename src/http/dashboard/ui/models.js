@@ -3,7 +3,7 @@ import { useRef, useState } from "preact/hooks";
 import { call, linesOf, open } from "./api.js";
 import { useLive } from "./live.js";
 import { Act, Badge, Card, Confirm, Empty, Field, html, say, Waiting } from "./parts.js";
-import { counted, size, span } from "./format.js";
+import { chats, counted, size, span } from "./format.js";
 
 export function Models() {
   const { data, error, reload } = useLive(() => call("/models"), { on: ["models", "peer", "load"], everyMs: 10_000 });
@@ -102,10 +102,6 @@ function byName(models) {
     else known.owners.push(model.owner);
   }
   return [...found.values()];
-}
-
-function chats({ capabilities }) {
-  return capabilities === undefined || capabilities.includes("completion") || capabilities.includes("chat");
 }
 
 function facts({ parameters, quantization, size: bytes, context_length, capabilities = [], source }) {

@@ -1,0 +1,37 @@
+import { createServer, type Server } from "node:https";
+import type { Socket } from "node:net";
+import type { Identity } from "@ark/node/identity";
+import { mintCertificate } from "./certificate.ts";
+import type { MeshLimits } from "./mesh_limits.ts";
+
+/** A server for peers that listens nowhere yet: TLS 1.3 with this node's certificate. It asks of each connection whether it is taken. */
+export function meshServer(
+  identity: Identity,
+  { limits, admits }: { limits: MeshLimits; admits(socket: Socket): boolean },
+): Server {
+  const server = createServer({
+    cert: mintCertificate(identity),
+    key: identity.privateKeyPem(),
+    minVersion: "TLSv1.3",
+    ALPNProtocols: ["http/1.1"],
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 10_000,
+    handshakeTimeout: limits.handshakeMs,
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: limits.checkMs,
+    maxHeaderSize: limits.headerBytes,
+    // Without it, node:http has an answer of its own, and keeps the connection.
+    requireHostHeader: false,
+  });
+  // The server's own listeners begin with TLS, which costs more than everything else about a connection: one that is
+  // turned away must not get that far, or a flood of them takes the processor from everybody.
+  const accept = server.listeners("connection");
+  server.removeAllListeners("connection");
+  server.on("connection", (socket: Socket) => {
+    if (admits(socket)) { for (const listener of accept) listener.call(server, socket); }
+  });
+  return server;
+}

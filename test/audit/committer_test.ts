@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { ArkError } from "@ark/node/protocol";
+import { Logger } from "@ark/node/telemetry";
+import { unplaced } from "../../src/audit/audit_record.ts";
+import { Committer } from "../../src/audit/committer.ts";
+import type { Follower } from "../../src/audit/follower.ts";
+import type { Journal } from "../../src/audit/journal.ts";
+import type { Reserve } from "../../src/audit/reserve.ts";
+
+const RECORD = { kind: "start", direction: null, peer: null } as const;
+
+/** Fails with a sentence where something does not come. */
+async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} was not settled in 10 s`)), 10_000);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A committer on a disk that takes something or not, whose log nobody can write to, and whose database may refuse to follow. */
+async function committer(disk: { sound: boolean; follows: boolean }): Promise<Committer> {
+  const made = new Committer({
+    journal: {
+      path: "audit.log",
+      commit() {
+        if (!disk.sound) throw new ArkError("audit_unavailable", "The disk takes nothing");
+      },
+    } as unknown as Journal,
+    follower: {
+      push() {
+        if (!disk.follows) throw new Error("No thread can be started");
+      },
+    } as unknown as Follower,
+    reserve: { release: () => false } as unknown as Reserve,
+    logger: new Logger({
+      write() {
+        throw new Error("Broken pipe");
+      },
+    }),
+    events: undefined,
+    recover: () => Promise.resolve({ head: { seq: 0, hash: "0".repeat(64), monotonic_ms: 0 }, refusal: null }),
+  });
+  await made.start();
+  return made;
+}
+
+Deno.test("Committer.add() settles, and so do those after it, where what is told of a commit cannot be told", async () => {
+  const disk = { sound: false, follows: true };
+  const made = await committer(disk);
+  for (const _ of [1, 2]) {
+    const both = [made.add(unplaced(RECORD)), made.add(unplaced(RECORD))];
+    for (const one of both) await assert.rejects(soon(one, "A record"), { code: "audit_unavailable" });
+    await soon(made.settled(), "The committer");
+  }
+  disk.sound = true;
+  assert.equal((await soon(made.add(unplaced(RECORD)), "A record")).seq, 1);
+  disk.follows = false;
+  assert.equal((await soon(made.add(unplaced(RECORD)), "A record")).seq, 2);
+  disk.follows = true;
+  await soon(made.settled(), "The committer");
+  assert.equal((await soon(made.add(unplaced(RECORD)), "A record")).seq, 3);
+  await soon(made.settled(), "The committer");
+});
