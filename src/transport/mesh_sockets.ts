@@ -16,6 +16,7 @@ export class MeshSockets {
   readonly #most: number;
   readonly #mostStrangers: number;
   #strangers = 0;
+  #closed = false;
   readonly #connected = new Map<string, Connected>();
 
   /** Starts with no connection; takes at most `most` in all, and of these no more than `strangers` from strangers. */
@@ -27,9 +28,8 @@ export class MeshSockets {
 
   /** Takes a new TCP connection, or destroys it when there are too many, of its source or in all; says which. */
   admit(socket: Socket): boolean {
-    const admission = this.#connected.size < this.#most && this.#strangers < this.#mostStrangers
-      ? this.#limiter.admit(plainAddress(socket.remoteAddress ?? ""))
-      : null;
+    const room = !this.#closed && this.#connected.size < this.#most && this.#strangers < this.#mostStrangers;
+    const admission = room ? this.#limiter.admit(plainAddress(socket.remoteAddress ?? "")) : null;
     if (admission === null) {
       socket.destroy();
       return false;
@@ -74,8 +74,9 @@ export class MeshSockets {
     entry.stranger = false;
   }
 
-  /** Destroys every connection. */
+  /** Destroys every connection, and each that was accepted before the listener was closed and is told of later. */
   destroyAll(): void {
+    this.#closed = true;
     for (const { socket } of this.#connected.values()) socket.destroy();
   }
 }

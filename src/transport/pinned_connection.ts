@@ -17,7 +17,7 @@ export interface DialTimes {
 /** Times for a network of homes. */
 export const DIAL_TIMES: Readonly<DialTimes> = { connectMs: 1_000, handshakeMs: 3_000, staggerMs: 250 };
 
-/** After the time for a connection, in milliseconds: what had come by then is there. */
+/** Before a connection is given up for good, in milliseconds: what has come by then is there. */
 const ARRIVED_MS = 50;
 
 /** Why a dial is given up when another address was faster. */
@@ -162,11 +162,13 @@ async function connect(
   if (signal.aborted) throw new ArkError("unavailable", `${at} was given up`);
   const stop = new AbortController();
   // Deno 2.9 keeps a connection open for good that is there in the very moment in which it is told to give up. Where this
-  // process did not run for a while both are so: what has arrived is looked at before. And one that nobody wants any more
-  // is waited for, up to the same time, and closed; but not where another one is waited for.
+  // process did not run for a while both are so, and of two addresses both may answer: what has arrived is looked at before.
+  // One that nobody wants any more is waited for, up to the same time, and closed; but not where another one was faster.
   let timer = setTimeout(() => timer = setTimeout(() => stop.abort(), ARRIVED_MS), connectMs);
   const onAbort = () => {
-    if (signal.reason === WON) stop.abort();
+    if (signal.reason !== WON) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => stop.abort(), ARRIVED_MS);
   };
   signal.addEventListener("abort", onAbort, { once: true });
   try {

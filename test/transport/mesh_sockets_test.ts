@@ -59,6 +59,13 @@ Deno.test("MeshSockets.destroy() destroys the connections on which a key proved 
   assert.ok(all[2]?.destroyed);
 });
 
+Deno.test("MeshSockets.destroyAll() is the end: a connection that is told of afterwards is destroyed, too", () => {
+  const sockets = openSockets();
+  sockets.destroyAll();
+  const late = new Ends();
+  assert.ok(!admit(sockets, late) && late.destroyed);
+});
+
 Deno.test("MeshSockets.destroy() tells connections from one port of a caller to two of our addresses apart", () => {
   const sockets = openSockets();
   const [lan, tunnel] = [new Ends(), new Ends({ localAddress: "10.9.0.1" })];
