@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadConfig } from "@ark/node/config";
 import { reasonOf } from "@ark/node/protocol";
@@ -128,11 +128,25 @@ function ownCommand(): string[] {
   // Unpacked by a portable executable, or installed: the launcher beside the runtime knows what the node may do.
   const launcher = join(dirname(execPath), "ark-node");
   try {
-    if (Deno.statSync(join(dirname(execPath), "ark-node-worker")).isFile) return [launcher];
+    if (Deno.statSync(join(dirname(execPath), "ark-node-worker")).isFile) return [stablePath(launcher)];
   } catch {
     // From source.
   }
   return [execPath, "run", "-A", "--config", join(dirname(main), "deno.json"), main];
+}
+
+/** What install.sh put there is named by the link that an upgrade moves, so that the service starts what is current. */
+function stablePath(launcher: string): string {
+  const version = dirname(launcher);
+  const current = join(version, "../../current");
+  try {
+    if (basename(dirname(version)) === "versions" && Deno.realPathSync(current) === Deno.realPathSync(version)) {
+      return join(current, "ark-node");
+    }
+  } catch {
+    // Nothing was installed there.
+  }
+  return launcher;
 }
 
 function fileText(plan: ServicePlan): string {
