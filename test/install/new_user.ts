@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { NetworkLab } from "../support/netns.ts";
 import { MODEL } from "../mesh/test_node.ts";
-import { Machine, Terminal } from "./machine.ts";
+import { Machine, type Terminal } from "./machine.ts";
 
 /** One step of the way. */
 export interface Step {

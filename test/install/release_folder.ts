@@ -23,7 +23,7 @@ export async function scriptArchive(script: string): Promise<Uint8Array> {
   const folder = await Deno.makeTempDir({ prefix: "ark-archive-" });
   try {
     await Deno.writeTextFile(`${folder}/ark-node`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    await Deno.writeTextFile(`${folder}/filling`, crypto.randomUUID().repeat(4_000));
+    await Deno.writeFile(`${folder}/filling`, crypto.getRandomValues(new Uint8Array(20_000)));
     const { success, stdout } = await new Deno.Command("tar", {
       args: ["-czf", "-", "-C", folder, "ark-node", "filling"],
     })
