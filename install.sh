@@ -219,11 +219,25 @@ service_files() {
     "${HOME-}/Library/LaunchAgents/org.arknet.ark-node.plist"
 }
 
+# The service file that starts this program, if there is one.
+own_service() {
+  service_files | while IFS= read -r file; do grep -lF "$home/" "$file" 2>/dev/null || :; done | sort -u | head -n 1
+}
+
+restart_hint() {
+  case $(own_service) in
+  /etc/*) printf ': systemctl restart ark-node' ;;
+  */systemd/user/*) printf ': systemctl --user restart ark-node' ;;
+  /Library/*) printf ': launchctl kickstart -k system/org.arknet.ark-node' ;;
+  *.plist) printf ': launchctl kickstart -k gui/%s/org.arknet.ark-node' "$(id -u)" ;;
+  esac
+}
+
 uninstall() {
   is_ours || fail "$bin is another program, which was not put there by this script: nothing was removed"
   [ -d "$home" ] || [ -e "$bin" ] || fail "There is no ark-node in $prefix: nothing to remove"
-  started=$(service_files | while IFS= read -r file; do grep -lF "$home/" "$file" 2>/dev/null || :; done | sort -u)
-  say "Removes $home and $bin${started:+, and $(first_line "$started")}. Data stay where they are."
+  started=$(own_service)
+  say "Removes $home and $bin${started:+, and $started}. Data stay where they are."
   [ "$dry" = no ] || {
     say "Nothing was changed."
     return
@@ -451,7 +465,7 @@ done
 if [ "$now" = "$id" ]; then
   say "This version was installed already."
 elif [ -n "$now" ]; then
-  say "Installed. A node that runs goes on as ${now%-*} until it is started again."
+  say "Installed. A node that runs goes on as ${now%-*} until it is started again$(restart_hint)."
 else
   say "Installed."
 fi

@@ -296,22 +296,26 @@ test("It overwrites no other program, and refuses a place that it cannot use", a
 
 test("With --service it has the program install its service, and --uninstall takes it away first", async (place) => {
   const units = ".config/systemd/user";
-  const release = await place.release("1.0.0", {
-    script: `cd "$HOME"
-      echo "$*" >>called
-      case $* in
-      'service install') mkdir -p ${units} && echo "ExecStart=$0" >${units}/ark-node.service ;;
-      'service uninstall') rm ${units}/ark-node.service ;;
-      esac`,
-  });
+  const script = `cd "$HOME"
+    echo "$*" >>called
+    case $* in
+    'service install') mkdir -p ${units} && echo "ExecStart=$0" >${units}/ark-node.service ;;
+    'service uninstall') rm ${units}/ark-node.service ;;
+    esac`;
+  const release = await place.release("1.0.0", { script });
   const installed = await place.install(release, "--service");
   assert.equal(installed.code, 0, installed.stderr);
   assert.match(installed.stdout, /service {3}the system starts it/);
   const unit = await Deno.readTextFile(`${place.home}/${units}/ark-node.service`);
   assert.equal(unit, `ExecStart=${place.home}/.local/lib/ark-node/current/ark-node\n`);
+  const upgraded = await place.install(await place.release("1.1.0", { script }));
+  assert.match(upgraded.stdout, /until it is started again: systemctl --user restart ark-node\.\n/);
   const away = await place.install(null, "--uninstall");
   assert.equal(away.code, 0, away.stderr);
-  assert.equal(await Deno.readTextFile(`${place.home}/called`), "--version\nservice install\nservice uninstall\n");
+  assert.equal(
+    await Deno.readTextFile(`${place.home}/called`),
+    "--version\nservice install\n--version\nservice uninstall\n",
+  );
 });
 
 const { code: shellcheck } = await finished("sh", { args: ["-c", "command -v shellcheck"] });
