@@ -127,5 +127,5 @@ Deno.test("TerminalLines: the newest question gets the line, and what nobody ask
   const last = lines.next();
   type("three\n");
   assert.equal(await Promise.race([other, last]), "three");
-  assert.equal(stale, false);
+  assert.ok(!stale);
 });

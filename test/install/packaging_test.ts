@@ -49,6 +49,8 @@ yamlTest("compose.yaml: what the node is started with works, and answers as Open
   const body = JSON.stringify({ model: MODEL, max_tokens: 2, messages: [{ role: "user", content: "Hello" }] });
   const answer = await fetch(`${node.ready.api}/v1/chat/completions`, { method: "POST", headers, body });
   assert.equal(answer.status, 200, await answer.text());
+  // An owner who has set nothing in a file hears of no trouble.
+  assert.doesNotMatch(node.log, / (ERROR|WARN) /);
 });
 
 Deno.test("Dockerfile: images are pinned, what it copies is there, ports and health check are the program's", async () => {
