@@ -208,8 +208,9 @@ rollback() {
   point current "$before"
   point previous "$now"
   say "Back from $now to $before. Data stayed as they are."
-  say "A node that runs goes on as it is until it is started again. Where the newer version has changed the database, the"
-  say "older one refuses it and says so: 'sh install.sh --rollback' goes forward again."
+  say "A node that runs goes on as it is until it is started again$(restart_hint). An older version does not start with a"
+  say "database that a newer one has changed, and says so: then --rollback once more, 'ark-node restore --latest' with the node"
+  say "stopped, which puts the backup back that was made before, and --rollback."
 }
 
 # Where a service file would be that starts this program.

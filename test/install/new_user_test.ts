@@ -1,9 +1,11 @@
 /** The way of a new user with the real program; and what the real program does where install.sh put it. */
 import assert from "node:assert/strict";
-import { finished } from "../support/node_process.ts";
+import project from "../../deno.json" with { type: "json" };
+import { FIXTURES, MODEL } from "../mesh/test_node.ts";
+import { type Finished, finished, NodeProcess } from "../support/node_process.ts";
 import { noMachines } from "./machine.ts";
 import { newUserPath } from "./new_user.ts";
-import { realRelease } from "./release_folder.ts";
+import { nextRelease, realRelease } from "./release_folder.ts";
 import { report } from "./report.ts";
 
 const MOST_COMMANDS = 6;
@@ -38,29 +40,48 @@ Deno.test({
 });
 
 Deno.test({
-  name: "A service of the installed program starts what is current, and is known by its link after an upgrade",
+  name: "The installed program is upgraded under a running node, goes back, and its service starts what is current",
   ignore: !possible,
   async fn() {
     const home = `${root}/a home`;
     await Deno.mkdir(home);
     const env = { PATH: "/usr/bin:/bin", HOME: home };
     const prefix = `${home}/ark's`;
-    const sh = (...args: string[]) => finished("/bin/sh", { args, env });
-    const installed = await sh(`${root}/stick/install.sh`, "--prefix", prefix);
-    assert.equal(installed.code, 0, installed.stderr);
-    const program = (...args: string[]) => finished(`${prefix}/bin/ark-node`, { args, env });
+    const install = (...args: string[]) =>
+      finished("/bin/sh", { args: [`${root}/stick/install.sh`, "--prefix", prefix, ...args], env });
+    const program = async (...args: string[]) => {
+      const { code, stdout, stderr } = await finished(`${prefix}/bin/ark-node`, { args, env });
+      assert.equal(code, 0, stderr);
+      return stdout.trim();
+    };
+    const works = async (done: Promise<Finished>) => assert.equal((await done).code, 0, (await done).stderr);
+    await works(install());
+    {
+      await using node = await NodeProcess.start({
+        name: "N",
+        args: ["--no-mdns", "--models", FIXTURES, "--threads", "1"],
+        command: [`${prefix}/bin/ark-node`],
+        env,
+      });
+      const key = await nextRelease(`${root}/next`, { like: `${root}/stick`, version: "99.0.0" });
+      await works(install("--from", `${root}/next`, "--key", key));
+      assert.equal(await program("--version"), "ark-node 99.0.0");
+      // Its worker is started only now, from the program that the node is.
+      const { node: by } = await node.json<{ node: string }>("ask", MODEL, "Hello", "--max-tokens", "2");
+      assert.equal(by, "N");
+    }
+    await works(install("--rollback"));
+    assert.equal(await program("--version"), `ark-node ${project.version}`);
+
     const units = ["--directory", `${home}/units`];
-    const made = await program("service", "install", ...units, "--data", `${home}/data`);
-    assert.equal(made.code, 0, made.stderr);
+    await program("service", "install", ...units, "--data", `${home}/data`);
     const unit = await Deno.readTextFile(`${home}/units/ark-node.service`);
     assert.ok(unit.includes(`ExecStart="${prefix}/lib/ark-node/current/ark-node" --data "${home}/data"`), unit);
     // What stands there runs, also by the link.
     const byLink = await finished(`${prefix}/lib/ark-node/current/ark-node`, { args: ["--version"], env });
-    assert.match(byLink.stdout, /^ark-node \d/);
-    const gone = await program("service", "uninstall", ...units);
-    assert.equal(gone.code, 0, gone.stderr);
-    const away = await sh(`${root}/stick/install.sh`, "--prefix", prefix, "--uninstall");
-    assert.equal(away.code, 0, away.stderr);
+    assert.equal(byLink.stdout, `ark-node ${project.version}\n`);
+    await program("service", "uninstall", ...units);
+    await works(install("--uninstall"));
     await assert.rejects(Deno.stat(`${prefix}/lib/ark-node`), Deno.errors.NotFound);
   },
 });

@@ -34,3 +34,41 @@ export async function scriptArchive(script: string): Promise<Uint8Array> {
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+/** A release that is like a real one but for its version, signed with a key of its own; returns that. */
+export async function nextRelease(
+  folder: string,
+  { like, version }: { like: string; version: string },
+): Promise<string> {
+  const work = await Deno.makeTempDir({ prefix: "ark-next-" });
+  try {
+    const name = (await Array.fromAsync(Deno.readDir(like), (file) => file.name)).find((one) =>
+      one.endsWith(".tar.gz")
+    );
+    await tar("-xzf", `${like}/${name}`, "-C", work);
+    const path = `${work}/app/deno.json`;
+    await Deno.writeTextFile(path, JSON.stringify({ ...JSON.parse(await Deno.readTextFile(path)), version }));
+    const archive = `${folder}.tar.gz`;
+    await tar(
+      "-I",
+      "gzip -1",
+      "-cf",
+      archive,
+      "-C",
+      work,
+      ...await Array.fromAsync(Deno.readDir(work), (one) => one.name),
+    );
+    const key = newReleaseKey();
+    const archives = { [`ark-node-${version}-${Deno.build.target}.tar.gz`]: await Deno.readFile(archive) };
+    await Deno.remove(archive);
+    await makeRelease({ folder, version, key, archives });
+    return key.public;
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+async function tar(...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("tar", { args }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
