@@ -6,6 +6,8 @@ import { Output } from "../../src/cli/output.ts";
 import { until } from "../inference/local_fixture.ts";
 import { begin, pairingAt } from "../mesh/meeting.ts";
 import { FIXTURES, MODEL, TestNode } from "../mesh/test_node.ts";
+import { cleanEnvironment, finished, FROM_SOURCE } from "../support/node_process.ts";
+import { withDirectory } from "../support/temporary.ts";
 import { runForPerson, runMain } from "./run_main.ts";
 
 /** A terminal at which a node was started. */
@@ -87,6 +89,59 @@ Deno.test("Nobody is asked where no person is", async () => {
   await begin(a, { address: b.mesh });
   await pairingAt(b);
   assert.equal(terminal.screen, "");
+});
+
+const { code: noScript } = await finished("sh", { args: ["-c", "command -v script bash"] });
+const noJobs = Deno.build.os !== "linux" || noScript !== 0;
+if (noJobs) {
+  // deno-lint-ignore no-console
+  console.log("pairing_host_test: one test skipped, there is no script or bash command, or this is not Linux");
+}
+
+Deno.test({
+  name: "A node in the background of a terminal is not stopped by whoever wants to pair",
+  ignore: noJobs,
+  fn: () =>
+    withDirectory(async (directory) => {
+      const data = `${directory}/data`;
+      const ports = ["--listen", "127.0.0.1:0", "--mesh-listen", "127.0.0.1:0", "--no-mdns", "--data", data];
+      const words = [...FROM_SOURCE, ...ports].map((word) => `'${word}'`).join(" ");
+      await using a = await TestNode.start({ name: "A" });
+      // With job control, as in the shell of a person: it is in a group of its own, and that is not the terminal's.
+      const shell = `set -m; ${words} & wait`;
+      const child = new Deno.Command("script", {
+        args: ["-qec", `bash -c ${JSON.stringify(shell)}`, "/dev/null"],
+        env: cleanEnvironment(),
+        clearEnv: true,
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "null",
+      }).spawn();
+      let [screen, pid, api] = ["", 0, ""];
+      const reading = (async () => {
+        for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) screen += text;
+      })();
+      try {
+        await until(() => /Ready after/.test(screen));
+        ({ pid, api } = JSON.parse(await Deno.readTextFile(`${data}/node.lock`)));
+        const [, mesh = ""] = /mesh +(127\.0\.0\.1:\d+)/.exec(screen) ?? [];
+        await begin(a, { address: mesh });
+        // A stopped one would answer no more.
+        for (let round = 0; round < 50; round++) {
+          assert.match(await Deno.readTextFile(`/proc/${pid}/stat`), /\) [RSD] /);
+          await fetch(`${api}/healthz`, { signal: AbortSignal.timeout(20_000) }).then((answer) => answer.text());
+        }
+        assert.doesNotMatch(screen, /Another node wants to pair/);
+        Deno.kill(pid, "SIGTERM");
+      } catch (error) {
+        if (pid !== 0) Deno.kill(pid, "SIGKILL");
+        child.kill("SIGKILL");
+        throw error;
+      } finally {
+        await child.stdin.close().catch(() => {});
+        await Promise.all([child.status, reading]);
+      }
+    }),
 });
 
 Deno.test("A person who names no node chooses one that is near; a script is told how to go on", async () => {
