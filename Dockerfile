@@ -11,13 +11,15 @@
 # is mounted there needs that owner and mode 0700. The root file system may be read-only (--read-only); starts take longer
 # then.
 #
+# packaging/compose.yaml has it on a NAS with Open WebUI and LiteLLM beside it, packaging/kubernetes/ark.yaml in a fleet of GPUs.
+#
 # GPUs: VARIANT chooses which builds of llama.cpp travel, BASE a system that has what they need, such as
 #   docker build --build-arg VARIANT=cuda --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 -t ark-node:cuda .
 # (and run with --gpus all); VARIANT=vulkan needs a BASE with libvulkan1 and the driver for the card.
 
-ARG BASE=debian:bookworm-slim
+ARG BASE=debian:bookworm-20251229-slim
 
-FROM node:20-bookworm-slim AS build
+FROM node:22.12.0-bookworm-slim AS build
 ARG VARIANT=cpu
 WORKDIR /src
 RUN npm install --global deno@2.9.6

@@ -26,7 +26,8 @@ node_launcher() {
   cat <<EOF
 #!/bin/sh
 # Starts ark-node with what it may do. The worker has a launcher of its own, and may do less.
-ark_home=\${0%/*}
+# The folder itself, not a link to it: an upgrade puts another one there while this runs.
+ark_home=\$(CDPATH='' cd -P -- "\${0%/*}" && pwd -P) || exit 73
 ark_run=--allow-run=\$ark_home/ark-node-worker,wg
 # Deno hands these on to another program only where any program may be run.
 [ -z "\${LD_LIBRARY_PATH-}\${DYLD_LIBRARY_PATH-}" ] || ark_run=--allow-run
@@ -35,6 +36,8 @@ ark_may='$NODE_MAY'
 [ "\${1-}" != service ] || ark_run=--allow-run=systemctl,launchctl ark_may="\$ark_may,homedir,uid"
 # A crash leaves no core file: prompts and the key would be in it.
 ulimit -c 0
+# In the background, where nobody answers what the node asks, it goes on instead of being stopped.
+trap '' TTIN
 $(launcher_common)
 exec "\$ark_home/deno" run $RUN_FLAGS --config "\$ark_home/app/deno.json" \\
   \$ark_may "\$ark_run" --deny-write="\$ark_home" \\

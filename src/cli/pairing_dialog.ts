@@ -20,12 +20,16 @@ export interface PairingDialogOptions {
   choice: PermissionChoice | null;
   /** Whether a person is there to be asked. */
   person: boolean;
+  /** What the person types, where something was asked before. */
+  lines?: Pick<TypedLines, "next">;
+  /** Ends the dialog in place of Ctrl-C, and leaves the pairing as it is. */
+  signal?: AbortSignal;
 }
 
 /** Follows a pairing to its end: tells at once what the other owner does, and asks what this one decides. */
 export class PairingDialog {
   readonly #options: PairingDialogOptions;
-  readonly #lines: TypedLines;
+  readonly #lines: Pick<TypedLines, "next">;
   readonly #failed = Promise.withResolvers<never>();
   #asked: PairingJson["phase"] | null = null;
   #said = "";
@@ -34,19 +38,20 @@ export class PairingDialog {
   /** Makes a dialog about one pairing. */
   constructor(options: PairingDialogOptions) {
     this.#options = options;
-    this.#lines = new TypedLines(options.context.input);
+    this.#lines = options.lines ?? new TypedLines(options.context.input);
   }
 
   /** Returns the exit status when the pairing is over. Ctrl-C cancels it on both sides. */
   async run(): Promise<number> {
-    const { node, session } = this.#options;
+    const { node, session, signal = null } = this.#options;
     const cancel = () => {
       void this.#act("cancel").catch(() => Deno.exit(130));
     };
-    Deno.addSignalListener("SIGINT", cancel);
+    if (signal === null) Deno.addSignalListener("SIGINT", cancel);
     const gone = new AbortController();
     try {
-      const response = await node.open("/peers/pair/events", undefined, { signal: gone.signal });
+      const until = signal === null ? gone.signal : AbortSignal.any([gone.signal, signal]);
+      const response = await node.open("/peers/pair/events", undefined, { signal: until });
       const changes = sseData<{ pairings: PairingJson[] }>(response.body ?? new ReadableStream());
       for (;;) {
         const step = await Promise.race([changes.next(), this.#failed.promise]);
@@ -59,7 +64,7 @@ export class PairingDialog {
       }
     } finally {
       gone.abort();
-      Deno.removeSignalListener("SIGINT", cancel);
+      if (signal === null) Deno.removeSignalListener("SIGINT", cancel);
     }
   }
 

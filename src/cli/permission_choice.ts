@@ -49,7 +49,7 @@ export async function choiceOf(
 /** Asks what a node may do here, with a preview in plain words. Null when there is no answer. */
 export async function askChoice(
   name: string,
-  { context, node, lines }: { context: CommandContext; node: NodeClient; lines: TypedLines },
+  { context, node, lines }: { context: CommandContext; node: NodeClient; lines: Pick<TypedLines, "next"> },
 ): Promise<PermissionChoice | null> {
   const { out, flags } = context;
   const here = await modelsHere(node);

@@ -20,6 +20,8 @@ export interface ServicePlan {
  */
 export function systemdUnit({ command, data, scope, reads, user }: ServicePlan): string {
   const system = scope === "system";
+  const state = /^\/var\/lib\/([\w-]+)$/.exec(data)?.[1];
+  const home = [command[0] ?? "", data, ...reads].some((path) => /^\/(home|root|run\/user)(\/|$)/.test(path));
   return `# Made by 'ark-node service install'. Settings: ${data}/ark.toml, or flags in ExecStart.
 [Unit]
 Description=ark-node: your machines answer each other's questions
@@ -45,8 +47,8 @@ ${
       ? `User=${user}
 Group=${user}
 ProtectSystem=strict
-ProtectHome=${reads.some((path) => /^\/(home|root|run\/user)(\/|$)/.test(path)) ? "read-only" : "yes"}
-ReadWritePaths=${systemdWord(data)}
+ProtectHome=${home ? "read-only" : "yes"}
+${state === undefined ? "" : `StateDirectory=${state}\nStateDirectoryMode=0700\n`}ReadWritePaths=${systemdWord(data)}
 ${reads.length === 0 ? "" : `ReadOnlyPaths=${reads.map(systemdWord).join(" ")}\n`}PrivateTmp=yes
 ProtectClock=yes
 ProtectControlGroups=yes

@@ -58,7 +58,7 @@ Deno.test("serve prints a banner that says who it is, where it listens and what 
     assert.match(text, /id +([a-z2-7]{8}-){6}[a-z2-7]{8}\n/);
     assert.match(text, /api +http:\/\/127\.0\.0\.1:\d+\/v1/);
     assert.match(text, /mesh +127\.0\.0\.1:\d+/);
-    assert.match(text, /ark-node peers discovered/);
+    assert.match(text, /ark-node peers pair/);
     assert.match(text, /Ready after \d+ ms/);
   }));
 

@@ -50,6 +50,15 @@ Deno.test("systemdUnit() escapes what systemd would read as something else, and 
   assert.match(unit, /^ProtectHome=read-only$/m);
   assert.match(unit, /^ReadOnlyPaths=\/home\/me\/models$/m);
   assert.match(systemdUnit({ ...PLAN, reads: [] }), /^ProtectHome=yes$/m);
+  // What is hidden could neither be run nor written.
+  for (const own of [{ data: "/root/ark" }, { command: ["/home/me/.local/bin/ark-node"] }]) {
+    assert.match(systemdUnit({ ...PLAN, reads: [], ...own }), /^ProtectHome=read-only$/m);
+  }
+  assert.doesNotMatch(unit, /StateDirectory/);
+  assert.match(
+    systemdUnit({ ...PLAN, data: "/var/lib/ark-node" }),
+    /^StateDirectory=ark-node\nStateDirectoryMode=0700\nReadWritePaths=\/var\/lib\/ark-node$/m,
+  );
   assert.doesNotMatch(systemdUnit({ ...PLAN, scope: "user" }), /ProtectSystem|^User=/m);
 });
 
@@ -79,6 +88,32 @@ Deno.test({
     assert.equal(again.code, 1);
     assert.match(again.stderr, /^ark-node: There is no .*: the system does not start a node by itself\n$/);
     await Deno.remove(directory, { recursive: true });
+  },
+});
+
+Deno.test({
+  name: "service install by sudo gives the service data of its own, and refuses those of root",
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  async fn() {
+    const home = `${Deno.env.get("HOME")}/.ark-service-${crypto.randomUUID()}`;
+    const env = { SUDO_USER: "somebody", XDG_DATA_HOME: home, HOME: Deno.env.get("HOME") ?? "" };
+    // Where there is the folder of an Ark server, it is that one.
+    const printed = await runMain(["service", "install", "--print"], env);
+    assert.equal(printed.code, 0, printed.stderr);
+    assert.match(printed.stdout, /^ExecStart=.* --data (\/var\/lib\/ark-node|\/opt\/ark\/data\/arknet)$/m);
+    assert.match(printed.stdout, /^User=somebody$/m);
+    const own = await runMain(["service", "install", "--print", "--data", "/srv/ark"], env);
+    assert.match(own.stdout, /^ReadWritePaths=\/srv\/ark$/m);
+    try {
+      await Deno.mkdir(`${home}/ark-node`, { recursive: true });
+      await Deno.writeTextFile(`${home}/ark-node/node.key`, "");
+      if (printed.stdout.includes("/opt/ark")) return;
+      const refused = await runMain(["service", "install", "--print"], env);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /are root's, and the service would run as somebody/);
+    } finally {
+      await Deno.remove(home, { recursive: true });
+    }
   },
 });
 

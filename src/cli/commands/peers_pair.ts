@@ -1,10 +1,12 @@
 import type { DiscoveredPeer, PairingJson } from "@ark/node/http";
 import { isOpen, sameWords } from "@ark/node/peers";
 import { type Command, type CommandContext, CommandError, EXIT, textFlag, UsageError } from "../command.ts";
+import { chooseNearby } from "../choose_nearby.ts";
 import { findPeer } from "../find_peer.ts";
 import { NodeClient } from "../node_client.ts";
 import { PairingDialog, showWords } from "../pairing_dialog.ts";
 import { CHOICE_FLAGS, choiceOf } from "../permission_choice.ts";
+import { TypedLines } from "../typed_lines.ts";
 
 /** Pairs two nodes by four words. */
 export const PEERS_PAIR: Command = {
@@ -19,8 +21,9 @@ export const PEERS_PAIR: Command = {
     cancel: { help: "cancel the pairing" },
   },
   details: `
-Both owners see the same four words, unless somebody is in between. Without HOST:PORT it shows who wants to pair
-with this node, and goes on there. In a script: begin, read the words, then again with --match and --preset.`,
+Both owners see the same four words, unless somebody is in between. Without HOST:PORT it goes on with who wants to
+pair with this node, else it shows which nodes are near, to choose one. In a script: begin, read the words, then
+again with --match and --preset.`,
   async run(context) {
     const { words, flags, out, json } = context;
     const [typed, ...more] = words;
@@ -31,7 +34,11 @@ with this node, and goes on there. In a script: begin, read the words, then agai
     }
     const node = await NodeClient.find(context);
     const choice = await choiceOf(flags.yes === true ? withPreset(context) : context, { node, lasts: "expires" });
-    const pairing = typed === undefined ? await waiting(node, context) : await begun(node, typed);
+    const person = out.terminal && context.input.isTerminal() && !json;
+    const lines = new TypedLines(context.input);
+    const pairing = typed !== undefined
+      ? await begun(node, typed)
+      : await waiting(node, { context, lines: person ? lines : null });
     if (pairing === null) return EXIT.ok;
     if (flags.cancel === true) return said(context, await node.call(`/peers/pair/${pairing.session}/cancel`, {}));
     if (match !== undefined && pairing.mine === "waiting") {
@@ -43,12 +50,11 @@ with this node, and goes on there. In a script: begin, read the words, then agai
       if (different) return said(context, next);
       if (choice === null) return said(context, next);
     }
-    const person = out.terminal && context.input.isTerminal() && !json;
     if (!person && choice === null) {
       if (!json) showWords(out, pairing);
       return said(context, pairing);
     }
-    return await new PairingDialog({ context, node, session: pairing.session, choice, person }).run();
+    return await new PairingDialog({ context, node, session: pairing.session, choice, person, lines }).run();
   },
 };
 
@@ -69,12 +75,21 @@ async function begun(node: NodeClient, typed: string): Promise<PairingJson> {
   return await node.call<PairingJson>("/peers/pair", { node_id: findPeer(typed, [...known.values()]) });
 }
 
-/** The one pairing that waits for this node's owner; null where there is none, or where the owner must name one. */
-async function waiting(node: NodeClient, { out, json }: CommandContext): Promise<PairingJson | null> {
+/**
+ * The one pairing that waits for this node's owner, or one with a node nearby that a person chooses; null where there is
+ * none, or where the owner must name one.
+ */
+async function waiting(
+  node: NodeClient,
+  { context, lines }: { context: CommandContext; lines: TypedLines | null },
+): Promise<PairingJson | null> {
+  const { out, json } = context;
   const { pairings } = await node.call<{ pairings: PairingJson[] }>("/peers/pair");
   const open = pairings.filter(({ phase }) => isOpen(phase));
   const [first, ...others] = open;
   if (first !== undefined && others.length === 0) return first;
+  const chosen = first === undefined && lines !== null ? await chooseNearby(node, { context, lines }) : null;
+  if (chosen !== null) return await begun(node, chosen);
   if (json) out.json({ pairings });
   else if (first === undefined) {
     out.line(

@@ -5,6 +5,7 @@ import { ROLES } from "@ark/node/roles";
 import { formatAddress } from "@ark/node/transport";
 import { type Command, EXIT, UsageError } from "../command.ts";
 import type { Output } from "../output.ts";
+import { hostPairings } from "../pairing_host.ts";
 
 const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
 
@@ -16,8 +17,10 @@ export const SERVE: Command = {
   flags: Object.fromEntries(Object.entries(SERVE_FLAGS).filter(([name]) => name !== "data")),
   details: `
 SIGINT and SIGTERM let running answers end (see --drain) and exit with 0; a second one exits at once.
-With --json, one line of JSON on standard output tells when the node is ready. Logs go to standard error.`,
-  async run({ flags, words, env, json, out, version }) {
+At a terminal it asks there when another node wants to pair. With --json, one line of JSON on standard output tells
+when the node is ready. Logs go to standard error.`,
+  async run(context) {
+    const { flags, words, env, json, out, version } = context;
     if (words.length > 0) throw new UsageError(`There is no command ${words[0]}: see ark-node --help`);
     const config = await loadConfig({ flags, env });
     // From here on a signal stops the node in an orderly way, also while it starts.
@@ -33,7 +36,11 @@ With --json, one line of JSON on standard output tells when the node is ready. L
     if (json) out.line(JSON.stringify(ready(daemon, config)));
     else banner(daemon, { config, out, version });
     warn(daemon, out);
+    const stopping = new AbortController();
+    const pairing = hostPairings(context, { data: config.paths.root, signal: stopping.signal });
     await told;
+    stopping.abort();
+    await pairing;
     out.note("Stopping: running answers may end. Once more stops at once.");
     await daemon.drain(config.drainMs);
     return EXIT.ok;
@@ -76,9 +83,7 @@ function banner(
 ): void {
   const { config, out, version } = show;
   const approved = book.list().length;
-  const peers = approved > 0
-    ? `${approved} approved`
-    : "none approved yet: 'ark-node peers discovered' shows who is near";
+  const peers = approved > 0 ? `${approved} approved` : "none approved yet: 'ark-node peers pair' finds who is near";
   const found = config.mdns ? "neighbours find it by mDNS" : "neighbours need --peer, since mDNS is off";
   const lines: [string, string][] = [
     ["id", formatNodeId(id)],

@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadConfig } from "@ark/node/config";
 import { reasonOf } from "@ark/node/protocol";
@@ -33,7 +33,8 @@ ark.toml in the data directory: see 'ark-node config check --help'. On Windows, 
     const { out, flags, words } = context;
     if (words.length > 0) throw new UsageError("ark-node service install takes flags only");
     const place = placeOf(textFlag(flags, "directory"));
-    const text = fileText(await planOf(context, place.scope));
+    const plan = await planOf(context, place.scope);
+    const text = fileText(plan);
     if (flags.print === true) {
       out.line(text.trimEnd());
       return EXIT.ok;
@@ -45,8 +46,13 @@ ark.toml in the data directory: see 'ark-node config check --help'. On Windows, 
       throw new CommandError(`Cannot write ${place.file}: ${reasonOf(error)}`);
     }
     for (const words of place.start) await tell(words);
-    if (context.json) out.json({ file: place.file, scope: place.scope, started: place.start.length > 0 });
-    else out.line(`${place.file}${place.start.length > 0 ? "\nThe node runs, and does so after each boot." : ""}`);
+    const started = place.start.length > 0;
+    if (context.json) out.json({ file: place.file, scope: place.scope, data: plan.data, started });
+    else {
+      out.line(place.file);
+      if (started) out.line(`The node runs, and does so after each ${whenItStarts(place.scope)}.`);
+      if (plan.data === OWN_DATA) out.line(`Its data are in ${OWN_DATA}: other commands need --data ${OWN_DATA}.`);
+    }
     return EXIT.ok;
   },
 };
@@ -106,18 +112,51 @@ async function planOf({ flags, env }: CommandContext, scope: ServicePlan["scope"
   // A service that could not start is not installed.
   const config = await loadConfig({ flags: rest, env });
   const file = textFlag(flags, "config");
+  const user = textFlag(flags, "user") ?? env("SUDO_USER") ?? "root";
+  const data = await dataOf({
+    scope,
+    user,
+    root: config.paths.root,
+    asked: textFlag(flags, "data") ?? env("ARK_DATA"),
+  });
   return {
     scope,
-    data: config.paths.root,
+    data,
     command: [
       ...ownCommand(),
       "--data",
-      config.paths.root,
+      data,
       ...file === undefined ? [] : ["--config", resolve(file)],
     ],
     reads: config.modelDirectories.filter((path) => path !== config.paths.models).map((path) => resolve(path)),
-    user: textFlag(flags, "user") ?? env("SUDO_USER") ?? "root",
+    user,
   };
+}
+
+/** Where systemd makes a service of the machine a folder. */
+const OWN_DATA = "/var/lib/ark-node";
+
+/**
+ * Where a service keeps its data. One of the machine that runs as another user than root cannot use root's home folder,
+ * which is what is usual under sudo: systemd makes it a folder of its own.
+ */
+async function dataOf(
+  { scope, user, root, asked }: { scope: ServicePlan["scope"]; user: string; root: string; asked: string | undefined },
+): Promise<string> {
+  const ours = root === homedir() || root.startsWith(`${homedir()}/`);
+  if (scope !== "system" || user === "root" || Deno.build.os !== "linux" || asked !== undefined || !ours) return root;
+  const there = await Deno.stat(join(root, "node.key")).then(() => true, () => false);
+  if (!there) return OWN_DATA;
+  throw new CommandError(
+    `The data in ${root} are root's, and the service would run as ${user}: name a folder of ${user} with --data, or use ` +
+      "--user root",
+  );
+}
+
+/** A user's services begin with the user. */
+function whenItStarts(scope: Place["scope"]): string {
+  if (scope === "system") return "boot";
+  return Deno.build.os === "linux" ? "log-in ('loginctl enable-linger' has it start at boot)" : "log-in";
 }
 
 /** The command that runs this very program, however it was started. */
@@ -128,11 +167,25 @@ function ownCommand(): string[] {
   // Unpacked by a portable executable, or installed: the launcher beside the runtime knows what the node may do.
   const launcher = join(dirname(execPath), "ark-node");
   try {
-    if (Deno.statSync(join(dirname(execPath), "ark-node-worker")).isFile) return [launcher];
+    if (Deno.statSync(join(dirname(execPath), "ark-node-worker")).isFile) return [stablePath(launcher)];
   } catch {
     // From source.
   }
   return [execPath, "run", "-A", "--config", join(dirname(main), "deno.json"), main];
+}
+
+/** What install.sh put there is named by the link that an upgrade moves, so that the service starts what is current. */
+function stablePath(launcher: string): string {
+  const version = dirname(launcher);
+  const current = join(version, "../../current");
+  try {
+    if (basename(dirname(version)) === "versions" && Deno.realPathSync(current) === Deno.realPathSync(version)) {
+      return join(current, "ark-node");
+    }
+  } catch {
+    // Nothing was installed there.
+  }
+  return launcher;
 }
 
 function fileText(plan: ServicePlan): string {
