@@ -27,7 +27,12 @@
  *
  * @module
  */
-export { openStore, StoreError } from "./open_store.ts";
+export * from "./backup_shelf.ts";
+export { type BackupOptions, FILES_IN_BACKUPS, type MadeBackup, makeBackup } from "./make_backup.ts";
+export { openStore } from "./open_store.ts";
+export type { BackupContents } from "./read_backup.ts";
+export { clearStaged, restoreDatabase, type RestoredDatabase, type RestoreOptions } from "./restore_database.ts";
+export { StoreError } from "./store_error.ts";
 export { openRegistryStore, type RegistryEntry, type RegistryQuery, type RegistryStore } from "./registry_store.ts";
 export * from "./row_reader.ts";
 export * from "./row_writer.ts";
