@@ -83,7 +83,9 @@ export function olderApprovals(
   }
   if (out.length > 0) {
     notes.push(
-      `That version does not know what holds ${listed(out)} back, so it is not approved any more: approve it anew.`,
+      `That version does not know what holds ${
+        listed(out)
+      } back, so they are not approved any more: approve them anew.`,
     );
   }
   return { text: JSON.stringify({ peers: kept }, null, 2) + "\n", notes };

@@ -1,7 +1,8 @@
 import { dirname, join } from "node:path";
 import { reasonOf } from "@ark/node/protocol";
 import { backupFolder, type BackupReason, newBackupPath, pruneBackups } from "./backup_shelf.ts";
-import { syncFile, syncFolder } from "./durable_folder.ts";
+import { seal } from "./backup_seal.ts";
+import { syncFolder } from "./durable_folder.ts";
 import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";
 import { StoreError } from "./store_error.ts";
 
@@ -75,7 +76,7 @@ export async function backupOf(sqlite: SqliteConnection, options: BackupOptions)
       about: { made_at: new Date().toISOString(), reason, step: String(step), ...node === null ? {} : { node } },
       files: await filesBeside(dirname(database), [...FILES_IN_BACKUPS, ...files]),
     });
-    await syncFile(part);
+    await seal(part);
     await Deno.rename(part, path);
   } finally {
     await Deno.remove(part).catch(() => {});

@@ -28,15 +28,14 @@ interface Column {
   hidden: number;
 }
 
-const MAGIC = "SQLite format 3\0";
 /** Tables of a backup that are no part of the database. */
 const OWN_TABLES = ["ark_backup", "ark_backup_files"];
 const FOREIGN = "it is no backup of an ark-node";
 
 /**
- * Looks at the first bytes of a file, before it is copied or opened.
+ * Looks at what a file is, before it is read.
  *
- * @throws {StoreError} where it is no SQLite file, or was cut. The message is the end of a sentence.
+ * @throws {StoreError} where it cannot be a backup. The message is the end of a sentence.
  */
 export async function refuseNoBackup(path: string): Promise<void> {
   let info: Deno.FileInfo;
@@ -47,20 +46,6 @@ export async function refuseNoBackup(path: string): Promise<void> {
     throw error;
   }
   if (!info.isFile) throw new StoreError("it is no file");
-  const head = new Uint8Array(100);
-  {
-    using file = await Deno.open(path);
-    for (let done = 0; done < head.length;) {
-      const count = await file.read(head.subarray(done));
-      if (count === null) break;
-      done += count;
-    }
-  }
-  if (new TextDecoder().decode(head.subarray(0, 16)) !== MAGIC) throw new StoreError(FOREIGN);
-  const view = new DataView(head.buffer);
-  const stated = view.getUint16(16);
-  const pageBytes = stated === 1 ? 65_536 : stated;
-  if (info.size !== pageBytes * view.getUint32(28)) throw new StoreError("a part of it is missing, or it is damaged");
   const wal = await Deno.stat(`${path}-wal`).catch(() => null);
   if (wal !== null && wal.size > 0) {
     throw new StoreError("it is a database in use, and a part of it is in the file beside it that ends with -wal");
@@ -72,7 +57,7 @@ export async function refuseNoBackup(path: string): Promise<void> {
  *
  * @throws {StoreError} where it is damaged, another program's, or newer than this one. The message is the end of a sentence.
  */
-export async function readBackup(sqlite: SqliteConnection): Promise<BackupContents> {
+export async function readBackup(sqlite: SqliteConnection, kind: "sealed" | "bare"): Promise<BackupContents> {
   const [found] = sqlite.all<{ integrity_check: string }>("PRAGMA integrity_check(1)");
   if (found?.integrity_check !== "ok") throw new StoreError("it is damaged");
   const steps = stepNames(sqlite);
@@ -85,6 +70,8 @@ export async function readBackup(sqlite: SqliteConnection): Promise<BackupConten
     throw new StoreError(`a newer ark-node made it (step ${newer}), so install that version first`);
   }
   if (steps.some((name, index) => name !== known[index])) throw new StoreError(FOREIGN);
+  const times = sqlite.all<{ timestamp: string }>("SELECT timestamp FROM kysely_migration");
+  if (times.some(({ timestamp }) => Number.isNaN(Date.parse(timestamp)))) throw new StoreError("it is damaged");
   const expected = await tablesAfter(last);
   const odd = sqlite.all<{ type: string; sql: string | null }>(
     "SELECT type, sql FROM sqlite_schema WHERE type <> 'table' AND (type <> 'index' OR sql IS NOT NULL)",
@@ -92,9 +79,11 @@ export async function readBackup(sqlite: SqliteConnection): Promise<BackupConten
   // Triggers and views would be the words of another program in this one's mouth.
   if (odd.length > 0) throw new StoreError(FOREIGN);
   const tables = tablesOf(sqlite);
+  if (kind === "bare" && tables.has("ark_backup")) throw new StoreError("a part of it is missing");
   const about = tables.delete("ark_backup") ? aboutOf(sqlite) : new Map<string, string>();
   const files = tables.delete("ark_backup_files") ? filesOf(sqlite) : new Map<string, Uint8Array>();
-  if (JSON.stringify(sorted(tables)) !== JSON.stringify(sorted(expected))) throw new StoreError(FOREIGN);
+  // A table more does no harm: one that this program made once, before it was released, is in some of them.
+  for (const [name, columns] of expected) if (tables.get(name) !== columns) throw new StoreError(FOREIGN);
   const older = steps.length < known.length;
   return { steps, older, node: about.get("node") ?? null, madeAt: about.get("made_at") ?? null, files };
 }
@@ -127,10 +116,6 @@ function tablesOf(sqlite: SqliteConnection): Map<string, string> {
     tables.set(name, JSON.stringify(columns));
   }
   return tables;
-}
-
-function sorted(tables: ReadonlyMap<string, string>): [string, string][] {
-  return [...tables].sort(([a], [b]) => a < b ? -1 : 1);
 }
 
 function aboutOf(sqlite: SqliteConnection): Map<string, string> {

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import { reasonOf } from "@ark/node/protocol";
 import { backupFolder } from "./backup_shelf.ts";
+import { copyUnsealed } from "./backup_seal.ts";
 import { carryForward, forgetUsable, sameHistory } from "./carry_forward.ts";
 import { syncFile, syncFolder } from "./durable_folder.ts";
 import { makeBackup, why } from "./make_backup.ts";
@@ -43,9 +44,9 @@ export async function restoreDatabase({ database, backup, accept }: RestoreOptio
   try {
     await refuseNoBackup(backup);
     await clearStaged(database);
-    await copy(backup, staged);
+    const kind = await copyUnsealed(backup, staged);
     const contents = await withSqlite(staged, async (sqlite) => {
-      const contents = await readBackup(sqlite);
+      const contents = await readBackup(sqlite, kind);
       await accept?.(contents);
       sqlite.exec("PRAGMA journal_mode = DELETE");
       return contents;

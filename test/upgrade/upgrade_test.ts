@@ -25,7 +25,7 @@ for (const version of VERSIONS) {
       const log = (await Deno.readTextFile(`${data}/audit.log`)).trimEnd().split("\n");
       const key = await Deno.readTextFile(`${data}/node.key`);
       {
-        await using node = await TestNode.start({ name: "present", data });
+        await using node = await TestNode.start({ name: "present", data, flags: { "require-keys": true } });
         // Approvals and revocations.
         const standing = (id: string) => node.daemon.book.standing(id);
         assert.deepEqual([fixture.peers.approved, fixture.peers.revoked].map(standing), ["approved", "revoked"]);
