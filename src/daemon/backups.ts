@@ -13,6 +13,7 @@ import {
   makeBackup,
   restoreDatabase,
   StoreError,
+  syncFolder,
 } from "@ark/node/store";
 import { lockDataDirectory } from "./data_lock.ts";
 import { StartError } from "./start_error.ts";
@@ -83,6 +84,7 @@ export async function restoreBackup(paths: DataPaths, choice: string | null): Pr
     });
     // The database is in its place: what is left can be done again by the same command.
     const files = await (fresh as FreshNode | null)?.finish() ?? [];
+    await unmark(paths);
     const step = contents.steps.length;
     const before = contents.files.get(basename(paths.peers));
     if (contents.older) {
@@ -108,6 +110,8 @@ export async function restoreBackup(paths: DataPaths, choice: string | null): Pr
  * @throws {StartError} where a node was being brought back from a backup alone: another one must not begin in its place.
  */
 export async function refuseUnfinishedRestore(paths: DataPaths): Promise<void> {
+  // The key comes last: with it nothing is missing but this mark's end.
+  if (await exists(paths.key)) await unmark(paths);
   if (await exists(join(paths.root, UNFINISHED))) {
     throw new StartError(
       `A restore into ${paths.root} was interrupted: run 'ark-node restore' with the same backup again`,
@@ -121,10 +125,13 @@ export async function refuseUnfinishedRestore(paths: DataPaths): Promise<void> {
 class FreshNode {
   readonly #paths: DataPaths;
   readonly #files: ReadonlyMap<string, Uint8Array>;
+  /** Whether one before this was interrupted. */
+  readonly #again: boolean;
 
-  private constructor(paths: DataPaths, files: ReadonlyMap<string, Uint8Array>) {
+  private constructor({ paths, files, again }: { paths: DataPaths; files: BackupContents["files"]; again: boolean }) {
     this.#paths = paths;
     this.#files = files;
+    this.#again = again;
   }
 
   /** Checks the key, and marks the directory. */
@@ -134,8 +141,10 @@ class FreshNode {
       const id = identityOf(new TextDecoder().decode(key))?.id;
       if (id === undefined || (node !== null && id !== node)) throw new StoreError("the key in it is damaged");
     }
-    await writeWhole(join(paths.root, UNFINISHED), new Uint8Array(0));
-    return new FreshNode(paths, files);
+    const mark = join(paths.root, UNFINISHED);
+    const again = await exists(mark);
+    await writeWhole(mark, new Uint8Array(0));
+    return new FreshNode({ paths, files, again });
   }
 
   /** Writes what is missing here, the key at the end: a directory with a key is one that is whole. */
@@ -149,14 +158,18 @@ class FreshNode {
       await writeWhole(path, content);
       written.push(name);
     }
-    await this.giveUp();
+    await syncFolder(this.#paths.root);
     return written;
   }
 
-  /** Takes the mark away. */
+  /** Takes the mark away, unless one before this has left something. */
   async giveUp(): Promise<void> {
-    await Deno.remove(join(this.#paths.root, UNFINISHED)).catch(() => {});
+    if (!this.#again) await unmark(this.#paths);
   }
+}
+
+async function unmark(paths: DataPaths): Promise<void> {
+  await Deno.remove(join(paths.root, UNFINISHED)).catch(() => {});
 }
 
 async function chosen(paths: DataPaths, choice: string | null): Promise<string> {

@@ -20,7 +20,7 @@ export interface BackupEntry {
 }
 
 /** How many backups of each kind are kept; those before an upgrade also by each form of the database. */
-export const KEPT_BACKUPS: Readonly<Record<BackupReason, number>> = { upgrade: 6, owner: 10, replaced: 3 };
+export const KEPT_BACKUPS: Readonly<Record<BackupReason, number>> = { upgrade: 4, owner: 5, replaced: 3 };
 
 /** A node that fails at its upgrade, again and again, must not push the backups of other forms out. */
 const KEPT_OF_A_STEP = 2;
@@ -29,7 +29,7 @@ const KEPT_OF_A_STEP = 2;
 const PART_MS = 3_600_000;
 
 const NAME_REGEXP =
-  /^node-(\d{4})-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z(?:-(\d{1,3}))?-(upgrade|owner|replaced)\.db$/;
+  /^node-(\d{4})-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z(?:-(\d{1,3}))?-(upgrade|owner|replaced)\.db$/;
 
 /** The folder in which a database's backups are. */
 export function backupFolder(database: string): string {
@@ -41,13 +41,13 @@ export async function newBackupPath(
   folder: string,
   { step, reason, now = new Date() }: { step: number; reason: BackupReason; now?: Date },
 ): Promise<string> {
-  const time = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, "") + "Z";
+  const time = now.toISOString().replaceAll(/[-:.]/g, "");
   const stem = `node-${String(step).padStart(4, "0")}-${time}`;
   for (let number = 1; number < 1_000; number++) {
     const path = join(folder, `${stem}${number === 1 ? "" : `-${number}`}-${reason}.db`);
     if (!await exists(path)) return path;
   }
-  throw new Error("a thousand backups were made in this second");
+  throw new Error("a thousand backups were made in this millisecond");
 }
 
 /** The backups of a folder, the newest first; none where there is no folder. */
@@ -57,11 +57,11 @@ export async function listBackups(folder: string): Promise<BackupEntry[]> {
     for await (const { name, isFile } of Deno.readDir(folder)) {
       const match = isFile ? NAME_REGEXP.exec(name) : null;
       if (match === null) continue;
-      const [, step, year, month, day, hour, minute, second, number = "1", reason] = match;
+      const [, step, year, month, day, hour, minute, second, millisecond, number = "1", reason] = match;
       const path = join(folder, name);
       const bytes = (await Deno.stat(path).catch(() => null))?.size;
       if (bytes === undefined) continue;
-      const madeAt = `${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
+      const madeAt = `${year}-${month}-${day}T${hour}:${minute}:${second}.${millisecond}Z`;
       found.push({
         name,
         path,

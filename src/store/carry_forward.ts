@@ -118,7 +118,7 @@ export function sameHistory(sqlite: SqliteConnection): boolean {
   return other === undefined;
 }
 
-/** Where the database that is replaced cannot be read: what must not be used twice is not used again. */
+/** Where there is no database to ask what happened since: what must not be used twice is not used again. */
 export function forgetUsable(sqlite: SqliteConnection): void {
   if (columnsOf(sqlite, "main", "invitations").length > 0) {
     sqlite.exec("DELETE FROM main.invitations WHERE used_ms IS NULL");

@@ -67,7 +67,7 @@ async function refuseNewer(sqlite: SqliteConnection, path: string): Promise<void
     `Cannot open the database ${path}: a newer ark-node made it (step ${unknown}); install that version again, ` +
       (before === undefined
         ? "or give this one another data directory"
-        : `or go back with 'ark-node restore ${before.name}', the backup of ${before.madeAt}`),
+        : `or go back with 'ark-node restore ${before.name}', the backup of ${before.madeAt.slice(0, 10)}`),
   );
 }
 

@@ -140,11 +140,14 @@ function prepare(
         );
       }
       notes.push(...carryForward(sqlite).map((what) => `It is not known in the restored database ${what}.`));
-    } else if (replaced !== null) {
+    } else {
       forgetUsable(sqlite);
       notes.push(
-        "The present database is damaged, so it is not known what changed since the backup: open invitations were " +
-          "ended, and API keys that were taken back since must be taken back again.",
+        `${
+          replaced === null ? "There was no database here" : "The present database is damaged"
+        }, so it is not known what ` +
+          "changed since the backup: open invitations were ended; look with 'ark-node peers' and 'ark-node keys' whether " +
+          "anything is there that you took back since.",
       );
     }
     dropNotes(sqlite);

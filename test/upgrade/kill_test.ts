@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { AuditLog } from "@ark/node/audit";
 import { dataPaths } from "@ark/node/config";
 import { backUp, restoreBackup } from "@ark/node/daemon";
+import { refuseUnfinishedRestore } from "../../src/daemon/backups.ts";
 import { loadIdentity } from "@ark/node/identity";
 import { backupFolder, listBackups, openStore } from "@ark/node/store";
 import { fullRecord } from "../audit/log_fixture.ts";
@@ -40,12 +41,15 @@ Deno.test(`Nothing is lost by ${KILLS} kills while a database is backed up, lift
       await check(data, { entries, id: identity.id });
       assert.equal(await Deno.readTextFile(`${data}/approved_peers.json`), approvals);
       // The one that was brought back is there as a whole, or the same command does it.
+      // A start before that is refused, and makes no other node.
       const begun = await Deno.stat(`${data}-new/restore.unfinished`).then(() => true, () => false);
       if (begun) unfinished++;
       if (!await Deno.stat(`${data}-new/node.key`).then(() => true, () => false)) {
+        if (begun) await assert.rejects(refuseUnfinishedRestore(dataPaths(`${data}-new`)), /was interrupted: run/);
         await restoreBackup(dataPaths(`${data}-new`), file);
-      } else if (begun) await restoreBackup(dataPaths(`${data}-new`), file);
+      }
       assert.equal(await Deno.readTextFile(`${data}-new/approved_peers.json`), approvals);
+      await refuseUnfinishedRestore(dataPaths(`${data}-new`));
       await check(`${data}-new`, { entries, id: identity.id });
       // And goes on: the next restore clears up what is left.
       await restoreBackup(dataPaths(data), file);
@@ -108,7 +112,7 @@ async function killedAtRandom(data: string, file: string): Promise<void> {
   await reader.cancel();
   const { signal } = await child.status;
   assert.equal(signal, "SIGKILL", await told);
-  assert.equal(said.done, false, "The process was not ready within two minutes");
+  assert.ok(!said.done, "The process was not ready within two minutes");
   await told;
 }
 

@@ -38,7 +38,7 @@ for (const version of VERSIONS) {
         }
         // The audit log goes on from where it was.
         const { body: verdict } = await node.admin<{ ok: boolean; entries: number }>("/audit/verify");
-        assert.equal(verdict.ok, true);
+        assert.ok(verdict.ok);
         assert.ok(verdict.entries >= log.length);
       }
       assert.equal(await Deno.readTextFile(`${data}/node.key`), key);
@@ -64,7 +64,7 @@ for (const version of VERSIONS.filter((each) => Number(each) < PRESENT)) {
       await layOut(fixture, data);
       const before = { tables: tablesOf(`${data}/node.db`), rows: contentsOf(`${data}/node.db`) };
       await (await openStore(`${data}/node.db`))[Symbol.asyncDispose]();
-      assert.equal(tablesOf(`${data}/node.db`).length > before.tables.length, true);
+      assert.ok(tablesOf(`${data}/node.db`).length > before.tables.length);
       const restored = await restoreBackup(dataPaths(data), null);
       assert.deepEqual([restored.step, restored.notes, restored.files], [Number(version), [], []]);
       assert.deepEqual({ tables: tablesOf(`${data}/node.db`), rows: contentsOf(`${data}/node.db`) }, before);
@@ -78,7 +78,7 @@ for (const version of VERSIONS.filter((each) => Number(each) < PRESENT)) {
       await using store = await openStore(`${data}/node.db`);
       const identity = await loadIdentity(`${data}/node.key`);
       await using log = await AuditLog.open({ store, mirror: `${data}/audit.log`, identity });
-      assert.equal((await log.verify()).ok, true);
+      assert.ok((await log.verify()).ok);
     }));
 }
 

@@ -13,7 +13,7 @@ export const BACKUP: Command = {
   flags: {},
   details: `
 The backup is one file: database and audit log, approvals, settings, and the node's key, so keep it where nobody else
-can read it. Models are not in it. Without FILE it lies in backups/ of the data directory, with the ten newest before it.
+can read it. Models are not in it. Without FILE it lies in backups/ of the data directory, where the five newest are kept.
 Before a newer version changes the form of the database it makes a backup there by itself (without the key).
 'ark-node restore FILE' puts one back; in an empty data directory it brings the whole node back.`,
   async run(context) {
@@ -61,7 +61,7 @@ export const BACKUP_LIST: Command = {
     else {
       const rows = backups.map(({ name, step, madeAt, reason, bytes }) => [
         name,
-        madeAt.replace("T", " ").replace("Z", " UTC"),
+        `${madeAt.slice(0, 19).replace("T", " ")} UTC`,
         String(step),
         byteCount(bytes),
         REASONS[reason],

@@ -24,7 +24,11 @@ what the older version cannot read. In a data directory without a key the whole 
       out.json({ backup, step, made_at: madeAt, replaced, files, notes });
       return EXIT.ok;
     }
-    out.line(`The database is that of ${backup}${madeAt === null ? "" : `, made at ${madeAt}`}.`);
+    out.line(
+      `The database is that of ${backup}${
+        madeAt === null ? "" : `, made on ${madeAt.slice(0, 10)} at ${madeAt.slice(11, 19)} UTC`
+      }.`,
+    );
     if (files.length > 0) out.line(`These came with it: ${files.join(", ")}.`);
     if (replaced !== null) out.line(`What it replaced is kept: ${replaced}`);
     for (const note of notes) out.line(note);
