@@ -70,8 +70,11 @@ export async function restoreDatabase({ database, backup, accept }: RestoreOptio
 
 /** Removes what a crash left of a restore. Only whoever has the data directory may call it. */
 export async function clearStaged(database: string): Promise<void> {
-  for (const suffix of ["", "-journal", "-wal", "-shm"]) {
-    await Deno.remove(`${database}${STAGED}${suffix}`).catch(() => {});
+  const folder = dirname(database);
+  // SQLite's own files beside it, too, whatever it calls them.
+  const names = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  for (const { name } of names) {
+    if (name.startsWith(`${basename(database)}${STAGED}`)) await Deno.remove(join(folder, name)).catch(() => {});
   }
 }
 
@@ -130,7 +133,8 @@ function prepare(
   const notes: string[] = [];
   const readable = replaced?.endsWith(".db") === true;
   if (readable) sqlite.run("ATTACH ? AS now", replaced);
-  sqlite.exec("BEGIN IMMEDIATE");
+  // Not IMMEDIATE, which would open what is attached for writing, too.
+  sqlite.exec("BEGIN");
   try {
     if (readable) {
       if (!sameHistory(sqlite)) {

@@ -76,8 +76,15 @@ Deno.test("ark-node backup list shows what there is, and no more than enough is 
     assert.match(table[0] ?? "", /^NAME +MADE +FORM +SIZE +WHY$/);
     assert.match(table.join("\n"), /upgrade\.db +\S+ \S+ UTC +9 +\S+ kB +before an upgrade/);
     // Any of them is named without its folder.
-    const named = await runMain(["restore", backups.at(-1)?.name ?? "", "--data", data]);
+    const before = contentsOf(`${data}/node.db`);
+    const named = await runMain(["restore", backups.at(-1)?.name ?? "", "--data", data, "--json"]);
     assert.equal(named.code, 0, named.stderr);
+    // And a restore can be taken back: what it replaced is a backup like the others.
+    const { step, replaced } = JSON.parse(named.stdout);
+    assert.equal(step, 9);
+    const undone = await runMain(["restore", replaced, "--data", data]);
+    assert.equal(undone.code, 0, undone.stderr);
+    assert.deepEqual(contentsOf(`${data}/node.db`), before);
   }));
 
 Deno.test("A restore brings nobody back who was shut out since, and nothing that was used up", () =>
