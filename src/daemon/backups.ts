@@ -8,6 +8,7 @@ import {
   backupFolder,
   clearStaged,
   FILES_IN_BACKUPS,
+  keepOwner,
   listBackups,
   type MadeBackup,
   makeBackup,
@@ -90,6 +91,7 @@ export async function restoreBackup(paths: DataPaths, choice: string | null): Pr
     if (contents.older) {
       const text = before === undefined ? null : new TextDecoder().decode(before);
       notes.push(...await writeOlderApprovals(paths.peers, { step, before: text }));
+      if (await exists(paths.peers)) await keepOwner(paths.peers, { like: paths.root });
     }
     if (!await exists(paths.key)) {
       notes.push("There is no key here and none in the backup, so the node makes a new one.");
@@ -156,6 +158,7 @@ class FreshNode {
       const path = join(this.#paths.root, name);
       if (content === undefined || await exists(path)) continue;
       await writeWhole(path, content);
+      await keepOwner(path, { like: this.#paths.root });
       written.push(name);
     }
     await syncFolder(this.#paths.root);

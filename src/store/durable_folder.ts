@@ -14,3 +14,13 @@ export async function syncFolder(path: string): Promise<void> {
     return;
   }
 }
+
+/**
+ * Gives what root made to whoever the folder around it belongs to: an owner who types `sudo` must not lock his node, which
+ * runs as another user, out of its own files.
+ */
+export async function keepOwner(path: string, { like }: { like: string }): Promise<void> {
+  if (Deno.build.os === "windows" || Deno.uid() !== 0) return;
+  const { uid, gid } = await Deno.stat(like);
+  if (uid !== null && uid !== 0) await Deno.chown(path, uid, gid);
+}

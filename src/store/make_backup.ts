@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { reasonOf } from "@ark/node/protocol";
 import { backupFolder, type BackupReason, newBackupPath, pruneBackups } from "./backup_shelf.ts";
 import { seal } from "./backup_seal.ts";
-import { syncFolder } from "./durable_folder.ts";
+import { keepOwner, syncFolder } from "./durable_folder.ts";
 import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";
 import { StoreError } from "./store_error.ts";
 
@@ -62,7 +62,7 @@ export async function backupOf(sqlite: SqliteConnection, options: BackupOptions)
   const { database, reason, file, files = [], node = null } = options;
   const step = stepOf(sqlite);
   const folder = file === undefined ? backupFolder(database) : dirname(file);
-  if (file === undefined) await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  if (file === undefined) await makeFolder(folder);
   const path = file ?? await newBackupPath(folder, { step, reason });
   if (await Deno.lstat(path).then(() => true, () => false)) {
     throw new StoreError(`Cannot make a backup: ${path} is there already, so choose another name`);
@@ -77,6 +77,7 @@ export async function backupOf(sqlite: SqliteConnection, options: BackupOptions)
       files: await filesBeside(dirname(database), [...FILES_IN_BACKUPS, ...files]),
     });
     await seal(part);
+    if (file === undefined) await keepOwner(part, { like: folder });
     await Deno.rename(part, path);
   } finally {
     await Deno.remove(part).catch(() => {});
@@ -85,6 +86,12 @@ export async function backupOf(sqlite: SqliteConnection, options: BackupOptions)
   await syncFolder(folder);
   if (file === undefined) await pruneBackups(folder, { keep: path });
   return { path, step, bytes: (await Deno.stat(path)).size };
+}
+
+/** Makes the folder of backups, for the owner of the data directory only. */
+export async function makeFolder(folder: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  await keepOwner(folder, { like: dirname(folder) });
 }
 
 /** Number of the last step that a database has behind it; 0 for none. */

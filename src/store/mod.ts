@@ -48,7 +48,7 @@
  * @module
  */
 export * from "./backup_shelf.ts";
-export { syncFolder } from "./durable_folder.ts";
+export { keepOwner, syncFolder } from "./durable_folder.ts";
 export { type BackupOptions, FILES_IN_BACKUPS, type MadeBackup, makeBackup } from "./make_backup.ts";
 export { openStore } from "./open_store.ts";
 export type { BackupContents } from "./read_backup.ts";

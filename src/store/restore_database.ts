@@ -3,8 +3,8 @@ import { reasonOf } from "@ark/node/protocol";
 import { backupFolder } from "./backup_shelf.ts";
 import { copyUnsealed } from "./backup_seal.ts";
 import { carryForward, forgetUsable, sameHistory } from "./carry_forward.ts";
-import { syncFile, syncFolder } from "./durable_folder.ts";
-import { makeBackup, why } from "./make_backup.ts";
+import { keepOwner, syncFile, syncFolder } from "./durable_folder.ts";
+import { makeBackup, makeFolder, why } from "./make_backup.ts";
 import { type BackupContents, dropNotes, readBackup, refuseNoBackup } from "./read_backup.ts";
 import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";
 import { StoreError } from "./store_error.ts";
@@ -54,6 +54,7 @@ export async function restoreDatabase({ database, backup, accept }: RestoreOptio
     replaced = await keep(database);
     const notes = await withSqlite(staged, (sqlite) => prepare(sqlite, { database, replaced }));
     await syncFile(staged);
+    await keepOwner(staged, { like: dirname(database) });
     await settle(database, { damaged: replaced?.endsWith(".db") === false });
     await Deno.rename(staged, database);
     await syncFolder(dirname(database));
@@ -109,7 +110,8 @@ async function keep(database: string): Promise<string | null> {
     }
   }
   const folder = join(backupFolder(database), `damaged-${new Date().toISOString().replaceAll(/[:.]/g, "")}`);
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(folder));
+  await makeFolder(folder);
   try {
     for (const suffix of ["", "-wal", "-journal"]) {
       const from = database + suffix;
@@ -117,6 +119,7 @@ async function keep(database: string): Promise<string | null> {
       const to = join(folder, basename(from));
       await copy(from, to);
       await syncFile(to);
+      await keepOwner(to, { like: folder });
     }
     await syncFolder(folder);
   } catch (error) {

@@ -185,6 +185,29 @@ Deno.test("A damaged database is replaced by its backup, and kept as it was", ()
     assert.deepEqual(await store.selectFrom("invitations").selectAll().where("used_ms", "is", null).execute(), []);
   }));
 
+Deno.test("What a killed node left in the log beside its database is kept, and does not get into what is restored", () =>
+  withDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    await presentData(data);
+    await backUp(dataPaths(data));
+    const killed = `${directory}/killed`;
+    {
+      await using store = await openStore(`${data}/node.db`);
+      await store.insertInto("model_digests").values({ path: "/new", size: 1, mtime_ms: 1, digest: "d" }).execute();
+      // As they lie there when the process is killed.
+      await layOut(await readFixture("0009"), killed);
+      for (const suffix of ["", "-wal"]) await Deno.copyFile(`${data}/node.db${suffix}`, `${killed}/node.db${suffix}`);
+      assert.ok((await Deno.stat(`${killed}/node.db-wal`)).size > 0);
+    }
+    const [backup] = await listBackups(backupFolder(`${data}/node.db`));
+    const { replaced } = await restoreBackup(dataPaths(killed), backup?.path ?? null);
+    const paths = (file: string) => (contentsOf(file).model_digests ?? []).map(({ path }) => path);
+    assert.ok(paths(replaced ?? "").includes("/new"));
+    assert.ok(!paths(`${killed}/node.db`).includes("/new"));
+    await using store = await openStore(`${killed}/node.db`);
+    assert.equal((await store.selectFrom("revoked_peers").selectAll().execute()).length, 1);
+  }));
+
 Deno.test("An older program that finds a newer database names the backup to go back to", () =>
   withDirectory(async (data) => {
     await Deno.chmod(data, 0o700);
@@ -212,3 +235,37 @@ Deno.test("An older program that finds a newer database names the backup to go b
       1,
     );
   }));
+
+Deno.test("What root backs up and restores stays the node's own", () =>
+  withDirectory(async (directory) => {
+    if (Deno.build.os === "windows" || Deno.uid() !== 0) {
+      // deno-lint-ignore no-console
+      console.log("Skipped: only root can make files of another user");
+      return;
+    }
+    const data = `${directory}/data`;
+    await presentData(data);
+    await Deno.remove(`${data}/backups`, { recursive: true });
+    for (const { path } of await everything(data)) await Deno.chown(path, 12_345, 12_346);
+    await backUp(dataPaths(data), { file: `${directory}/stick.backup` });
+    await backUp(dataPaths(data));
+    await restoreBackup(dataPaths(data), null);
+    const bytes = await Deno.readFile(`${data}/node.db`);
+    await Deno.writeFile(`${data}/node.db`, bytes.fill(0xa5, 4_096));
+    await restoreBackup(dataPaths(data), null);
+    const fresh = `${directory}/fresh`;
+    await Deno.mkdir(fresh, { mode: 0o700 });
+    await Deno.chown(fresh, 12_345, 12_346);
+    await restoreBackup(dataPaths(fresh), `${directory}/stick.backup`);
+    const found = [...await everything(data), ...await everything(fresh)];
+    assert.ok(found.some(({ path }) => path.includes("damaged-")));
+    // The lock and the folder of models are made by whoever is first, as ever.
+    const others = found.filter(({ path, uid }) => uid !== 12_345 && !/node\.lock$|models$/.test(path));
+    assert.deepEqual(others, []);
+  }));
+
+async function everything(path: string): Promise<{ path: string; uid: number | null }[]> {
+  const { uid, isDirectory } = await Deno.stat(path);
+  const inside = isDirectory ? await Array.fromAsync(Deno.readDir(path)) : [];
+  return [{ path, uid }, ...(await Promise.all(inside.map(({ name }) => everything(`${path}/${name}`)))).flat()];
+}

@@ -12,10 +12,11 @@ export const BACKUP: Command = {
   usage: "[FILE]",
   flags: {},
   details: `
-The backup is one file: database and audit log, approvals, settings, and the node's key, so keep it where nobody else
-can read it. Models are not in it. Without FILE it lies in backups/ of the data directory, where the five newest are kept.
-Before a newer version changes the form of the database it makes a backup there by itself (without the key).
-'ark-node restore FILE' puts one back; in an empty data directory it brings the whole node back.`,
+The backup is one file: database and audit log, approvals, settings, and the node's key, so keep it where
+nobody else can read it. Models are not in it. Without FILE it lies in backups/ of the data directory, where
+the five newest are kept. Before a newer version changes the form of the database it makes a backup there by
+itself, without the key. 'ark-node restore FILE' puts one back; in an empty data directory it brings the whole
+node back.`,
   async run(context) {
     const { out, json, words: [file, ...more] } = context;
     if (more.length > 0) throw new UsageError("Name one file at most: ark-node backup [FILE]");
