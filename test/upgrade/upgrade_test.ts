@@ -132,6 +132,23 @@ function liftTo(path: string, steps: readonly { name: string; schema: string[] }
   }
 }
 
+Deno.test("An upgrade that fails in one of its steps changes nothing", () =>
+  withDirectory(async (data) => {
+    await Deno.chmod(data, 0o700);
+    await layOut(await readFixture("0001"), data);
+    const before = { tables: tablesOf(`${data}/node.db`), rows: contentsOf(`${data}/node.db`) };
+    const change = (sql: string) => {
+      using sqlite = new DatabaseSync(`${data}/node.db`);
+      sqlite.exec(sql);
+    };
+    // Step 3 adds a column and then makes this table: it is where a process can be killed, too.
+    change("CREATE TABLE audit_tiles (a)");
+    await assert.rejects(openStore(`${data}/node.db`), /table audit_tiles already exists/);
+    change("DROP TABLE audit_tiles");
+    assert.deepEqual({ tables: tablesOf(`${data}/node.db`), rows: contentsOf(`${data}/node.db`) }, before);
+    await (await openStore(`${data}/node.db`))[Symbol.asyncDispose]();
+  }));
+
 Deno.test("A database whose upgrades ran while the clock was set back opens", () =>
   withDirectory(async (data) => {
     await Deno.chmod(data, 0o700);
