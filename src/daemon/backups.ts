@@ -12,10 +12,12 @@ import {
   listBackups,
   type MadeBackup,
   makeBackup,
+  type OpenStoreOptions,
   restoreDatabase,
   StoreError,
   syncFolder,
 } from "@ark/node/store";
+import type { Logger } from "@ark/node/telemetry";
 import { lockDataDirectory } from "./data_lock.ts";
 import { StartError } from "./start_error.ts";
 
@@ -104,6 +106,16 @@ export async function restoreBackup(paths: DataPaths, choice: string | null): Pr
     }
     throw new StartError(`Cannot restore ${backup}: ${reasonOf(error)}; do it again`, { cause: error });
   }
+}
+
+/** Says in the log that the data of an older version are upgraded, and how to go back. */
+export function backedUp(logger: Pick<Logger, "info">): OpenStoreOptions {
+  return {
+    backedUp: (path) =>
+      logger.info("The database of an older version is upgraded; 'ark-node restore' goes back to this backup", {
+        path,
+      }),
+  };
 }
 
 /**

@@ -110,7 +110,7 @@ export function stepNames(sqlite: SqliteConnection): string[] {
 /** What went wrong, as the end of a sentence that says what to do. */
 export function why(error: unknown): string {
   const reason = reasonOf(error);
-  if (/disk is full|No space left|disk I\/O error|Disk quota/.test(reason)) {
+  if (/disk is full|No space left|Disk quota|quota exceeded/.test(reason)) {
     return "the disk has no room for it; free some space and try again";
   }
   if (/malformed|not a database|failed its check/.test(reason)) return "the database is damaged";

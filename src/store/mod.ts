@@ -50,7 +50,7 @@
 export * from "./backup_shelf.ts";
 export { keepOwner, syncFolder } from "./durable_folder.ts";
 export { type BackupOptions, FILES_IN_BACKUPS, type MadeBackup, makeBackup } from "./make_backup.ts";
-export { openStore } from "./open_store.ts";
+export { openStore, type OpenStoreOptions } from "./open_store.ts";
 export type { BackupContents } from "./read_backup.ts";
 export { clearStaged, restoreDatabase, type RestoredDatabase, type RestoreOptions } from "./restore_database.ts";
 export { StoreError } from "./store_error.ts";

@@ -31,6 +31,8 @@ for (const version of VERSIONS) {
         assert.deepEqual([fixture.peers.approved, fixture.peers.revoked].map(standing), ["approved", "revoked"]);
         const { peers } = JSON.parse(await Deno.readTextFile(`${data}/approved_peers.json`));
         assert.deepEqual(peers, approvals.peers);
+        const told = node.log.filter((line) => line.includes("'ark-node restore' goes back to this backup"));
+        assert.equal(told.length, Number(version) === PRESENT ? 0 : 1);
         // API keys.
         if (fixture.keys !== null) {
           const { good, revoked } = fixture.keys;
