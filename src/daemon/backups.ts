@@ -27,6 +27,8 @@ export interface Restored {
   backup: string;
   /** Number of the last step of the database's history that it has. */
   step: number;
+  /** Whether this program upgrades it at its next start. */
+  older: boolean;
   /** When it was made, RFC 3339, or null where it does not say. */
   madeAt: string | null;
   /** Where what it replaced is, or null where there was nothing. */
@@ -98,7 +100,7 @@ export async function restoreBackup(paths: DataPaths, choice: string | null): Pr
     if (!await exists(paths.key)) {
       notes.push("There is no key here and none in the backup, so the node makes a new one.");
     }
-    return { backup, step, madeAt: contents.madeAt, replaced, files, notes };
+    return { backup, step, older: contents.older, madeAt: contents.madeAt, replaced, files, notes };
   } catch (error) {
     if (error instanceof StoreError) {
       await (fresh as FreshNode | null)?.giveUp();

@@ -72,7 +72,8 @@ for (const version of VERSIONS.filter((each) => Number(each) < PRESENT)) {
       await (await openStore(`${data}/node.db`))[Symbol.asyncDispose]();
       assert.ok(tablesOf(`${data}/node.db`).length > before.tables.length);
       const restored = await restoreBackup(dataPaths(data), null);
-      assert.deepEqual([restored.step, restored.notes, restored.files], [Number(version), [], []]);
+      assert.deepEqual([restored.step, restored.older, restored.notes], [Number(version), true, []]);
+      assert.deepEqual(restored.files, []);
       assert.deepEqual({ tables: tablesOf(`${data}/node.db`), rows: contentsOf(`${data}/node.db`) }, before);
       for (const name of ["approved_peers.json", "node.key", "audit.log"]) {
         assert.deepEqual((await Deno.readFile(`${data}/${name}`)).toBase64(), fixture.files[name], name);

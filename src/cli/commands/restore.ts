@@ -19,9 +19,12 @@ what the older version cannot read. In a data directory without a key the whole 
     if (more.length > 0 || (file === undefined) !== latest) {
       throw new UsageError("Name a backup, or the newest: ark-node restore FILE, or ark-node restore --latest");
     }
-    const { backup, step, madeAt, replaced, files, notes } = await restoreBackup(await pathsOf(context), file ?? null);
+    const { backup, step, older, madeAt, replaced, files, notes } = await restoreBackup(
+      await pathsOf(context),
+      file ?? null,
+    );
     if (json) {
-      out.json({ backup, step, made_at: madeAt, replaced, files, notes });
+      out.json({ backup, step, older, made_at: madeAt, replaced, files, notes });
       return EXIT.ok;
     }
     out.line(
@@ -32,6 +35,7 @@ what the older version cannot read. In a data directory without a key the whole 
     if (files.length > 0) out.line(`These came with it: ${files.join(", ")}.`);
     if (replaced !== null) out.line(`What it replaced is kept: ${replaced}`);
     for (const note of notes) out.line(note);
+    if (older) out.line("This version would upgrade it again at its next start: install the older one before.");
     return EXIT.ok;
   },
 };
