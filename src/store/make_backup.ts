@@ -113,6 +113,7 @@ export function why(error: unknown): string {
   if (/disk is full|No space left|Disk quota|quota exceeded/.test(reason)) {
     return "the disk has no room for it; free some space and try again";
   }
+  if (/database is locked/.test(reason)) return "another program is using the database; end that one first";
   if (/malformed|not a database|failed its check/.test(reason)) return "the database is damaged";
   return reason;
 }

@@ -208,6 +208,25 @@ Deno.test("What a killed node left in the log beside its database is kept, and d
     assert.equal((await store.selectFrom("revoked_peers").selectAll().execute()).length, 1);
   }));
 
+Deno.test("A restore is refused while another program has the database open", () =>
+  withDirectory(async (data) => {
+    await Deno.chmod(data, 0o700);
+    await presentData(data);
+    await backUp(dataPaths(data));
+    const { ino } = await Deno.stat(`${data}/node.db`);
+    {
+      // As 'ark-node audit export' or sqlite3 has it, without the lock of the data directory.
+      using other = new DatabaseSync(`${data}/node.db`);
+      other.prepare("SELECT * FROM audit_entries").all();
+      await assert.rejects(
+        restoreBackup(dataPaths(data), null),
+        /another program is using the database; end that one first; nothing was changed$/,
+      );
+      assert.equal((await Deno.stat(`${data}/node.db`)).ino, ino);
+    }
+    await restoreBackup(dataPaths(data), null);
+  }));
+
 Deno.test("An older program that finds a newer database names the backup to go back to", () =>
   withDirectory(async (data) => {
     await Deno.chmod(data, 0o700);
