@@ -12,6 +12,9 @@ export const FILES_IN_BACKUPS: readonly string[] = ["approved_peers.json", "copi
 /** Most bytes of a file that goes into a backup beside the database. */
 const FILE_BYTES = 16 << 20;
 
+/** SQLite's words where it cannot write beside a database. */
+const UNWRITABLE_REGEXP = /unable to open database file|readonly database/;
+
 /** What a backup is to be. */
 export interface BackupOptions {
   /** The database. Another process, or this one, may have it open and write to it. */
@@ -48,12 +51,38 @@ export async function makeBackup(options: BackupOptions): Promise<MadeBackup> {
     throw new StoreError(`Cannot make a backup: there is no database ${database}`);
   }
   try {
-    await using cleanup = new AsyncDisposableStack();
-    const sqlite = cleanup.adopt(new SqliteConnection(database), (connection) => connection.close());
-    sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA trusted_schema = OFF`);
-    return await backupOf(sqlite, options);
+    return await backupFrom(database, options).catch((error) => {
+      if (!UNWRITABLE_REGEXP.test(reasonOf(error)) || options.file === undefined) throw error;
+      return backupOfCopy(options.file, options);
+    });
   } catch (error) {
     throw error instanceof StoreError ? error : new StoreError(`Cannot make a backup of ${database}: ${why(error)}`);
+  }
+}
+
+async function backupFrom(path: string, options: BackupOptions): Promise<MadeBackup> {
+  await using cleanup = new AsyncDisposableStack();
+  const sqlite = cleanup.adopt(new SqliteConnection(path), (connection) => connection.close());
+  sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA trusted_schema = OFF`);
+  return await backupOf(sqlite, options);
+}
+
+/**
+ * A disk that fails is often mounted for reading only, and SQLite wants to write beside the database even then. Nobody else
+ * can write there either, so its files are copied to where the backup is to be.
+ */
+async function backupOfCopy(file: string, options: BackupOptions): Promise<MadeBackup> {
+  const copy = `${file}.${crypto.randomUUID().slice(0, 8)}.part`;
+  try {
+    for (const suffix of ["", "-wal"]) {
+      if (!await Deno.stat(options.database + suffix).then(({ isFile }) => isFile, () => false)) continue;
+      using source = await Deno.open(options.database + suffix);
+      const target = await Deno.open(copy + suffix, { write: true, createNew: true, mode: 0o600 });
+      await source.readable.pipeTo(target.writable);
+    }
+    return await backupFrom(copy, options);
+  } finally {
+    for (const suffix of ["", "-wal", "-shm"]) await Deno.remove(copy + suffix).catch(() => {});
   }
 }
 
@@ -113,6 +142,7 @@ export function why(error: unknown): string {
   if (/disk is full|No space left|Disk quota|quota exceeded/.test(reason)) {
     return "the disk has no room for it; free some space and try again";
   }
+  if (UNWRITABLE_REGEXP.test(reason)) return "its folder cannot be written; name a file on another disk";
   if (/database is locked/.test(reason)) return "another program is using the database; end that one first";
   if (/malformed|not a database|failed its check/.test(reason)) return "the database is damaged";
   return reason;

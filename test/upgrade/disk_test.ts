@@ -5,6 +5,7 @@ import { backUp, restoreBackup, StartError } from "@ark/node/daemon";
 import { openStore, StoreError } from "@ark/node/store";
 import { finished } from "../support/node_process.ts";
 import { fillDisk, withDirectory, withTinyDisk } from "../support/temporary.ts";
+import { contentsOf } from "./database_contents.ts";
 import { layOut, readFixture } from "./fixture.ts";
 
 const SENTENCE = /^Cannot [^\n]+$/;
@@ -93,6 +94,13 @@ Deno.test("A disk that cannot be written is said so, and a restore changes nothi
             return true;
           });
         }
+        // What can be read is saved to another disk all the same.
+        const saved = `${directory}/saved.backup`;
+        await backUp(dataPaths(data), { file: saved });
+        await restoreBackup(dataPaths(`${directory}/new`), saved);
+        const rows = (path: string) => contentsOf(path).audit_entries;
+        assert.deepEqual(rows(`${directory}/new/node.db`), rows(file));
+        assert.deepEqual((await names(directory)).filter((name) => name.includes(".part")), []);
       } finally {
         await remount("rw");
       }

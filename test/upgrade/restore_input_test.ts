@@ -11,9 +11,9 @@ import { withDirectory } from "../support/temporary.ts";
 import { layOut, readFixture } from "./fixture.ts";
 
 const LONG = Deno.env.get("ARK_LONG") === "1";
-const RUNS = LONG ? 20_000 : 150;
+const RUNS = LONG ? 5_000 : 150;
 /** SQLite itself has to find what is wrong, and each that it does not find is restored and opened. */
-const BARE_RUNS = LONG ? 2_000 : 40;
+const BARE_RUNS = LONG ? 500 : 40;
 
 /** Bytes of everything in a data directory but its lock. */
 async function bytesOf(data: string): Promise<Record<string, string>> {
