@@ -30,6 +30,7 @@ import { RemoteBackend, Router, Upstream, withUpstreams } from "@ark/node/routin
 import { openStore } from "@ark/node/store";
 import { Events, Logger, Metrics } from "@ark/node/telemetry";
 import { formatAddress, listenMesh, type PeerAddress } from "@ark/node/transport";
+import { backedUp, refuseUnfinishedRestore } from "./backups.ts";
 import { ConfigWatch } from "./config_watch.ts";
 import { openCopies } from "./copies.ts";
 import { lockDataDirectory } from "./data_lock.ts";
@@ -116,10 +117,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await using opened = new AsyncDisposableStack();
 
   const lock = opened.use(await lockDataDirectory(config.paths));
+  await refuseUnfinishedRestore(config.paths);
   const { identity, chain } = await identityOf(config.paths.key, logger);
   const pinned = refuseBrokenPin(identity, logger);
   const token = await attempt("read the admin token", () => loadAdminToken(config.paths.adminToken));
-  const store = opened.use(await attempt("open the database", () => openStore(config.paths.database)));
+  const store = opened.use(
+    await attempt("open the database", () => openStore(config.paths.database, backedUp(logger))),
+  );
   const metrics = new Metrics();
   const events = new Events();
   const metered = meteredEvents(events, metrics);

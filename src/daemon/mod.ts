@@ -21,6 +21,7 @@
  *
  * @module
  */
+export { backUp, restoreBackup, type Restored } from "./backups.ts";
 export * from "./core_files.ts";
 export * from "./daemon.ts";
 export { type NodeAddress, runningNode } from "./data_lock.ts";

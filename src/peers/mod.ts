@@ -47,6 +47,7 @@ export * from "./invitations.ts";
 export * from "./look_alike.ts";
 export * from "./last_addresses.ts";
 export * from "./neighbourhood.ts";
+export { olderApprovals, type OlderVersion, writeOlderApprovals } from "./older_approvals.ts";
 export type { PairingAct, PairingEnd, PairingPhase } from "./pairing.ts";
 export { isOpen } from "./pairing.ts";
 export { PAIRING_TIMES, type PairingTimes, type PairingView } from "./pairing_card.ts";

@@ -10,6 +10,26 @@
  *   thread that writes ({@linkcode RowWriter}, {@linkcode Store.alone}): nobody waits for a lock of SQLite, which would
  *   hold up the event loop. Threads read by connections of their own ({@linkcode RowReader}).
  *
+ * **Upgrades and the way back.** Before {@linkcode openStore} changes a database that an older program made, it copies it
+ * as it is into `backups/` beside it; where that fails nothing is changed. {@linkcode makeBackup} is the same for the
+ * owner, {@linkcode restoreDatabase} puts one back. A backup is one SQLite file with the small files whose form may change
+ * (`approved_peers.json`, `copies.json`) and, where the owner made it, the key and the settings, under a SHA-256. It is
+ * whole, or not there, whatever ends the process; so is the database while it is restored.
+ *
+ * | in the data directory | goes back | why |
+ * |---|---|---|
+ * | `node.db`: caches, addresses, reputations, demand | yes | what they were is good enough |
+ * | `node.db`: revocations, API keys taken back, used invitations, rotations, usage, witnessed logs | no, it only goes on | a restore is no way around any of them |
+ * | `node.db`: the audit log's tables | no, they are those of now | they are a copy of `audit.log`, and witnesses have cosigned it |
+ * | `audit.log` and what lies beside it | no | to witnesses an older one is a log whose end was cut |
+ * | `approved_peers.json` | no; loses what the older version cannot read | an older one would bring revoked peers back |
+ * | `node.key`, `node.rotation.json`, `admin.token`, settings | no | their form never changed, and a key that was replaced may be known to others |
+ * | `copies.json`, `models/` with `.ark-models.json` and cut pulls | no | older versions read them, or do not look |
+ * | `registry.db` | never backed up | what is in it ends within a day, and nodes send it again |
+ *
+ * In a directory without a key all of it comes back out of a backup that has the key, but for models; the audit log then
+ * ends where the backup was made, and witnesses that saw more say so.
+ *
  * Not promised: a check of every page of a file above 64 MiB at start; use by two processes at once.
  *
  * @example
@@ -27,7 +47,13 @@
  *
  * @module
  */
-export { openStore, StoreError } from "./open_store.ts";
+export * from "./backup_shelf.ts";
+export { keepOwner, syncFolder } from "./durable_folder.ts";
+export { type BackupOptions, FILES_IN_BACKUPS, type MadeBackup, makeBackup } from "./make_backup.ts";
+export { openStore, type OpenStoreOptions } from "./open_store.ts";
+export type { BackupContents } from "./read_backup.ts";
+export { clearStaged, restoreDatabase, type RestoredDatabase, type RestoreOptions } from "./restore_database.ts";
+export { StoreError } from "./store_error.ts";
 export { openRegistryStore, type RegistryEntry, type RegistryQuery, type RegistryStore } from "./registry_store.ts";
 export * from "./row_reader.ts";
 export * from "./row_writer.ts";

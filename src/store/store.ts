@@ -1,4 +1,4 @@
-import { Kysely, SqliteDialect } from "kysely";
+import { Kysely, SqliteAdapter, SqliteDialect } from "kysely";
 import type { SqliteConnection, SqlValue } from "./sqlite_connection.ts";
 import type { Database } from "./schema.ts";
 
@@ -46,13 +46,30 @@ export interface Statements {
   arrays(sql: string, ...values: SqlValue[]): SqlValue[][];
 }
 
+/**
+ * SQLite takes changes of its tables back with a transaction, and Kysely does not count on it: it would run the steps of an
+ * upgrade outside of one, and a process that is killed between a step and its note would leave a database that never opens
+ * again.
+ */
+class TransactionalDialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalAdapter();
+  }
+}
+
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
 /** The one implementation of {@linkcode Store}. */
 export class SqliteStore extends Kysely<Database> implements Store {
   readonly path: string | null;
   readonly #sqlite: SqliteConnection;
 
   constructor(sqlite: SqliteConnection, path: string | null) {
-    super({ dialect: new SqliteDialect({ database: sqlite }) });
+    super({ dialect: new TransactionalDialect({ database: sqlite }) });
     this.#sqlite = sqlite;
     this.path = path;
   }

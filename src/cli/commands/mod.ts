@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import { ASK } from "./ask.ts";
 import { AUDIT_EXPORT, AUDIT_TAIL, AUDIT_VERIFY } from "./audit.ts";
 import { AUDIT_PRUNE } from "./audit_prune.ts";
+import { BACKUP, BACKUP_LIST } from "./backup.ts";
 import { CONFIG_CHECK, CONFIG_SCHEMA } from "./config.ts";
 import { DOCTOR } from "./doctor.ts";
 import { GRID } from "./grid.ts";
@@ -27,6 +28,7 @@ import { PEERS_REVOKE } from "./peers_revoke.ts";
 import { PEERS_WHY } from "./peers_why.ts";
 import { REGISTRY_LIST } from "./registry.ts";
 import { REQUESTS } from "./requests.ts";
+import { RESTORE } from "./restore.ts";
 import { SERVE } from "./serve.ts";
 import { SERVICE_INSTALL, SERVICE_UNINSTALL } from "./service.ts";
 import { STATUS } from "./status.ts";
@@ -43,6 +45,9 @@ export const COMMANDS: readonly Command[] = [
   DOCTOR,
   CONFIG_CHECK,
   CONFIG_SCHEMA,
+  BACKUP,
+  BACKUP_LIST,
+  RESTORE,
   SERVICE_INSTALL,
   SERVICE_UNINSTALL,
   WG_SUGGEST,
