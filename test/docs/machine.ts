@@ -201,7 +201,6 @@ for _ in $(seq 600); do
 done
 cat ${root}/node.log
 wait $!
-exit 1
 `;
 }
 
