@@ -192,7 +192,8 @@ case "\${1-}" in
   *) exec ${program} "$@" ;;
 esac
 stop
-${program} "$@" > ${root}/node.log 2>&1 < /dev/null &
+: > ${root}/node.log
+${program} "$@" >> ${root}/node.log 2>&1 < /dev/null &
 echo $! > ${root}/pid
 for _ in $(seq 600); do
   grep -q '^Ready after\\|"ready_ms"' ${root}/node.log && { cat ${root}/node.log; exit 0; }

@@ -40,7 +40,9 @@ there, so both approve.`,
   async run(context) {
     const { out, words, json } = context;
     const [typed, ...more] = words;
-    if (typed === undefined || more.length > 0) throw new UsageError("Name one node: ark-node peers approve KEY|ID|NAME");
+    if (typed === undefined || more.length > 0) {
+      throw new UsageError("Name one node: ark-node peers approve KEY|ID|NAME");
+    }
     const node = await NodeClient.find(context);
     const [{ peers }, approved] = await Promise.all([
       node.call<{ peers: DiscoveredPeer[] }>("/peers/discovered"),
