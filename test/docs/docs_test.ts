@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { COMMANDS } from "../../src/cli/commands/mod.ts";
+import { COMMON_FLAGS } from "../../src/cli/help.ts";
 import { arkCalls, callFault } from "./command_lines.ts";
 import { difference } from "./expected.ts";
 import { withGenerated } from "./generated.ts";
@@ -126,6 +128,29 @@ Deno.test("every link within docs/ and the README leads to a page, a file or a h
     !linked.has(resolve(ROOT, name)) && name !== "docs/README.md"
   );
   assert.deepEqual(lost, [], "No page leads there");
+});
+
+/** Flags of other programs that the pages speak of. */
+const FOREIGN = new Set(["--network", "--filter", "--rollback", "--uninstall", "--service", "--show"]);
+
+Deno.test("commands and flags that stand in a sentence are those of the program, too", async () => {
+  const known = new Set([...COMMANDS.flatMap(({ flags }) => Object.keys(flags)), ...Object.keys(COMMON_FLAGS)]);
+  const faults: string[] = [];
+  for (const { name, codes } of [...PAGES, read(join(ROOT, "README.md"))]) {
+    for (const { text, line } of codes) {
+      const call = /^(?:sudo |docker exec \w+ )?(ark-node(?: .*)?)$/.exec(text)?.[1];
+      // Placeholders such as KEY|ID are words and no pipe.
+      const plain = call?.replaceAll(/[\[\]]/g, " ").replaceAll(/[|()]|…/g, "x");
+      for (const words of plain === undefined ? [] : arkCalls(plain)) {
+        const why = words.length === 0 || words[0] === "COMMAND" ? null : await callFault(words);
+        if (why !== null) faults.push(`${name}:${line}: \`${text}\`: ${why}`);
+      }
+      for (const [flag] of call === undefined ? text.matchAll(/(?<![\w-])--[a-z][\w-]*/g) : []) {
+        if (!known.has(flag.slice(2)) && !FOREIGN.has(flag)) faults.push(`${name}:${line}: there is no flag ${flag}`);
+      }
+    }
+  }
+  assert.deepEqual(faults, []);
 });
 
 Deno.test("the tables of settings, presets and commands are those of the program", () => {

@@ -36,6 +36,8 @@ export interface Page {
   readonly blocks: readonly Block[];
   /** Its links outside of blocks. */
   readonly links: readonly Link[];
+  /** What stands in its text as code. */
+  readonly codes: readonly { readonly text: string; readonly line: number }[];
   /** Anchors of its headings, as GitHub makes them. */
   readonly anchors: ReadonlySet<string>;
   /** What `<!-- sandbox: … -->` says, or null. */
@@ -50,6 +52,7 @@ const NOTHING: Marker = { notRun: null, settings: new Map() };
 export function parsePage(name: string, source: string): Page {
   const blocks: Block[] = [];
   const links: Link[] = [];
+  const codes: { text: string; line: number }[] = [];
   const anchors = new Set<string>();
   let sandbox: string | null = null;
   let names: ReadonlyMap<string, string> = new Map();
@@ -82,11 +85,14 @@ export function parsePage(name: string, source: string): Page {
     if (line.trim() !== "") marker = NOTHING;
     const heading = /^#{1,6} +(.*)$/.exec(line)?.[1];
     if (heading !== undefined) anchors.add(freeAnchor(anchorOf(heading), anchors));
+    for (const [, text = ""] of line.matchAll(/`([^`]+)`/g)) {
+      codes.push({ text: text.replaceAll("\\|", "|"), line: at + 1 });
+    }
     for (const [, target = ""] of line.replaceAll(/`[^`]*`/g, "").matchAll(/\[[^\]]*\]\(([^)\s]+)\)/g)) {
       links.push({ target, line: at + 1 });
     }
   }
-  return { name, blocks, links, anchors, sandbox, names };
+  return { name, blocks, links, codes, anchors, sandbox, names };
 }
 
 /** The anchor of a heading. */
