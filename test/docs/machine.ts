@@ -10,7 +10,7 @@ const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 const MODEL_FILE = `${FIXTURES}/arkling-9m-q4_0.gguf`;
 /** Nothing of a page takes longer. */
-const LIMIT_S = 60;
+const LIMIT_S = 120;
 
 /** How a block ended. */
 export interface Ran {
