@@ -36,7 +36,7 @@ export class ConfigWatch {
     this.#config = options.config;
   }
 
-  /** Looks until the signal fires. */
+  /** Looks until the signal fires; without a file there is nothing to look at, and it ends at once. */
   async run(signal: AbortSignal): Promise<void> {
     const { config: { file }, everyMs = 2_000 } = this.#options;
     if (file === null) return;

@@ -18,7 +18,7 @@ interface Approved {
 export const PEERS_APPROVE: Command = {
   name: "peers approve",
   summary: "Let a node ask this one, and ask it",
-  usage: "KEY|ID",
+  usage: "KEY|ID|NAME",
   flags: {
     models: { value: "A,B", help: "models it may use, * for any text in a name (default: *, all of them)" },
     max: { value: "N", help: "its questions at a time (default: 1)" },
@@ -34,15 +34,24 @@ export const PEERS_APPROVE: Command = {
   },
   details: `
 KEY is ed25519:…, ID the id that 'ark-node id' shows on the other machine; of a node that is near,
-the first 8 characters do. What you approve is what it may do here: the other owner decides on his
-side what you may do there, so both approve.`,
+the first 8 characters do. A NAME is that of a peer which is approved already: these terms count instead
+of those. What you approve is what it may do here: the other owner decides on his side what you may do
+there, so both approve.`,
   async run(context) {
     const { out, words, json } = context;
     const [typed, ...more] = words;
-    if (typed === undefined || more.length > 0) throw new UsageError("Name one node: ark-node peers approve KEY|ID");
+    if (typed === undefined || more.length > 0) {
+      throw new UsageError("Name one node: ark-node peers approve KEY|ID|NAME");
+    }
     const node = await NodeClient.find(context);
-    const { peers } = await node.call<{ peers: DiscoveredPeer[] }>("/peers/discovered");
-    const id = findPeer(typed, peers);
+    const [{ peers }, approved] = await Promise.all([
+      node.call<{ peers: DiscoveredPeer[] }>("/peers/discovered"),
+      node.call<{ peers: PeerStatus[] }>("/peers/status"),
+    ]);
+    // One that is approved already gets other terms by the name that its owner's node gave it, near or not.
+    const known = new Map<string, { node_id: string; name?: string }>(peers.map((one) => [one.node_id, one]));
+    for (const one of approved.peers) known.set(one.node_id, one);
+    const id = findPeer(typed, [...known.values()]);
     const answer = await node.call<Approved>("/peers/approve", {
       node_id: id,
       public_key: formatPublicKey(publicKeyOf(id)),

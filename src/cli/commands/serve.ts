@@ -87,7 +87,7 @@ function banner(
   const found = config.mdns ? "neighbours find it by mDNS" : "neighbours need --peer, since mDNS is off";
   const lines: [string, string][] = [
     ["id", formatNodeId(id)],
-    ["api", `http://${formatAddress(api)}/v1  (point your apps here; ${keyHint(config)})`],
+    ["api", `http://${formatAddress(api)}/v1  (${apiHint(config)})`],
     ...(ollama === null
       ? []
       : [["ollama", `http://${formatAddress(ollama)}  (clients of Ollama find it here)`] as [string, string]]),
@@ -109,8 +109,9 @@ function banner(
   out.line(`Ready after ${Math.round(performance.now())} ms. Ctrl-C stops it.`);
 }
 
-function keyHint({ requireKeys }: Config): string {
-  return requireKeys ? "each with a key: 'ark-node keys create NAME'" : "any API key";
+function apiHint({ roles, requireKeys }: Config): string {
+  if (!roles.includes("gateway")) return "for 'ark-node' itself; apps get nothing without the role gateway";
+  return `point your apps here; ${requireKeys ? "each with a key: 'ark-node keys create NAME'" : "any API key"}`;
 }
 
 /** What others can reach is said aloud at every start, so that nobody is exposed without noticing. */
