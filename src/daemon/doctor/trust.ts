@@ -2,7 +2,9 @@ import type { Finding } from "@ark/node/http";
 import type { RunningFacts } from "./facts.ts";
 
 /** What peers may do, and whether it is on the record. Pure. */
-export function trust({ peers, expired, peersFault, auditFault, auditDamage }: RunningFacts): Finding[] {
+export function trust(
+  { peers, expired, peersFault, auditFault, auditDamage }: Omit<RunningFacts, "listeners" | "clocks">,
+): Finding[] {
   const found: Finding[] = [];
   if (peersFault !== null) {
     found.push({
@@ -48,16 +50,20 @@ export function trust({ peers, expired, peersFault, auditFault, auditDamage }: R
       : "Every approval says which models or until when";
     found.push({ check: "approved-peers", level: "ok", sentence });
   }
+  return [...found, ...auditLog({ auditFault, auditDamage })];
+}
+
+/** Whether the audit log can be written, and is as it was written. Pure. */
+export function auditLog({ auditFault, auditDamage }: Pick<RunningFacts, "auditFault" | "auditDamage">): Finding[] {
+  const check = "audit-log";
   const wrong = auditFault ?? auditDamage ?? null;
-  if (wrong !== null) {
-    found.push({
-      check: "audit-log",
-      level: "danger",
-      sentence: wrong,
-      fix: auditFault === null ? "See what else is wrong: ark-node audit verify" : "Make room, or mend the disk",
-    });
-  } else if (auditDamage === null) {
-    found.push({ check: "audit-log", level: "ok", sentence: "Every entry of the audit log is as it was written" });
+  if (wrong === null) {
+    return auditDamage === null
+      ? [{ check, level: "ok", sentence: "Every entry of the audit log is as it was written" }]
+      : [];
   }
-  return found;
+  const fix = auditFault === null
+    ? "See what else is wrong (ark-node audit verify), keep a copy of the data directory, and ask who changed it"
+    : "Make room, or mend the disk";
+  return [{ check, level: "danger", sentence: wrong, fix }];
 }
