@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { access, statfs } from "node:fs/promises";
 import type { Finding } from "@ark/node/http";
 import { size } from "./size.ts";
+import { shellWord } from "./typed_word.ts";
 
 /** What is known of the file system below a folder. */
 export interface DiskFacts {
@@ -68,8 +69,8 @@ export function dataPlace(facts: DiskFacts | null, { container }: { container: b
         ? "Nothing can be recorded there; a disk with errors is mounted like that, too"
         : `It says ${refuses}`,
       fix: readOnly
-        ? `See what is wrong with it (dmesg), and mount it again: sudo mount -o remount,rw '${path}'`
-        : `Give it to the user that runs the node: sudo chown -R "$USER" '${path}'`,
+        ? `See what is wrong with it (dmesg), and mount it again: sudo mount -o remount,rw ${shellWord(path)}`
+        : `Give it to the user that runs the node: sudo chown -R "$USER" ${shellWord(path)}`,
     });
   }
   const far = NETWORK.get(type);
@@ -98,7 +99,7 @@ export function dataPlace(facts: DiskFacts | null, { container }: { container: b
       level: "warning",
       sentence: `The data directory ${path} is inside a container, and is gone when the container is replaced`,
       why: "With it go the node's key, so that every peer has to approve it again, and the audit log",
-      fix: `Put a volume there: docker run -v ark-data:${path} …`,
+      fix: `Put a volume there: docker run -v ark-data:${shellWord(path)} …`,
     });
   }
   if (freeFiles !== null && freeFiles < FEW_FILES) {
@@ -106,7 +107,7 @@ export function dataPlace(facts: DiskFacts | null, { container }: { container: b
       check,
       level: "danger",
       sentence: `The disk of the data directory has room for ${freeFiles} more files only (${path})`,
-      fix: `Remove files that are not needed; 'df -i ${path}' shows how many there are`,
+      fix: `Remove files that are not needed; df -i ${shellWord(path)} shows how many there are`,
     });
   }
   if (found.length === 0) {

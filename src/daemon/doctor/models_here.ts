@@ -3,6 +3,7 @@ import type { Finding } from "@ark/node/http";
 import { leastModelBytes, readMemory } from "@ark/node/inference";
 import { type LocalModel, ModelCatalogue, type ModelFault, OwnRecords } from "@ark/node/models";
 import { size } from "./size.ts";
+import { shellWord } from "./typed_word.ts";
 
 /** What is known of the models of this machine. */
 export interface ModelFacts {
@@ -97,7 +98,7 @@ export function modelFindings({ models, faults, memoryBytes, wanted, has, failur
 function fault(path: string, reason: string): Finding {
   const missing = /no such folder/i.test(reason);
   const denied = /permission denied/i.test(reason);
-  const quoted = `'${path.replaceAll("'", `'\\''`)}'`;
+  const quoted = shellWord(path);
   return {
     check: "models",
     level: "warning",

@@ -4,6 +4,7 @@ import { formatNodeId, type NodeId, shortId } from "@ark/node/identity";
 import { type Neighbour, type PeerRotation, sharesModel } from "@ark/node/peers";
 import { ANSWERING, type PeerView } from "@ark/node/routing";
 import { formatAddress, type PeerAddress } from "@ark/node/transport";
+import { peerWord, shellWord } from "./typed_word.ts";
 
 /** What a running node knows of its ways to approved peers. */
 export interface LinkFacts {
@@ -51,6 +52,7 @@ export function peerLinks(facts: LinkFacts): Finding[] {
 
 function linkOf(view: PeerView, facts: LinkFacts): Finding[] {
   const { peer: { name, node_id: id }, state } = view;
+  const word = peerWord(view.peer);
   const warning = (check: string, sentence: string, rest: { why?: string; fix: string }): Finding[] => [
     { check, level: "warning", sentence, ...rest },
   ];
@@ -59,10 +61,10 @@ function linkOf(view: PeerView, facts: LinkFacts): Finding[] {
     return pending.state === "contested"
       ? warning("peer-key", `Two new keys claim to follow the key of ${name}`, {
         why: "Somebody else has its old key",
-        fix: `Take it off the list (ark-node peers revoke ${name}), and pair with its owner again: ark-node peers pair`,
+        fix: `Take it off the list (ark-node peers revoke ${word}), and pair with its owner again: ark-node peers pair`,
       })
       : warning("peer-key", `${name} goes on under a new key, which you have not accepted`, {
-        fix: `Ask its owner whether it is ${shortId(pending.new)}, then: ark-node peers accept-rotation ${name}`,
+        fix: `Ask its owner whether it is ${shortId(pending.new)}, then: ark-node peers accept-rotation ${word}`,
       });
   }
   switch (state) {
@@ -73,7 +75,7 @@ function linkOf(view: PeerView, facts: LinkFacts): Finding[] {
       });
     case "revoked":
       return warning("peer-approval", `The owner of ${name} took the approval of this node back`, {
-        fix: `Ask its owner, or take it off your list, too: ark-node peers revoke ${name}`,
+        fix: `Ask its owner, or take it off your list, too: ark-node peers revoke ${word}`,
       });
     case "unseen":
       return warning("peer-reach", `${name} was never seen`, {
@@ -135,15 +137,17 @@ function comesBack({ peer: { name, node_id }, since, offer, address }: PeerView,
 }
 
 /** An approval that names models, none of which is here. */
-function sharedModels({ peer: { name, permissions } }: PeerView, { models }: LinkFacts): Finding[] {
-  const { can_request_inference, models_shared } = permissions;
+function sharedModels({ peer }: PeerView, { models }: LinkFacts): Finding[] {
+  const { name, permissions: { can_request_inference, models_shared } } = peer;
   if (models === null || models.length === 0 || !can_request_inference || models_shared.length === 0) return [];
   if (models.some((model) => sharesModel(models_shared, model))) return [];
   return [{
     check: "shared-models",
     level: "warning",
     sentence: `${name} may use ${models_shared.slice(0, 3).join(", ")}, and no model here is called so`,
-    fix: `Approve it again with names of 'ark-node models': ark-node peers approve ${name} --models '${models[0]}'`,
+    fix: `Approve it again with names of 'ark-node models': ark-node peers approve ${peerWord(peer)} --models ${
+      shellWord(models[0] ?? "*")
+    }`,
   }];
 }
 

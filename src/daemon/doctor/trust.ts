@@ -1,5 +1,6 @@
 import type { Finding } from "@ark/node/http";
 import type { RunningFacts } from "./facts.ts";
+import { peerWord } from "./typed_word.ts";
 
 /** What peers may do, and whether it is on the record. Pure. */
 export function trust(
@@ -14,14 +15,15 @@ export function trust(
       fix: "Correct approved_peers.json in the data directory; until then the last good state counts",
     });
   }
-  for (const { name, permissions, expires_at, paused, verified } of peers) {
+  for (const peer of peers) {
+    const { name, permissions, expires_at, paused, verified } = peer;
     const asks = permissions.can_request_inference || permissions.can_pull_models;
     if (asks && permissions.models_shared.includes("*") && expires_at === undefined) {
       found.push({
         check: "open-approval",
         level: "warning",
         sentence: `${name} may use every model of this node, for ever`,
-        fix: `Approve it again with --models and --expires: ark-node peers approve ${name}`,
+        fix: `Approve it again with --models and --expires: ark-node peers approve ${peerWord(peer)}`,
       });
     }
     if (verified === false) {
@@ -29,19 +31,20 @@ export function trust(
         check: "unverified-peer",
         level: "warning",
         sentence: `${name} came by an invite link, and nobody has compared the words on both screens yet`,
-        fix: `Compare them when you both are there: ark-node peers pair ${name}`,
+        fix: `Compare them when you both are there: ark-node peers pair ${peerWord(peer)}`,
       });
     }
     if (paused === true) {
       found.push({ check: "paused-peer", level: "ok", sentence: `${name} is paused and gets no answer` });
     }
   }
-  for (const { name, expires_at } of expired) {
+  for (const peer of expired) {
+    const { name, expires_at } = peer;
     found.push({
       check: "expired-approval",
       level: "warning",
       sentence: `The approval of ${name} ended on ${(expires_at ?? "").slice(0, 10)}`,
-      fix: `Approve it again, or take it off the list: ark-node peers revoke ${name}`,
+      fix: `Approve it again, or take it off the list: ark-node peers revoke ${peerWord(peer)}`,
     });
   }
   if (found.length === 0) {
