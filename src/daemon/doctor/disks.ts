@@ -1,5 +1,4 @@
-import { constants } from "node:fs";
-import { access, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import type { Finding } from "@ark/node/http";
 import { size } from "./size.ts";
 import { shellWord } from "./typed_word.ts";
@@ -38,7 +37,7 @@ const FEW_FILES = 256;
 export async function diskFacts(path: string): Promise<DiskFacts | null> {
   try {
     const { bavail, bsize, files, ffree, type } = await statfs(path);
-    const refuses = await access(path, constants.W_OK).then(() => null, (error) => String(error?.code ?? "EACCES"));
+    const refuses = await refusal(path);
     return {
       path,
       freeBytes: Number(bavail) * Number(bsize),
@@ -51,13 +50,26 @@ export async function diskFacts(path: string): Promise<DiskFacts | null> {
   }
 }
 
+/** Why no file can be made in a folder, as the system's code, or null. Rights alone do not tell: a disk may be read-only. */
+async function refusal(folder: string): Promise<string | null> {
+  try {
+    await Deno.remove(await Deno.makeTempFile({ dir: folder, prefix: ".ark-doctor-" }));
+    return null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    const { code } = error as { code?: unknown };
+    return typeof code === "string" ? code : "EACCES";
+  }
+}
+
 /** Whether the data directory is in a place where data stay and can be written. Pure. */
 export function dataPlace(facts: DiskFacts | null, { container }: { container: boolean }): Finding[] {
   if (facts === null) return [];
   const { path, type, refuses, freeFiles } = facts;
   const check = "data-place";
   const found: Finding[] = [];
-  if (refuses !== null) {
+  // That a disk is full is said where its room is.
+  if (refuses !== null && refuses !== "ENOSPC" && refuses !== "EDQUOT") {
     const readOnly = refuses === "EROFS";
     found.push({
       check,

@@ -177,7 +177,7 @@ export class Doctor {
     if (file === null || reload === undefined) return [];
     try {
       await reload();
-      return [{ check: "config", level: "ok", sentence: `${file} can be used` }];
+      return [{ check: "config", level: "ok", sentence: `The configuration ${file} can be used` }];
     } catch (error) {
       return [{
         check: "config",

@@ -1,5 +1,3 @@
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
 import type { GpuChoice } from "@ark/node/inference";
 import type { Finding } from "@ark/node/http";
 
@@ -226,9 +224,12 @@ async function names(folder: string, pattern: RegExp): Promise<string[]> {
 async function accessTo(paths: readonly string[]): Promise<Access> {
   const states = await Promise.all(
     paths.map((path) =>
-      access(path, constants.R_OK | constants.W_OK).then(
-        () => "open" as const,
-        (error) => error?.code === "ENOENT" || error?.code === "ENOTDIR" ? "missing" as const : "closed" as const,
+      Deno.open(path, { read: true, write: true }).then(
+        (device) => {
+          device.close();
+          return "open" as const;
+        },
+        (error) => error instanceof Deno.errors.PermissionDenied ? "closed" as const : "missing" as const,
       )
     ),
   );

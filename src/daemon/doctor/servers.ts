@@ -28,7 +28,13 @@ async function upstream(config: Config["upstreams"][number], signal: AbortSignal
   const server = new Upstream({ ...config, logger: QUIET });
   await server.look(signal);
   const { ready, reason, models, name, url } = server.status();
-  if (ready) return [{ check, level: "ok", sentence: `The server ${name} answers, and has ${models} models` }];
+  if (ready) {
+    return [{
+      check,
+      level: "ok",
+      sentence: `The server ${name} answers, and has ${models === 1 ? "a model" : `${models} models`}`,
+    }];
+  }
   const refused = /refuses this node's key/.test(reason ?? "");
   const { hostname } = new URL(url);
   const unknown = !refused && await isUnknownName(hostname, signal);
@@ -49,7 +55,7 @@ async function registryAnswers(url: URL): Promise<Finding[]> {
   const check = "registry";
   try {
     // Nothing is called so: it is asked whether it answers, and not for its whole list.
-    await new RegistryClient(url).list({ model: "-" });
+    await new RegistryClient(url).list({ model: "ark-doctor:none" });
     return [{ check, level: "ok", sentence: `The registry ${url.host} answers` }];
   } catch (error) {
     const { signal } = new AbortController();

@@ -34,7 +34,7 @@ export async function examineStopped({ paths, flags, env }: StoppedOptions): Pro
     level: "ok",
     sentence: config.file === null
       ? "There is no configuration file, and none is needed"
-      : `${config.file} can be used`,
+      : `The configuration ${config.file} can be used`,
   };
   const checks: Check[] = [
     ...directoryChecks(paths, env),

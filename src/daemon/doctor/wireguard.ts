@@ -31,7 +31,9 @@ export async function wireguard(
   }
   if (found.length > 0 || tunnels.length === 0) return found;
   const names = tunnels.map(({ name }) => name).join(", ");
-  const count = look !== null && "peers" in look ? `, with ${look.peers.length} peers` : "";
+  const count = look !== null && "peers" in look
+    ? `, with ${look.peers.length} ${look.peers.length === 1 ? "peer" : "peers"}`
+    : "";
   return [{ check: CHECK, level: "ok", sentence: `The WireGuard tunnel ${names} is up${count}` }];
 }
 
