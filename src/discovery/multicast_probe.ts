@@ -8,6 +8,8 @@ import { SERVICE } from "./own_records.ts";
 export interface MulticastLook {
   /** Names of the network interfaces that were tried. */
   readonly tried: readonly string[];
+  /** Whether this machine is in no network but its own loopback, which then was tried. */
+  readonly alone: boolean;
   /** Those of them on which our own question came back, as it does where multicast works. */
   readonly heard: readonly string[];
   /** The system's code such as `EADDRINUSE` where nothing could be sent at all, or null. */
@@ -27,7 +29,8 @@ const TRIES = 4;
 export async function probeMulticast(hostname: string, signal: AbortSignal): Promise<MulticastLook> {
   const links = linksFor(hostname === "localhost" ? "127.0.0.1" : hostname, networkInterfaces());
   const tried = links.map(({ name }) => name);
-  if (links.length === 0) return { tried, heard: [], code: null };
+  const alone = links.every(({ loopback }) => loopback);
+  if (links.length === 0) return { tried, alone, heard: [], code: null };
   const heard = new Set<string>();
   let code: string | null = null;
   try {
@@ -49,7 +52,7 @@ export async function probeMulticast(hostname: string, signal: AbortSignal): Pro
   } catch (error) {
     code = codeOf(error);
   }
-  return { tried, heard: [...heard], code: heard.size > 0 ? null : code };
+  return { tried, alone, heard: [...heard], code: heard.size > 0 ? null : code };
 }
 
 function codeOf(error: unknown): string {
