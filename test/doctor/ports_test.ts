@@ -19,7 +19,7 @@ Deno.test("Fault 1: another program has the mesh port, and the doctor says how t
     const { level, sentence, why, fix } = fault(found, "mesh-port");
     assert.equal(level, "danger");
     assert.equal(sentence, `The mesh cannot listen on ${other.address}: another program has that port`);
-    if (Deno.build.os === "linux") assert.match(why ?? "", new RegExp(`ss -ltnp 'sport = :${other.port}'`));
+    if (Deno.build.os === "linux") assert.match(why ?? "", new RegExp(`: sudo ss -ltnp 'sport = :${other.port}'$`));
     assert.match(fix, /choose another with --mesh-listen$/);
     fine(found, "api-port");
     fine(await lookStopped(data), "mesh-port");

@@ -86,7 +86,7 @@ function taken({ check, what, flag, address }: WantedPort, who: "node" | "ollama
     check,
     level: "danger",
     sentence: `${what} cannot listen on ${formatAddress(address)}: ${program} has that port`,
-    why: `'${show}' says which program it is`,
+    why: `This says which program it is: ${show}`,
     fix: `Stop it, or ${other}`,
   };
 }
