@@ -73,6 +73,19 @@ Deno.test("Fault 27: a server does not answer, another one refuses the key", asy
   assert.ok(found.some(({ sentence }) => sentence === "The server fine answers, and has a model"));
 });
 
+Deno.test("What a server says about a key is told without the key", () =>
+  withDirectory(async (data) => {
+    const secret = "sk-secret-0123456789";
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      (request) => new Response(`I do not like ${request.headers.get("authorization")}`, { status: 500 }),
+    );
+    const url = `http://127.0.0.1:${server.addr.port}`;
+    const found = await lookStopped(data, { upstream: [`box=${url}`] }, { ARK_UPSTREAM_KEY_BOX: secret });
+    assert.match(fault(found, "upstream").why ?? "", /I do not like Bearer …$/);
+    assert.ok(!JSON.stringify(found).includes(secret));
+  }));
+
 Deno.test("Fault 28: the registry does not answer", () =>
   withDirectory(async (data) => {
     const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -5,7 +5,7 @@ import { formatAddress, presentedKey } from "@ark/node/transport";
 import { isUnknownName } from "./servers.ts";
 
 const MOST = 16;
-const ANSWER_MS = 2_000;
+const ANSWER_MS = 4_000;
 
 /** Whether a node answers at each address that the owner named with `--peer`. */
 export async function namedPeers({ peers }: Pick<Config, "peers">, signal: AbortSignal): Promise<Finding[]> {

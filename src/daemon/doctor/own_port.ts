@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os";
 import type { Finding } from "@ark/node/http";
 import { formatAddress, type PeerAddress } from "@ark/node/transport";
 
-const CONNECT_MS = 1_500;
+const CONNECT_MS = 3_500;
 const MOST = 4;
 
 /** Every address of this machine. */

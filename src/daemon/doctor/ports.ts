@@ -111,7 +111,9 @@ async function whoAnswers({ hostname, port }: PeerAddress, signal: AbortSignal):
 async function said(url: string, signal: AbortSignal): Promise<string> {
   try {
     const response = await fetch(url, { signal, redirect: "manual" });
-    const { value } = await response.body?.getReader().read() ?? {};
+    const reader = response.body?.getReader();
+    const { value } = await reader?.read() ?? {};
+    await reader?.cancel();
     return new TextDecoder().decode(value?.subarray(0, 256)).trim();
   } catch {
     return "";

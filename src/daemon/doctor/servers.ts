@@ -48,7 +48,13 @@ async function upstream(config: Config["upstreams"][number], signal: AbortSignal
     : unknown
     ? "Correct the name in --upstream, or see whether this machine's name servers answer (/etc/resolv.conf)"
     : "Start it, correct --upstream, or leave it out; see what it says: curl " + `${url}/v1/models`;
-  return [{ check, level: "warning", sentence, fix, ...refused || reason === null ? {} : { why: clean(reason) } }];
+  return [{
+    check,
+    level: "warning",
+    sentence,
+    fix,
+    ...refused || reason === null ? {} : { why: clean(withoutKey(reason, config.key)) },
+  }];
 }
 
 async function registryAnswers(url: URL): Promise<Finding[]> {
@@ -91,6 +97,11 @@ export async function isUnknownName(hostname: string, signal: AbortSignal): Prom
   const unknown = await Promise.race([known, late]);
   enough.abort();
   return unknown;
+}
+
+/** What a server said, without the key that it may have repeated. */
+function withoutKey(said: string, key: string | null): string {
+  return key === null ? said : said.replaceAll(key, "…");
 }
 
 function clean(sentence: string): string {

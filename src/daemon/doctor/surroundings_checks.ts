@@ -45,7 +45,7 @@ export function settingsChecks(
   const compute = config.roles.includes("compute");
   return [
     { name: "multicast", what: "multicast", look: (signal) => multicast(config, signal) },
-    { name: "named-peers", what: "the nodes of --peer", ms: 8_000, look: (signal) => namedPeers(config, signal) },
+    { name: "named-peers", what: "the nodes of --peer", ms: 12_000, look: (signal) => namedPeers(config, signal) },
     { name: "wireguard", what: "WireGuard", look: (signal) => wireguard(config, signal) },
     { name: "upstream", what: "the servers that you named", ms: 8_000, look: (signal) => servers(config, signal) },
     { name: "memory", what: "memory and limits", look: () => limits({ refusing: refusing() }) },
