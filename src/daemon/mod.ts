@@ -29,7 +29,6 @@ export * from "./daemon.ts";
 export { type NodeAddress, runningNode } from "./data_lock.ts";
 export * from "./doctor/check_table.ts";
 export { examineMachine, examineStopped, type StoppedOptions } from "./doctor/stopped.ts";
-export { examineStill } from "./doctor/still_facts.ts";
 export * from "./role.ts";
 export * from "./rotate_key.ts";
 export { StartError } from "./start_error.ts";
