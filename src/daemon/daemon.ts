@@ -196,6 +196,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const offerChanges = new OfferChanges(metrics, table);
   nodeGauges({ metrics, peerMetrics }, { table, router, engine });
   let accepting = true;
+  let doctor: Doctor | null = null;
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
@@ -237,6 +238,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     asked(id, address) {
       neighbourhood.asked(id, address);
       table.heard(id);
+      doctor?.noteAsked(id);
     },
     logger,
     events: metered,
@@ -274,7 +276,6 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const shelf = new ResponseShelf();
   const sessions = new OwnerSessions();
   const allowOrigins = new Set(config.allowOrigins);
-  let doctor: Doctor | null = null;
   const local = opened.use(
     await bound("listen", config.listen, () =>
       LocalListeners.listen(config.listen, (api) => {
@@ -287,6 +288,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
           book,
           audit,
           client,
+          self: identity.id,
+          reload: options.reload,
+          table,
+          neighbourhood,
+          rotations,
+          engine,
         });
         return localApp({
           admin: {

@@ -54,6 +54,17 @@ export async function runningNode(paths: DataPaths): Promise<NodeAddress | null>
   }
 }
 
+/** Whether a process has the data directory for itself now, be it that it answers nobody. */
+export async function dataDirectoryInUse(paths: DataPaths): Promise<boolean> {
+  try {
+    using file = await Deno.open(paths.lock, { read: true, write: true });
+    const exclusive = true;
+    return !await file.tryLock(exclusive);
+  } catch {
+    return false;
+  }
+}
+
 async function open(paths: DataPaths): Promise<Deno.FsFile> {
   try {
     await Deno.mkdir(paths.root, { recursive: true, mode: 0o700 });

@@ -9,6 +9,9 @@
  * - The engine's process is held by Deno's permissions ({@linkcode workerProgram} has the table), and on Linux by the
  *   system as well ({@linkcode WORKER_BARRIER}). No crash leaves a core file ({@linkcode forbidCoreFiles}).
  *
+ * - A doctor looks at a running node, or at what keeps one from running: {@linkcode CHECKS} is the table of what it looks at
+ *   and what it says to do. Its checks run side by side, each with a limit; none needs root, and none repeats a secret.
+ *
  * What a node is beside that is decided by its {@linkcode Role}s.
  *
  * @example
@@ -25,7 +28,8 @@ export { backUp, restoreBackup, type Restored } from "./backups.ts";
 export * from "./core_files.ts";
 export * from "./daemon.ts";
 export { type NodeAddress, runningNode } from "./data_lock.ts";
-export { examineStill } from "./doctor/still_facts.ts";
+export * from "./doctor/check_table.ts";
+export { examineMachine, examineStopped, type StoppedOptions } from "./doctor/stopped.ts";
 export * from "./role.ts";
 export * from "./rotate_key.ts";
 export { StartError } from "./start_error.ts";

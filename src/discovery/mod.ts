@@ -35,6 +35,8 @@ export * from "./fixed_discovery.ts";
 export * from "./mdns_discovery.ts";
 export * from "./merge.ts";
 export * from "./peer_address.ts";
+export * from "./multicast_probe.ts";
 export * from "./wireguard_discovery.ts";
+export type { WireGuardPeer } from "./wireguard_peers.ts";
 export { RegistryClient, type RegistryListing, type RegistryNodes } from "./registry_client.ts";
 export { RegistryDiscovery, type RegistryDiscoveryOptions } from "./registry_discovery.ts";

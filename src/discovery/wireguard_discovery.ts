@@ -14,8 +14,8 @@ export interface WireGuardDiscoveryOptions {
   program?: string;
 }
 
-/** What a look at the list came to: peers, or why there are none; null where this machine has no WireGuard. */
-type Look = { peers: WireGuardPeer[] } | { fault: string } | null;
+/** What a look at WireGuard's list came to: peers, or why there are none; null where this machine has no WireGuard. */
+export type WireGuardLook = { peers: WireGuardPeer[] } | { fault: string } | null;
 
 const MOST_BYTES = 256 << 10;
 const MOST_ERROR_BYTES = 4 << 10;
@@ -47,7 +47,7 @@ export class WireGuardDiscovery implements Discovery {
     let told = new Map<string, WireGuardPeer>();
     let fault: string | null = null;
     while (!signal.aborted) {
-      const look = await listPeers(program, signal);
+      const look = await lookAtWireGuard(signal, program);
       if (signal.aborted) return;
       const peers = look !== null && "peers" in look ? look.peers : [];
       const now = new Map(peers.map((peer) => [peer.hostname, peer]));
@@ -72,7 +72,7 @@ function sighting({ hostname, key }: WireGuardPeer, port: number): Sighting {
 }
 
 /** Asks the program for all peers of all interfaces. Never rejects. */
-async function listPeers(program: string, signal: AbortSignal): Promise<Look> {
+export async function lookAtWireGuard(signal: AbortSignal, program = "wg"): Promise<WireGuardLook> {
   const enough = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
   let child: Deno.ChildProcess;
   try {

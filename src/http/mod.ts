@@ -24,7 +24,7 @@ export { type AdminOptions } from "./admin/admin_routes.ts";
 export type { AuditRoutesOptions } from "./admin/audit_routes.ts";
 export * from "./admin/admin_token.ts";
 export type { CopiesRoutesOptions, CopiesView } from "./admin/copies_routes.ts";
-export type { DoctorRouteOptions, Finding, FindingLevel } from "./admin/doctor_route.ts";
+export type { DoctorRouteOptions, Finding, FindingGroup, FindingLevel } from "./admin/doctor_route.ts";
 export type { Circumstances, Explanation, ReasonHere, ReasonThere, Verdict } from "./admin/explain.ts";
 export type { DiscoveredPeer, PeerStatus } from "./admin/owner_view.ts";
 export type { PeerReputation, ReputationRoutesOptions } from "./admin/reputation_routes.ts";

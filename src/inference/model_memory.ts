@@ -34,7 +34,7 @@ export function modelBytes(model: Sizes, { task, slots, contextSize }: MemoryWis
 }
 
 /** What a model cannot do without, in bytes. */
-export function leastModelBytes(model: Sizes): number {
+export function leastModelBytes(model: Pick<LocalModel, "size" | "blockCount" | "contextLength">): number {
   return model.size + PROCESS_BYTES + stateBytes(model, LEAST_CONTEXT);
 }
 

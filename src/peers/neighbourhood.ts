@@ -86,6 +86,9 @@ const DOUBT_MS = 1_000;
 const ADDRESSES_PER_NODE = 8;
 const PROBES_AT_ONCE = 4;
 const MOST_PROBES = 1_024;
+/** How long it counts that our own key answered somewhere: five dials. */
+const MIRROR_MS = 5 * REPROBE_MS;
+const MOST_MIRRORS = 16;
 
 /**
  * Nodes that were seen, each with its proven key.
@@ -99,6 +102,7 @@ export class Neighbourhood {
   readonly #found: (id: NodeId) => void;
   readonly #entries = new Map<NodeId, Entry>();
   readonly #probes = new Map<string, Probe>();
+  readonly #mirrors = new Map<string, { address: PeerAddress; at: number }>();
 
   /** Makes an empty neighbourhood. */
   constructor(options: NeighbourhoodOptions) {
@@ -137,6 +141,15 @@ export class Neighbourhood {
   /** Notes where a node is that the owner paired with, or was invited by. */
   paired(id: NodeId, address: PeerAddress): void {
     this.#note(id, { address, source: "paired" });
+  }
+
+  /**
+   * Addresses where our own key answered in the last minutes: this node itself, as others see it, or another one that was
+   * given a copy of its key.
+   */
+  mirrors(): PeerAddress[] {
+    const oldest = this.#options.now() - MIRROR_MS;
+    return [...this.#mirrors.values()].filter(({ at }) => at >= oldest).map(({ address }) => address);
   }
 
   /** Forgets a node. */
@@ -183,6 +196,7 @@ export class Neighbourhood {
     try {
       const id = nodeIdOf(await probe(address, { signal }));
       this.#remember(key, { id, at, again: now() + REPROBE_MS, failures: 0 });
+      if (id === this.#options.self) this.#noteMirror(key, address);
       if (short === null || shortId(id) === short) this.#note(id, sighting);
     } catch (error) {
       const failures = failed + 1;
@@ -192,6 +206,13 @@ export class Neighbourhood {
       const reason = reasonOf(error);
       logger.debug("A sighting could not be dialled", { address: key, reason });
     }
+  }
+
+  #noteMirror(key: string, address: PeerAddress): void {
+    this.#mirrors.delete(key);
+    this.#mirrors.set(key, { address, at: this.#options.now() });
+    const oldest = this.#mirrors.keys().next().value;
+    if (this.#mirrors.size > MOST_MIRRORS && oldest !== undefined) this.#mirrors.delete(oldest);
   }
 
   #remember(key: string, probe: Probe): void {

@@ -59,6 +59,16 @@ test("It has the system start itself, by the launcher that knows what it may do"
   assert.match(await Deno.readTextFile(`${folder.path}/${file}`), /\/ark-node\b[^\n]*--data|\/ark-node<\/string>/);
 });
 
+test("Its doctor looks at what no node may read", async () => {
+  const data = `${portable.here}/none`;
+  const quiet = ["--no-mdns", "--wireguard", "off", "--listen", "127.0.0.1:0", "--mesh-listen", "127.0.0.1:0"];
+  const { code, stdout, stderr } = await portable.run(["doctor", "--json", "--data", data, ...quiet]);
+  assert.deepEqual([code, stderr], [0, ""], stdout);
+  const checks = JSON.parse(stdout).findings.map(({ check }: { check: string }) => check);
+  assert.ok(checks.includes("memory"), stdout);
+  for (const check of Deno.build.os === "linux" ? ["gpu", "open-files"] : []) assert.ok(checks.includes(check), check);
+});
+
 test("Two first starts at once both run, and leave one complete program that only its user can read", async () => {
   await using cache = portable.newCache();
   const starts = await Promise.all([1, 2].map(() => portable.run(["--version"], { ARK_CACHE: cache.path })));

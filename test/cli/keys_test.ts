@@ -42,19 +42,25 @@ Deno.test("doctor says what is wrong and what to do, and exits with 1 when it is
   await using node = await TestNode.start({ name: "N" });
   const well = await runMain(["doctor", "--data", node.data]);
   assert.equal(well.code, 0, well.stdout);
-  assert.match(well.stdout, /^ok +The API listens on this machine only \(http:\/\/127\.0\.0\.1:\d+\), and any app/m);
+  assert.match(
+    well.stdout,
+    /^ {2}ok +The API listens on this machine only \(http:\/\/127\.0\.0\.1:\d+\), and any app/m,
+  );
   await Deno.chmod(`${node.data}/node.key`, 0o644);
   const ill = await runMain(["doctor", "--data", node.data]);
   assert.equal(ill.code, 1);
   assert.match(
     ill.stdout,
-    /^DANGER +Other users of this machine can open the key .*\n +Run: chmod 600 '.*node\.key'\.\n/,
+    /^ {2}FAIL +Other users of this machine can open the key .*\n +do +Run: chmod 600 '.*node\.key'\.\n/m,
   );
   const { running, findings } = JSON.parse((await runMain(["doctor", "--json", "--data", node.data])).stdout);
   assert.ok(running);
   assert.deepEqual([findings[0].check, findings[0].level], ["private-files", "danger"]);
   const nobody = await runMain(["doctor", "--data", `${node.data}/none`]);
-  assert.match(nobody.stdout, /The node does not run, so/);
+  assert.match(
+    nobody.stdout,
+    /^ {2}warn +No node runs with this data directory\.\n +why .*\n +do +Start it: ark-node/m,
+  );
 });
 
 Deno.test("serve says aloud that its API is open to the network, and its owner still gets in", async () => {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { dataPaths } from "@ark/node/config";
-import { examineStill } from "@ark/node/daemon";
 import type { Finding } from "@ark/node/http";
 import type { ApprovedPeer } from "@ark/node/peers";
 import { examine } from "../../src/daemon/doctor/examine.ts";
 import { exposure } from "../../src/daemon/doctor/exposure.ts";
+import { stillFacts } from "../../src/daemon/doctor/still_facts.ts";
 import type { ListenerFacts, RunningFacts, StillFacts } from "../../src/daemon/doctor/facts.ts";
 import { withDirectory } from "../support/temporary.ts";
 
@@ -129,16 +129,18 @@ for (const [what, still, running, expected] of WRONG) {
   });
 }
 
-Deno.test("examineStill() looks at files, environment and disk where no node runs", () =>
+Deno.test("stillFacts() looks at files, environment and disk where no node runs", () =>
   withDirectory(async (root) => {
     const paths = dataPaths(root);
     await Deno.writeTextFile(paths.adminToken, "", { mode: 0o644 });
-    const found = await examineStill(paths, (name) => name === "SSLKEYLOGFILE" ? "/tmp/keys" : undefined);
+    const found = examine(await stillFacts(paths, (name) => name === "SSLKEYLOGFILE" ? "/tmp/keys" : undefined), null);
     assert.deepEqual(faults(found).filter((fault) => !fault.startsWith("disk")), [
       "private-files: danger",
       "environment: danger",
     ]);
     assert.match(found.find(({ check }) => check === "private-files")?.fix ?? "", /^Run: chmod 600 '.*admin\.token'$/);
     assert.ok(found.some(({ check }) => check === "disk"));
-    assert.ok((await examineStill(dataPaths(`${root}/none`), () => undefined)).every(({ level }) => level === "ok"));
+    assert.ok(
+      examine(await stillFacts(dataPaths(`${root}/none`), () => undefined), null).every(({ level }) => level === "ok"),
+    );
   }));

@@ -1,5 +1,6 @@
 import type { Finding } from "@ark/node/http";
 import type { StillFacts } from "./facts.ts";
+import { shellWord } from "./typed_word.ts";
 
 const OTHERS = 0o077;
 const DAY_MS = 86_400_000;
@@ -13,7 +14,7 @@ export function privateFiles({ files, tokenAgeMs }: StillFacts): Finding[] {
     check,
     level: "danger",
     sentence: `Other users of this machine can open ${what} ${path} (mode ${octal(mode ?? 0)})`,
-    fix: `Run: chmod ${what.includes("directory") ? "700" : "600"} '${path.replaceAll("'", `'\\''`)}'`,
+    fix: `Run: chmod ${what.includes("directory") ? "700" : "600"} ${shellWord(path)}`,
   }));
   if (loose.length === 0) {
     found.push({ check, level: "ok", sentence: "Key, token, database and audit log are for their owner only" });

@@ -1,8 +1,6 @@
 import { statfs } from "node:fs/promises";
 import type { DataPaths } from "@ark/node/config";
-import type { Finding } from "@ark/node/http";
 import { unsafeEnvironment } from "@ark/node/identity";
-import { examine } from "./examine.ts";
 import type { PrivateFile, StillFacts } from "./facts.ts";
 
 /** Looks at the data directory and the environment. Nothing that it cannot look at makes it fail. */
@@ -22,14 +20,6 @@ export async function stillFacts(paths: DataPaths, env: (name: string) => string
     disk: await room(paths.root),
     tokenAgeMs: made === null ? null : Date.now() - made.getTime(),
   };
-}
-
-/** What a doctor finds where no node runs. */
-export async function examineStill(
-  paths: DataPaths,
-  env: (name: string) => string | undefined,
-): Promise<Finding[]> {
-  return examine(await stillFacts(paths, env), null);
 }
 
 async function privateFile(path: string, what: string): Promise<PrivateFile> {

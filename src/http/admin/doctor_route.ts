@@ -3,14 +3,21 @@ import { Hono } from "hono";
 /** How bad something is that a doctor found. */
 export type FindingLevel = "ok" | "warning" | "danger";
 
+/** What a finding is about, in the order in which people are shown it. */
+export type FindingGroup = "node" | "ports" | "network" | "exposure" | "peers" | "models" | "machine" | "data";
+
 /** One thing that a doctor looked at. */
 export interface Finding {
   /** What was looked at, such as `local-listener`. */
   check: string;
+  /** What it is about; a doctor's list always says so. */
+  group?: FindingGroup;
   /** How bad it is. */
   level: FindingLevel;
   /** What was found, in a sentence. */
   sentence: string;
+  /** What it comes from, or what it means, in a sentence; absent where the sentence says it all. */
+  why?: string;
   /** What to do about it, in a sentence; absent where there is nothing to do. */
   fix?: string;
 }

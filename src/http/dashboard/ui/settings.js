@@ -48,7 +48,9 @@ function Doctor() {
       data.findings.map((one, i) =>
         html`
           <li key=${i}>
-            <div>${one.sentence}${one.fix ? html`<small>${one.fix}</small>` : null}</div>
+            <div>${one.sentence}${one.why ? html`<small>${one.why}.</small>` : null}${one.fix
+              ? html`<small>${one.fix}</small>`
+              : null}</div>
             <${Badge} kind=${LEVELS[one.level]?.[0]}>${LEVELS[one.level]?.[1] ?? one.level}</${Badge}></li>
         `
       )
