@@ -11,6 +11,8 @@ export const EXIT = {
   usage: 2,
   /** There is no running node to ask. */
   notRunning: 3,
+  /** Ctrl-C ended it (128 and the number of the signal, as shells count). */
+  interrupted: 130,
   /** The node refuses to start as its key or its environment is (`EX_CONFIG`). */
   config: 78,
 } as const;
@@ -39,6 +41,8 @@ export interface CommandInput {
   readonly readable: ReadableStream<Uint8Array>;
   /** Whether a person types it. */
   isTerminal(): boolean;
+  /** Whether each key is told at once, and none of them shown. Absent where no terminal is. */
+  setRaw?(on: boolean): void;
 }
 
 /** One command of the command line. */

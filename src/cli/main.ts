@@ -3,6 +3,7 @@ import { StartError } from "@ark/node/daemon";
 import { type Command, CommandError, type CommandInput, EXIT, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands/mod.ts";
 import { commandHelp, COMMON_FLAGS, groupHelp, programHelp } from "./help.ts";
+import { coloursWanted } from "./paint.ts";
 import { Output, type OutputStreams } from "./output.ts";
 
 /** What {@linkcode main} takes from its process. */
@@ -28,7 +29,7 @@ const GROUPS = new Map<string, string>([
 /** Runs a command line, and returns the exit status. What fails is one sentence on standard error. */
 export async function main(args: readonly string[], options: MainOptions): Promise<number> {
   const { version, env = (name) => Deno.env.get(name) } = options;
-  const out = new Output(options.streams);
+  const out = new Output(options.streams, { colours: coloursWanted(env), cursor: env("TERM") !== "dumb" });
   const input = options.input ?? Deno.stdin;
   try {
     const [first = "", second = ""] = args;

@@ -30,6 +30,7 @@ import { REQUESTS } from "./requests.ts";
 import { SERVE } from "./serve.ts";
 import { SERVICE_INSTALL, SERVICE_UNINSTALL } from "./service.ts";
 import { STATUS } from "./status.ts";
+import { TOP } from "./top.ts";
 import { UI } from "./ui.ts";
 import { WG_SUGGEST } from "./wg_suggest.ts";
 import { WHY } from "./why.ts";
@@ -39,6 +40,7 @@ import { WORKER } from "./worker.ts";
 export const COMMANDS: readonly Command[] = [
   SERVE,
   STATUS,
+  TOP,
   UI,
   DOCTOR,
   CONFIG_CHECK,
