@@ -57,6 +57,8 @@ export interface Command {
   readonly flags: Record<string, FlagSpec>;
   /** More for its own help, as whole lines. */
   readonly details?: string;
+  /** How it looks in use, for its help; else that of `EXAMPLES`. */
+  readonly example?: string;
   /** Whether the list of commands leaves it out. */
   readonly hidden?: boolean;
   /** Does it, and returns an exit status. A thrown error becomes one sentence. */

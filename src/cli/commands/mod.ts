@@ -2,6 +2,8 @@ import type { Command } from "../command.ts";
 import { ASK } from "./ask.ts";
 import { AUDIT_EXPORT, AUDIT_TAIL, AUDIT_VERIFY } from "./audit.ts";
 import { AUDIT_PRUNE } from "./audit_prune.ts";
+import { COMPLETE } from "./complete.ts";
+import { completionCommand } from "./completion.ts";
 import { CONFIG_CHECK, CONFIG_SCHEMA } from "./config.ts";
 import { DOCTOR } from "./doctor.ts";
 import { GRID } from "./grid.ts";
@@ -88,5 +90,7 @@ export const COMMANDS: readonly Command[] = [
   AUDIT_EXPORT,
   AUDIT_VERIFY,
   AUDIT_PRUNE,
+  completionCommand(() => COMMANDS),
+  COMPLETE,
   WORKER,
 ];

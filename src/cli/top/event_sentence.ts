@@ -19,10 +19,10 @@ export function eventSentence(
   { names, at }: { names: ReadonlyMap<string, string>; at: string },
 ): TopEvent | null {
   const named = (id: string) => names.get(id.replaceAll("-", "")) ?? id.slice(0, 8);
-  const said = (text: string, bad = false): TopEvent => ({ at, text, bad });
+  const said = (text: string, { bad = false } = {}): TopEvent => ({ at, text, bad });
   switch (event.type) {
     case "peer":
-      return said(`${named(event.peer)} ${CHANGES[event.change]}`, BAD.has(event.change));
+      return said(`${named(event.peer)} ${CHANGES[event.change]}`, { bad: BAD.has(event.change) });
     case "pair":
       return said(`Pairing with ${named(event.peer)}: ${event.phase}`);
     case "load":
@@ -30,19 +30,21 @@ export function eventSentence(
     case "upload": {
       if (event.phase === "start") return said(`${named(event.peer)} downloads ${event.model}`);
       const ok = event.outcome === "ok";
-      return said(`${named(event.peer)} ${ok ? "has" : "did not get"} ${event.model}`, !ok);
+      return said(`${named(event.peer)} ${ok ? "has" : "did not get"} ${event.model}`, { bad: !ok });
     }
     case "pull":
-      if (event.wrong !== undefined) return said(`${named(event.wrong)} sent wrong bytes of ${event.model}`, true);
+      if (event.wrong !== undefined) {
+        return said(`${named(event.wrong)} sent wrong bytes of ${event.model}`, { bad: true });
+      }
       if (event.state === "running") return null;
       return said(
         `${event.model} ${event.state === "done" ? "was fetched" : "could not be fetched"}`,
-        event.state !== "done",
+        { bad: event.state !== "done" },
       );
     case "audit":
       return event.available
         ? said("The audit log can be written again")
-        : said("The audit log cannot be written: nothing is answered", true);
+        : said("The audit log cannot be written: nothing is answered", { bad: true });
     default:
       return null;
   }
