@@ -42,7 +42,7 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   "models approve": "ark-node models approve llama3.1:8b",
   "models export": "ark-node models export llama3.1:8b /media/stick",
   "models import": "ark-node models import /media/stick",
-  "ask": 'journalctl -n 200 | ark-node ask llama3.1:8b "What went wrong?" --file notes.txt',
+  "ask": 'git log -9 | ark-node ask llama3.1:8b "What is new?" -f notes.txt',
   "grid": "ark-node grid",
   "requests": "ark-node requests --follow",
   "why": "ark-node why llama3.1:8b",

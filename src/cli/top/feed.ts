@@ -50,6 +50,8 @@ export class TopFeed {
       for await (const event of sseData<ArkEvent>(body ?? new ReadableStream())) {
         const said = eventSentence(event, { names: this.#names, at: new Date().toISOString() });
         if (said !== null) this.#told.unshift(said);
+        // The numbers of the last minute have changed.
+        if (event.type === "request" && event.phase === "end") this.#slow = null;
         this.#told.length = Math.min(this.#told.length, MOST_EVENTS);
         happened();
       }

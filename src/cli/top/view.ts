@@ -1,6 +1,6 @@
-import type { PeerState } from "@ark/node/routing";
 import { byteCount } from "../byte_count.ts";
 import type { Look } from "../paint.ts";
+import { stateLook } from "../state_look.ts";
 import { type Line, lineOf, tableLines } from "./frame.ts";
 import type { TopPeer, TopRequest, TopSnapshot } from "./snapshot.ts";
 
@@ -29,9 +29,6 @@ export const TOP_KEYS: readonly (readonly [key: string, what: string])[] = [
   ["q", "leave (Ctrl-C, too)"],
 ];
 
-const GOOD: ReadonlySet<PeerState> = new Set(["ready", "busy"]);
-const BAD: ReadonlySet<PeerState> = new Set(["revoked", "not_approved", "unreachable"]);
-
 /** Peers that the filter lets through, in their order. */
 export function shownPeers({ peers }: Pick<TopSnapshot, "peers">, filter: string): TopPeer[] {
   return peers.filter(({ name, node_id, state, models }) => fits(filter, [name, node_id, state, ...models]));
@@ -43,33 +40,43 @@ export function topLines(snapshot: TopSnapshot, view: TopView): Line[] {
   const running = snapshot.running.filter(({ who, model, where }) => fits(filter, [who, model, where ?? ""]));
   const peers = shownPeers(snapshot, filter);
   const events = snapshot.events.filter(({ text }) => fits(filter, [text]));
-  const head = headLines(snapshot);
+  const whole = headLines(snapshot);
+  // A low screen goes without empty lines and events, and a very low one without most of the head.
+  const low = rows !== null && rows < whole.length + 15;
+  const head = low ? whole.slice(0, Math.max(2, rows - 10)) : whole;
+  const gap = low ? [] : [lineOf("")];
   // Titles, names of columns, empty lines between, and the last line.
-  const room = rows === null ? Infinity : Math.max(0, rows - head.length - 9);
+  const room = rows === null ? Infinity : Math.max(0, rows - head.length - (low ? 5 : 9));
   const forRunning = Math.min(running.length, Math.max(1, Math.floor(room * 0.35)));
-  const forPeers = Math.min(peers.length, Math.max(1, Math.floor((room - forRunning) * 0.6)));
+  const forPeers = Math.min(peers.length, Math.max(1, Math.floor((room - forRunning) * (low ? 1 : 0.6))));
   const forEvents = Math.min(events.length, rows === null ? 20 : Math.max(0, room - forRunning - forPeers));
   const lines = [
     ...head,
-    lineOf(""),
+    ...gap,
     lineOf(titleOf("RUNNING", { shown: forRunning, all: running.length }), "heading"),
     ...runningLines(running.slice(0, forRunning), columns),
-    lineOf(""),
+    ...gap,
     lineOf(titleOf("NEIGHBOURS", { shown: forPeers, all: peers.length }), "heading"),
     ...peerLines(windowOf(peers, { chosen: view.chosen, count: forPeers }), { columns, chosen: view.chosen }),
-    lineOf(""),
-    lineOf("LAST EVENTS", "heading"),
-    ...events.slice(0, forEvents).map(({ at, text, bad }): Line => [
-      { text: at.slice(11, 19), look: "faint", column: 2 },
-      { text: bad ? `! ${text}` : text, look: bad ? "warning" : "plain", column: 12 },
-    ]),
-    ...events.length === 0 ? [lineOf("  Nothing has happened yet.", "faint")] : [],
+    ...gap,
+    ...low ? [] : eventLines(events.slice(0, forEvents)),
   ];
   if (rows === null) return lines;
   const shown = lines.slice(0, rows - 1);
   while (shown.length < rows - 1) shown.push([]);
   const filtered = filter === "" ? "" : `only "${filter}"   `;
   return [...shown, lineOf(filtered + view.footer, view.asks ? "warning" : "faint")];
+}
+
+function eventLines(events: TopSnapshot["events"]): Line[] {
+  return [
+    lineOf("LAST EVENTS", "heading"),
+    ...events.map(({ at, text, bad }): Line => [
+      { text: at.slice(11, 19), look: "faint", column: 2 },
+      { text: bad ? `! ${text}` : text, look: bad ? "warning" : "plain", column: 12 },
+    ]),
+    ...events.length === 0 ? [lineOf("  Nothing has happened yet.", "faint")] : [],
+  ];
 }
 
 /** The page of keys. */
@@ -161,7 +168,7 @@ function peerLines(
         String(queued),
         models.join(", ") || "-",
       ],
-      looks: ["plain", "faint", GOOD.has(state) ? "good" : BAD.has(state) ? "bad" : "warning"] as const,
+      looks: ["plain", "faint", stateLook(state)] as const,
       chosen: node_id === chosen,
     })),
     { columns, keep: [1, 2, 3, 4, 5] },
