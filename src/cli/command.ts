@@ -45,8 +45,8 @@ export interface CommandInput {
   setRaw?(on: boolean): void;
 }
 
-/** One command of the command line. */
-export interface Command {
+/** What is to be known of a command without running it. */
+export interface CommandOutline {
   /** Its words, such as `peers approve`. */
   readonly name: string;
   /** One line for the list of commands. */
@@ -61,6 +61,10 @@ export interface Command {
   readonly example?: string;
   /** Whether the list of commands leaves it out. */
   readonly hidden?: boolean;
+}
+
+/** One command of the command line. */
+export interface Command extends CommandOutline {
   /** Does it, and returns an exit status. A thrown error becomes one sentence. */
   run(context: CommandContext): Promise<number>;
 }

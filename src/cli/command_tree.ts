@@ -1,31 +1,11 @@
 import { nearest } from "@ark/node/config";
 import { type Command, UsageError } from "./command.ts";
-
-/** What a group does without a further word, where that is not its `list`. */
-const STANDARD: Readonly<Record<string, string>> = { audit: "audit tail" };
+import { groupsOf, membersOf, standardOf } from "./command_groups.ts";
 
 /** What a command line is about. */
 export type Found =
   | { readonly kind: "command"; readonly command: Command; readonly rest: string[] }
   | { readonly kind: "group"; readonly group: string };
-
-/** Groups such as `peers`: first words of commands of two words that are no commands themselves. */
-export function groupsOf(commands: readonly Command[]): string[] {
-  const words = commands.map(({ name }) => name.split(" "));
-  const alone = new Set(words.filter(({ length }) => length === 1).map(([first]) => first));
-  return [...new Set(words.filter(({ length }) => length > 1).map(([first = ""]) => first))]
-    .filter((group) => !alone.has(group));
-}
-
-/** Commands whose names begin with a word. */
-export function membersOf(commands: readonly Command[], word: string): Command[] {
-  return commands.filter(({ name, hidden }) => name.startsWith(`${word} `) && !hidden);
-}
-
-/** What a group does without a further word; undefined where it needs one. */
-export function standardOf(commands: readonly Command[], group: string): Command | undefined {
-  return commands.find(({ name }) => name === (STANDARD[group] ?? `${group} list`));
-}
 
 /**
  * Finds the command of a command line; without one it is `serve`.

@@ -1,6 +1,6 @@
 import type { FlagSpec } from "@ark/node/config";
-import type { Command } from "./command.ts";
-import { groupsOf } from "./command_tree.ts";
+import type { CommandOutline } from "./command.ts";
+import { groupsOf } from "./command_groups.ts";
 import { EXAMPLES } from "./examples.ts";
 import { reflow, twoColumns } from "./reflow.ts";
 
@@ -29,9 +29,9 @@ const MOST_NAME = 30;
 const MOST_FLAG = 26;
 
 /** The help of the program. */
-export function programHelp(commands: readonly Command[], version: string): string {
+export function programHelp(commands: readonly CommandOutline[], version: string): string {
   const shown = commands.filter(({ hidden }) => !hidden);
-  const headingOf = ({ name }: Command) =>
+  const headingOf = ({ name }: CommandOutline) =>
     HEADINGS.find(([, words]) => words.includes(name.split(" ")[0] ?? ""))?.[0] ?? OTHERS;
   const sections = [...HEADINGS.map(([heading]) => heading), OTHERS].flatMap((heading) => {
     const members = shown.filter((command) => headingOf(command) === heading);
@@ -63,7 +63,7 @@ ${reflow(EXITS)}
 }
 
 /** The help of one command. `more` are commands whose names begin with its own. */
-export function commandHelp(command: Command, more: readonly Command[] = []): string {
+export function commandHelp(command: CommandOutline, more: readonly CommandOutline[] = []): string {
   const flags = Object.entries({ ...command.flags, ...COMMON_FLAGS });
   const rows = flags.map(([name, { value, short, help }]) =>
     [`${short ? `-${short}, ` : ""}--${name}${value ? ` ${value}` : ""}`, help] as const
@@ -80,7 +80,7 @@ ${more.length === 0 ? "" : `\nSee also:\n${listOf(more)}\n`}`;
 }
 
 /** The help of a group such as `peers`. */
-export function groupHelp(group: string, commands: readonly Command[]): string {
+export function groupHelp(group: string, commands: readonly CommandOutline[]): string {
   const [first] = commands;
   const example = first === undefined ? undefined : first.example ?? EXAMPLES[first.name];
   return `Usage: ark-node ${group} COMMAND [FLAGS]
@@ -92,7 +92,7 @@ Each has --help and --json.
 `;
 }
 
-function listOf(commands: readonly Command[]): string {
+function listOf(commands: readonly CommandOutline[]): string {
   return twoColumns(commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), summary]), {
     most: MOST_NAME,
   });

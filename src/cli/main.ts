@@ -1,7 +1,8 @@
 import { ConfigError, parseFlags } from "@ark/node/config";
 import { StartError } from "@ark/node/daemon";
 import { CommandError, type CommandInput, EXIT, UsageError } from "./command.ts";
-import { findCommand, membersOf } from "./command_tree.ts";
+import { membersOf } from "./command_groups.ts";
+import { findCommand } from "./command_tree.ts";
 import { COMMANDS } from "./commands/mod.ts";
 import { commandHelp, COMMON_FLAGS, groupHelp, programHelp } from "./help.ts";
 import { coloursWanted } from "./paint.ts";

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { parseFlags } from "@ark/node/config";
 import { displayWidth } from "../../src/cli/display_width.ts";
-import { findCommand, groupsOf, membersOf } from "../../src/cli/command_tree.ts";
+import { groupsOf, membersOf } from "../../src/cli/command_groups.ts";
+import { findCommand } from "../../src/cli/command_tree.ts";
 import { COMMANDS } from "../../src/cli/commands/mod.ts";
 import { EXAMPLES } from "../../src/cli/examples.ts";
 import { COMMON_FLAGS } from "../../src/cli/help.ts";

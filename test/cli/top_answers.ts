@@ -71,6 +71,8 @@ export function topAnswers(names: readonly string[], model = "arkling:9m-q4_0"):
     "/api/v1/history": { samples: [{ at: Date.now(), requests: 3, failed: 1, tokens: 90, first_token_ms: 120 }] },
     "/grid": { nodes: [{ kind: "own", hardware: { memory: { free: 8e9, total: 16e9 }, gpu: null } }] },
     "/peers/pause": { peer: {}, recorded: true },
+    "/sharing/pause": {},
+    "/sharing/resume": {},
     "/peers/revoke": { revoked: {}, recorded: true },
   };
 }

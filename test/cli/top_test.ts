@@ -74,7 +74,7 @@ for (const [columns, rows] of [[80, 24], [60, 16], [200, 50], [20, 5]] as const)
       const names = ["Cellar", HOSTILE, "地下室のサーバー👩‍👩‍👧‍👦👍🏽🇩🇪", `a${"\u0301".repeat(300)}b`, "x".repeat(300), ""];
       await using node = await ScriptedNode.start(topAnswers(names, `${HOSTILE}:1b`));
       await using terminal = topOf(node.data, { columns, rows });
-      await terminal.shows(rows > 6 ? /q quit {3}arrows choose/ : /Desk/);
+      await terminal.shows(rows > 6 ? /q quit {3}\? help/ : /Desk/);
       const { screen } = terminal;
       assert.deepEqual([screen.alternate, screen.cursor, screen.wraps, screen.beyond], [true, false, false, 0]);
       assert.deepEqual(screen.strange, []);
@@ -117,15 +117,33 @@ Deno.test({
     await terminal.shows(/only "node-7"/);
 
     await terminal.type("r");
-    await terminal.shows(/Revoke node-7\?/);
+    await terminal.shows(/y or n: Revoke node-7\?/);
     await terminal.type("n");
     await terminal.shows(/Nothing was changed/);
     assert.deepEqual(node.posted, []);
     await terminal.type("r");
-    await terminal.shows(/Revoke node-7\?/);
+    await terminal.shows(/y or n: Revoke node-7\?/);
     await terminal.type("y");
     await terminal.shows(/node-7 may do nothing here any more/);
     assert.deepEqual(node.posted, [["/peers/revoke", { node_id: peerId(7) }]]);
+
+    await terminal.type("s");
+    await terminal.shows(/This node has nothing that it could/);
+    const sharing = { state: "sharing", shares: true, sentence: "Neighbours are served" };
+    Object.assign(node.answers["/status"] as object, { sharing });
+    await terminal.shows(/sharing +Neighbours are served/);
+    await terminal.type("s");
+    await terminal.shows(/Pause sharing for an hour\?/);
+    await terminal.type("y");
+    await terminal.shows(/Sharing is paused for an hour/);
+    sharing.state = "paused";
+    sharing.sentence = "Paused by you";
+    await terminal.shows(/sharing +Paused by you/);
+    await terminal.type("s");
+    await terminal.shows(/Share again\?/);
+    await terminal.type("y");
+    await terminal.shows(/Neighbours may use again/);
+    assert.deepEqual(node.posted.slice(1), [["/sharing/pause", { for_s: 3_600 }], ["/sharing/resume", {}]]);
     await terminal.type("\u0003");
     await assertRestored(terminal, 130);
     assert.ok(!terminal.screen.coloured);

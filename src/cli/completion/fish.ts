@@ -26,6 +26,11 @@ function __ark_node_in
     test (count $words) -eq 2; and test "$words[2]" = "$argv[1]"
 end
 
+function __ark_node_bare
+    set -l words (commandline -opc)
+    test "$words[2]" = "$argv[1]"; and string match -qr -- '^(-|$)' "$words[3]"
+end
+
 function __ark_node_is
     set -l words (commandline -opc)
     set -l count (count $argv)
@@ -53,8 +58,14 @@ ${lines.join("\n")}
 `;
 }
 
-function linesOf({ name, flags, places }: CommandCompletion): string[] {
+function linesOf(command: CommandCompletion): string[] {
+  const { name, group } = command;
   const when = name === "serve" ? "-n __ark_node_serve" : `-n '__ark_node_is ${name}'`;
+  // A group that does something without a further word takes the flags of that.
+  return [...linesWhen(when, command), ...group === null ? [] : linesWhen(`-n '__ark_node_bare ${group}'`, command)];
+}
+
+function linesWhen(when: string, { flags, places }: CommandCompletion): string[] {
   return [
     ...flags.map(({ name, short, valued, kind, help }) =>
       [

@@ -1,6 +1,6 @@
 import type { FlagSpec } from "@ark/node/config";
-import type { Command } from "../command.ts";
-import { groupsOf, standardOf } from "../command_tree.ts";
+import type { CommandOutline } from "../command.ts";
+import { groupsOf, standardOf } from "../command_groups.ts";
 import { COMMON_FLAGS } from "../help.ts";
 
 /** What can stand at a place: values that the running node knows, or files; null where nobody knows. */
@@ -61,6 +61,7 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
   "PEER": "peers",
   "KEY|ID|NAME": "peers",
   "ID|NAME": "peers",
+  "NAME|ID": "peers",
   "KEY|ID": "nodes",
   "HOST:PORT|ID": "nodes",
   "DIR": "directories",
@@ -75,7 +76,7 @@ const OWN_KINDS: Readonly<Record<string, ValueKind>> = {
 };
 
 /** Gathers what the shells need from the commands themselves. */
-export function completionSpec(commands: readonly Command[]): CompletionSpec {
+export function completionSpec(commands: readonly CommandOutline[]): CompletionSpec {
   const shown = commands.filter(({ hidden }) => !hidden);
   const groups = groupsOf(shown);
   const words = new Map<string, string>();

@@ -20,16 +20,23 @@ export interface TopLiveOptions {
 
 /** Events come in bursts: the screen follows so long after the first of one, in milliseconds. */
 const BURST_MS = 150;
-const FOOTER = "q quit   arrows choose   p pause   r revoke   / filter   ? help";
+const FOOTER = "q quit   ? help   arrows choose   p pause   r revoke   s sharing   / filter";
 /** Longest text that one can look for. */
 const MOST_FILTER = 60;
 const PAGE = 10;
 
-/** What happens to a peer when the owner says yes. */
+/** What happens when the owner says yes. */
 interface Act {
-  readonly path: "pause" | "resume" | "revoke";
-  readonly peer: TopPeer;
+  readonly path: string;
+  readonly body: unknown;
+  /** Asked before. */
+  readonly question: string;
+  /** Said afterwards. */
+  readonly said: string;
 }
+
+/** How long a pause of sharing lasts, in seconds. */
+const PAUSE_S = 3_600;
 
 /** The node on the whole screen, until the owner leaves or the node is gone. However it ends, the terminal is as before. */
 export class TopLive {
@@ -129,7 +136,7 @@ export class TopLive {
   }
 
   #footer(): string {
-    if (this.#act !== null) return questionOf(this.#act);
+    if (this.#act !== null) return `y or n: ${this.#act.question}`;
     if (this.#typing) return "Type what is to be shown; enter keeps it, escape shows everything";
     return this.#said === "" ? FOOTER : this.#said;
   }
@@ -188,17 +195,23 @@ export class TopLive {
       case "p":
       case "r":
         if (peer === undefined) this.#said = "There is no neighbour to choose yet.";
-        else this.#act = { path: key === "r" ? "revoke" : peer.state === "paused" ? "resume" : "pause", peer };
+        else this.#act = peerAct(key === "r" ? "revoke" : peer.state === "paused" ? "resume" : "pause", peer);
         return;
+      case "s": {
+        const sharing = this.#snapshot?.node.sharing ?? null;
+        if (sharing === null) this.#said = "This node has nothing that it could pause sharing with.";
+        else this.#act = sharing.state === "paused" ? SHARE : PAUSE;
+        return;
+      }
       default:
         this.#chosen = movedTo(key, { peers, chosen: this.#chosen });
     }
   }
 
-  async #do({ path, peer }: Act): Promise<void> {
+  async #do({ path, body, said }: Act): Promise<void> {
     try {
-      await this.#options.node.call(`/peers/${path}`, { node_id: peer.node_id });
-      this.#said = SAID[path](peer.name);
+      await this.#options.node.call(path, body);
+      this.#said = said;
     } catch (error) {
       this.#said = error instanceof Error ? error.message : String(error);
     }
@@ -236,16 +249,38 @@ export class TopLive {
 
 const GONE = "The node went away: it was stopped, or is being started anew; 'ark-node status' says whether it runs";
 
-const SAID: Readonly<Record<Act["path"], (name: string) => string>> = {
-  pause: (name) => `${name} is paused: it may ask nothing here, and is asked nothing.`,
-  resume: (name) => `${name} may ask again, as you approved it.`,
-  revoke: (name) => `${name} may do nothing here any more, and is asked nothing.`,
+const PAUSE: Act = {
+  path: "/sharing/pause",
+  body: { for_s: PAUSE_S },
+  question: "Pause sharing for an hour? No neighbour may use anything here until then.",
+  said: "Sharing is paused for an hour: s shares again.",
 };
 
-function questionOf({ path, peer: { name } }: Act): string {
-  if (path === "resume") return `Let ${name} ask again? y or n`;
-  if (path === "pause") return `Pause ${name}? It stays paired, and its running requests are cut. y or n`;
-  return `Revoke ${name}? It may do nothing here any more; only pairing anew changes that. y or n`;
+const SHARE: Act = {
+  path: "/sharing/resume",
+  body: {},
+  question: "Share again? Neighbours may use what you approved.",
+  said: "Neighbours may use again what you approved.",
+};
+
+function peerAct(what: "pause" | "resume" | "revoke", { name, node_id }: TopPeer): Act {
+  const act = { path: `/peers/${what}`, body: { node_id } };
+  switch (what) {
+    case "pause":
+      return {
+        ...act,
+        question: `Pause ${name}? It stays paired, and its running requests are cut.`,
+        said: `${name} is paused: it may ask nothing here, and is asked nothing.`,
+      };
+    case "resume":
+      return { ...act, question: `Let ${name} ask again?`, said: `${name} may ask again, as you approved it.` };
+    case "revoke":
+      return {
+        ...act,
+        question: `Revoke ${name}? It may do nothing here any more; only pairing anew changes that.`,
+        said: `${name} may do nothing here any more, and is asked nothing.`,
+      };
+  }
 }
 
 function movedTo(key: Key, { peers, chosen }: { peers: readonly TopPeer[]; chosen: string | null }): string | null {

@@ -15,6 +15,8 @@ export interface TopAnswers {
     api: string;
     models: { here: number; within_reach: number; loaded: LoadedModel[]; loading: LoadingModel[]; queued: number };
     peers: { pending: number };
+    /** Whether peers are served, and why; absent where a node cannot pause that. */
+    sharing?: TopSharing | null;
     faults: string[];
   };
   /** `GET /peers/status`. */
@@ -27,6 +29,16 @@ export interface TopAnswers {
   grid: Pick<DensityGrid, "nodes"> | null;
   /** Milliseconds since 1970. */
   now: number;
+}
+
+/** Whether peers are served. */
+export interface TopSharing {
+  /** How it stands, such as `paused`. */
+  state: string;
+  /** Whether they are. */
+  shares: boolean;
+  /** Why, as one sentence without a full stop. */
+  sentence: string;
 }
 
 /** Something that happened, in a sentence. */
@@ -101,6 +113,8 @@ export interface TopSnapshot {
       loaded: { id: string; gpu: string | null; running: number; slots: number; bytes: number }[];
       loading: { id: string; fraction: number }[];
     };
+    /** Whether peers are served; null where a node cannot pause that. */
+    sharing: TopSharing | null;
     /** Nodes that wait for approval. */
     pending: number;
     faults: string[];
@@ -150,6 +164,7 @@ export function snapshotOf(answers: TopAnswers, told: readonly TopEvent[]): TopS
         loaded: models.loaded.map(({ id, gpu, running, slots, bytes }) => ({ id, gpu, running, slots, bytes })),
         loading: models.loading.map(({ id, fraction }) => ({ id, fraction })),
       },
+      sharing: sharingOf(status.sharing),
       pending: status.peers.pending,
       faults: status.faults,
     },
@@ -163,6 +178,12 @@ export function snapshotOf(answers: TopAnswers, told: readonly TopEvent[]): TopS
     }),
     events: [...told, ...ended].sort((a, b) => a.at < b.at ? 1 : a.at > b.at ? -1 : 0).slice(0, MOST_EVENTS),
   };
+}
+
+function sharingOf(sharing: TopSharing | null | undefined): TopSharing | null {
+  if (sharing === null || sharing === undefined) return null;
+  const { state, shares, sentence } = sharing;
+  return { state, shares, sentence };
 }
 
 /** Labels of peers by their ids without groups. */

@@ -23,6 +23,7 @@ export interface TopView {
 export const TOP_KEYS: readonly (readonly [key: string, what: string])[] = [
   ["up, down", "choose a neighbour (page up, page down, home, end)"],
   ["p", "pause the chosen neighbour, or let it ask again"],
+  ["s", "pause sharing with all neighbours for an hour, or share again"],
   ["r", "revoke the chosen neighbour: it may do nothing here any more"],
   ["/", "show only what has a text in it; empty shows everything"],
   ["?", "this help"],
@@ -126,6 +127,9 @@ function headLines({ at, node, speed }: TopSnapshot): Line[] {
         `${minute.failed === 0 ? "" : `, ${minute.failed} failed`}, ${counted(minute.tokens, "token")}` +
         `${minute.first_token_ms === null ? "" : `, first after ${span(minute.first_token_ms)}`}`,
     ),
+    ...node.sharing === null
+      ? []
+      : [labelled("sharing", node.sharing.sentence, node.sharing.shares ? "plain" : "warning")],
     ...pending === 0
       ? []
       : [labelled("waiting", `${counted(pending, "node")} for your approval: ark-node peers pending`, "warning")],
