@@ -42,9 +42,14 @@ $(launcher_common)
 # The owner's own look at his machine reads what no node may: /proc, /sys and /dev.
 [ "\${1-}" != doctor ] ||
   exec "\$ark_home/deno" run $RUN_FLAGS --config "\$ark_home/app/deno.json" --allow-all "\$ark_home/app/main.ts" "\$@"
+# A help, or what a shell asks at a tab, needs little of the program.
+case \${1-} in
+__complete | completion | help | --help | -h) ark_main=quick.ts ;;
+*) ark_main=main.ts ;;
+esac
 exec "\$ark_home/deno" run $RUN_FLAGS --config "\$ark_home/app/deno.json" \\
   \$ark_may "\$ark_run" --deny-write="\$ark_home" \\
-  "\$ark_home/app/main.ts" "\$@"
+  "\$ark_home/app/\$ark_main" "\$@"
 EOF
 }
 
@@ -224,7 +229,7 @@ source_modules() {
 stage_app() {
   source_modules
   mkdir -p "$work/program/app"
-  cp -R "$root/main.ts" "$root/src" "$root/migrations" "$root/LICENSE" "$work/program/app"
+  cp -R "$root/main.ts" "$root/quick.ts" "$root/src" "$root/migrations" "$root/LICENSE" "$work/program/app"
   (cd "$root" && "$deno" info --json main.ts) >"$work/graph.json"
   "$deno" run --no-config --quiet -A - "$root" "$modules" "$work" "$packages" <<'EOF'
     import { cpSync, existsSync, lstatSync, mkdirSync, symlinkSync } from "node:fs";

@@ -11,6 +11,8 @@ export const EXIT = {
   usage: 2,
   /** There is no running node to ask. */
   notRunning: 3,
+  /** Ctrl-C ended it (128 and the number of the signal, as shells count). */
+  interrupted: 130,
   /** The node refuses to start as its key or its environment is (`EX_CONFIG`). */
   config: 78,
 } as const;
@@ -39,10 +41,12 @@ export interface CommandInput {
   readonly readable: ReadableStream<Uint8Array>;
   /** Whether a person types it. */
   isTerminal(): boolean;
+  /** Whether each key is told at once, and none of them shown. Absent where no terminal is. */
+  setRaw?(on: boolean): void;
 }
 
-/** One command of the command line. */
-export interface Command {
+/** What is to be known of a command without running it. */
+export interface CommandOutline {
   /** Its words, such as `peers approve`. */
   readonly name: string;
   /** One line for the list of commands. */
@@ -53,8 +57,14 @@ export interface Command {
   readonly flags: Record<string, FlagSpec>;
   /** More for its own help, as whole lines. */
   readonly details?: string;
+  /** How it looks in use, for its help; else that of `EXAMPLES`. */
+  readonly example?: string;
   /** Whether the list of commands leaves it out. */
   readonly hidden?: boolean;
+}
+
+/** One command of the command line. */
+export interface Command extends CommandOutline {
   /** Does it, and returns an exit status. A thrown error becomes one sentence. */
   run(context: CommandContext): Promise<number>;
 }

@@ -1,8 +1,11 @@
-import { ConfigError, nearest, parseFlags } from "@ark/node/config";
+import { ConfigError, parseFlags } from "@ark/node/config";
 import { StartError } from "@ark/node/daemon";
-import { type Command, CommandError, type CommandInput, EXIT, UsageError } from "./command.ts";
+import { CommandError, type CommandInput, EXIT, UsageError } from "./command.ts";
+import { membersOf } from "./command_groups.ts";
+import { findCommand } from "./command_tree.ts";
 import { COMMANDS } from "./commands/mod.ts";
 import { commandHelp, COMMON_FLAGS, groupHelp, programHelp } from "./help.ts";
+import { coloursWanted } from "./paint.ts";
 import { Output, type OutputStreams } from "./output.ts";
 
 /** What {@linkcode main} takes from its process. */
@@ -17,69 +20,29 @@ export interface MainOptions {
   input?: CommandInput;
 }
 
-const GROUPS = new Map<string, string>([
-  ["peers", "peers list"],
-  ["invites", "invites list"],
-  ["keys", "keys list"],
-  ["models", "models list"],
-  ["audit", "audit tail"],
-]);
-
 /** Runs a command line, and returns the exit status. What fails is one sentence on standard error. */
 export async function main(args: readonly string[], options: MainOptions): Promise<number> {
   const { version, env = (name) => Deno.env.get(name) } = options;
-  const out = new Output(options.streams);
+  const out = new Output(options.streams, { colours: coloursWanted(env), cursor: env("TERM") !== "dumb" });
   const input = options.input ?? Deno.stdin;
+  let asked = "ark-node";
   try {
-    const [first = "", second = ""] = args;
-    if (first === "--version" || first === "version") return said(out, `ark-node ${version}`);
+    const [first = ""] = args;
+    if (first === "--version" || first === "version" || first === "-V") return said(out, `ark-node ${version}`);
+    if (first === "help" && args.length > 1) return await main([...args.slice(1), "--help"], options);
     if (first === "help" || ((first === "--help" || first === "-h") && args.length === 1)) {
       return said(out, programHelp(COMMANDS, version).trimEnd());
     }
-    if (GROUPS.has(first) && (second === "--help" || second === "-h")) {
-      return said(out, groupHelp(first, group(first)).trimEnd());
-    }
-    const { command, rest } = commandOf(args);
+    const found = findCommand(args, COMMANDS);
+    if (found.kind === "group") return said(out, groupHelp(found.group, membersOf(COMMANDS, found.group)).trimEnd());
+    const { command, rest } = found;
+    asked = `ark-node ${command.name}`;
     const { flags, words } = parseFlags(rest, { ...command.flags, ...COMMON_FLAGS });
-    if (flags.help === true) return said(out, commandHelp(command).trimEnd());
+    if (flags.help === true) return said(out, commandHelp(command, membersOf(COMMANDS, command.name)).trimEnd());
     return await command.run({ words, flags, json: flags.json === true, env, out, input, version });
   } catch (error) {
-    return failed(error, { out, json: args.includes("--json") });
+    return failed(error, { out, asked, json: args.includes("--json") });
   }
-}
-
-function commandOf(args: readonly string[]): { command: Command; rest: string[] } {
-  const [first = "", second = ""] = args;
-  if (first === "" || first.startsWith("-")) return { command: named("serve"), rest: [...args] };
-  const two = COMMANDS.find(({ name }) => name === `${first} ${second}`);
-  if (two !== undefined) return { command: two, rest: args.slice(2) };
-  const one = COMMANDS.find(({ name }) => name === first);
-  if (one !== undefined) return { command: one, rest: args.slice(1) };
-  const standard = GROUPS.get(first);
-  if (standard !== undefined) {
-    if (second === "" || second.startsWith("-")) return { command: named(standard), rest: args.slice(1) };
-    const known = group(first).map(({ name }) => name.slice(first.length + 1));
-    throw new UsageError(
-      `There is no command ${first} ${second}${guess(second, known, `${first} `)}: see ark-node ${first} --help`,
-    );
-  }
-  const known = [...new Set(COMMANDS.filter(({ hidden }) => !hidden).map(({ name }) => name.split(" ")[0] ?? ""))];
-  throw new UsageError(`There is no command ${first}${guess(first, known, "")}: see ark-node --help`);
-}
-
-function guess(word: string, known: readonly string[], before: string): string {
-  const near = nearest(word, known);
-  return near === null ? "" : `, did you mean ${before}${near}`;
-}
-
-function named(name: string): Command {
-  const command = COMMANDS.find((one) => one.name === name);
-  if (command === undefined) throw new TypeError(`There is no command ${name}`);
-  return command;
-}
-
-function group(name: string): Command[] {
-  return COMMANDS.filter((command) => command.name.startsWith(`${name} `));
 }
 
 function said(out: Output, text: string): number {
@@ -87,8 +50,9 @@ function said(out: Output, text: string): number {
   return EXIT.ok;
 }
 
-function failed(error: unknown, { out, json }: { out: Output; json: boolean }): number {
-  const [message, exitCode] = explained(error);
+function failed(error: unknown, { out, asked, json }: { out: Output; asked: string; json: boolean }): number {
+  const [sentence, exitCode] = explained(error);
+  const message = sentence.replace(/: see --help$/, `: see ${asked} --help`);
   if (json) out.json({ error: { message, exit_code: exitCode } });
   out.note(`ark-node: ${message}`);
   return exitCode;

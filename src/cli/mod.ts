@@ -8,6 +8,7 @@
  * | 2 | the command line cannot be understood |
  * | 3 | there is no running node to ask |
  * | 78 | the node refuses its key file or its environment |
+ * | 130 | Ctrl-C ended it |
  *
  * Results go to standard output, as text or with `--json` as JSON; everything else goes to standard error.
  *

@@ -57,7 +57,12 @@ export class NodeClient {
    */
   async call<T>(path: string, body?: unknown): Promise<T> {
     const response = await this.open(path, body);
-    const text = await response.text();
+    let text: string;
+    try {
+      text = await response.text();
+    } catch {
+      throw this.#gone();
+    }
     try {
       return JSON.parse(text);
     } catch {
@@ -78,16 +83,21 @@ export class NodeClient {
         ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
         ...(signal === undefined ? {} : { signal }),
       });
-    } catch {
-      throw new CommandError(
-        `The node at ${this.api} does not answer: it was stopped or is stopping; start it with ark-node`,
-        EXIT.notRunning,
-      );
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw this.#gone();
     }
     if (response.ok) return response;
     const said = await response.json().catch(() => null) as { error?: { message?: unknown } } | null;
     const message = typeof said?.error?.message === "string" ? said.error.message : `it answered ${response.status}`;
     throw new CommandError(message);
+  }
+
+  #gone(): CommandError {
+    return new CommandError(
+      `The node at ${this.api} does not answer: it was stopped or is stopping; start it with ark-node`,
+      EXIT.notRunning,
+    );
   }
 }
 

@@ -64,7 +64,8 @@ export function workerProgram(data: string, runtime: Runtime = RUNTIME): WorkerP
       worker: ({ files, barrier }) => [...shut(barrier, files), execPath, "worker"],
     };
   }
-  const main = fileURLToPath(mainModule);
+  // Started by quick.ts, which a worker could not read the rest from.
+  const main = fileURLToPath(mainModule).replace(/\bquick\.ts$/, "main.ts");
   const config = join(dirname(main), "deno.json");
   const run = [execPath, "run", ...QUIETLY, ...(isFile(config) ? ["--config", config] : [])];
   return {

@@ -2,8 +2,16 @@
 import { main } from "@ark/node/cli";
 import type { Finished } from "../support/node_process.ts";
 
-/** Runs a command line to its end, with no variable set but those given. */
-export async function runMain(args: string[], env: Record<string, string> = {}): Promise<Finished> {
+/** Runs a command line to its end, with no variable set but those given. Nothing is piped in, and nobody types. */
+export function runMain(args: string[], env: Record<string, string> = {}): Promise<Finished> {
+  return runPiped(args, { env });
+}
+
+/** As {@linkcode runMain}, with a text that is piped in. */
+export async function runPiped(
+  args: string[],
+  { env = {}, piped }: { env?: Record<string, string>; piped?: string | Uint8Array<ArrayBuffer> },
+): Promise<Finished> {
   const written = { stdout: "", stderr: "" };
   const decoder = new TextDecoder();
   const stream = (name: keyof typeof written) => ({
@@ -14,7 +22,11 @@ export async function runMain(args: string[], env: Record<string, string> = {}):
     },
   });
   const streams = { stdout: stream("stdout"), stderr: stream("stderr") };
-  const code = await main(args, { version: "1.2.3", env: (name) => env[name], streams });
+  const input = {
+    readable: new Blob([piped ?? ""]).stream(),
+    isTerminal: () => piped === undefined,
+  };
+  const code = await main(args, { version: "1.2.3", env: (name) => env[name], streams, input });
   return { code, ...written };
 }
 

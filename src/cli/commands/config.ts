@@ -10,7 +10,7 @@ export const CONFIG_CHECK: Command = {
   details: `
 Each flag of serve is a setting of the file, by its name without dashes in front:
 
-  name = "nas"                       # ark.toml in the data directory, or --config FILE
+  name = "nas"                       # ark.toml, or --config FILE
   preset = "nas"                     # ${Object.keys(CONFIG_PRESETS).join(", ")}
   models = ["/srv/models"]
   listen = "127.0.0.1:8910"

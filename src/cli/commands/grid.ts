@@ -2,6 +2,7 @@ import type { DensityGrid, GridNode } from "@ark/node/routing";
 import { byteCount } from "../byte_count.ts";
 import { type Command, EXIT } from "../command.ts";
 import { NodeClient } from "../node_client.ts";
+import { stateLook } from "../state_look.ts";
 
 /** Most rare models that one line names. */
 const MOST_NAMED = 3;
@@ -38,7 +39,7 @@ started it with --show-hardware. Files count as the same by their digest, and by
         String(one.models.length),
         lossOf(one),
       ]),
-      { fit: "cut" },
+      { look: (cell, column) => column === 1 ? stateLook(cell) : "plain" },
     );
     if (models.length === 0) return EXIT.ok;
     out.line();
@@ -52,7 +53,6 @@ started it with --show-hardware. Files count as the same by their digest, and by
         model.nodes.join(", "),
         model.digest?.slice(0, 12) ?? "by name",
       ]),
-      { fit: "cut" },
     );
     return EXIT.ok;
   },

@@ -3,6 +3,8 @@ import { ASK } from "./ask.ts";
 import { AUDIT_EXPORT, AUDIT_TAIL, AUDIT_VERIFY } from "./audit.ts";
 import { AUDIT_PRUNE } from "./audit_prune.ts";
 import { BACKUP, BACKUP_LIST } from "./backup.ts";
+import { COMPLETE } from "./complete.ts";
+import { completionCommand } from "./completion.ts";
 import { CONFIG_CHECK, CONFIG_SCHEMA } from "./config.ts";
 import { DOCTOR } from "./doctor.ts";
 import { GRID } from "./grid.ts";
@@ -32,6 +34,7 @@ import { RESTORE } from "./restore.ts";
 import { SERVE } from "./serve.ts";
 import { SERVICE_INSTALL, SERVICE_UNINSTALL } from "./service.ts";
 import { STATUS } from "./status.ts";
+import { TOP } from "./top.ts";
 import { UI } from "./ui.ts";
 import { WG_SUGGEST } from "./wg_suggest.ts";
 import { WHY } from "./why.ts";
@@ -41,6 +44,7 @@ import { WORKER } from "./worker.ts";
 export const COMMANDS: readonly Command[] = [
   SERVE,
   STATUS,
+  TOP,
   UI,
   DOCTOR,
   CONFIG_CHECK,
@@ -91,5 +95,7 @@ export const COMMANDS: readonly Command[] = [
   AUDIT_EXPORT,
   AUDIT_VERIFY,
   AUDIT_PRUNE,
+  completionCommand(() => COMMANDS),
+  COMPLETE,
   WORKER,
 ];

@@ -3,6 +3,7 @@ import { describePermissions, type PeerRotation } from "@ark/node/peers";
 import { type Command, EXIT } from "../command.ts";
 import { NodeClient } from "../node_client.ts";
 import type { Output } from "../output.ts";
+import { stateLook } from "../state_look.ts";
 
 /** Shows the approved peers. */
 export const PEERS_LIST: Command = {
@@ -33,6 +34,7 @@ export const PEERS_LIST: Command = {
         peer.round_trip_ms === null ? "-" : `${peer.round_trip_ms.toFixed(1)} ms`,
         peer.models.join(", ") || "-",
       ]),
+      { keep: [0, 1, 2, 3], look: (cell, column) => column === 2 ? stateLook(cell) : "plain" },
     );
     out.line();
     for (const { name, permissions, expires_at, state, reason, verified, own, node_id } of peers) {
@@ -73,6 +75,7 @@ export const PEERS_DISCOVERED: Command = {
     out.table(
       ["STATE", "ID", "ADDRESS", "FOUND BY"],
       peers.map(({ state, node_id, addresses, sources }) => [state, node_id, addresses[0] ?? "-", sources.join(", ")]),
+      { fit: "stack", look: (cell, column) => column === 0 ? stateLook(cell) : "plain" },
     );
     for (const { warning } of peers) if (warning !== null) out.line(`\n${warning}`);
     if (peers.some(({ state }) => state === "pending")) {

@@ -45,7 +45,14 @@ is gone with the node, and holds no text of a prompt or an answer.`,
     }
     if (json) out.json({ requests });
     else if (requests.length === 0) out.line("Nobody has asked anything since the node started.");
-    else out.table(NAMES, requests.map(rowOf), { fit: "cut" });
+    else {
+      const outcome = NAMES.length - 1;
+      out.table(NAMES, requests.map(rowOf), {
+        keep: [0, 2, outcome],
+        look: (cell, column) =>
+          column !== outcome ? "plain" : cell === "ok" ? "good" : cell === "runs" ? "plain" : "bad",
+      });
+    }
     return EXIT.ok;
   },
 };

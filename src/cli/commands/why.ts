@@ -28,7 +28,6 @@ length. Nobody is asked, and nothing is loaded. ark-node peers why PEER MODEL ex
       out.table(
         ["WHO", "EXPECTED", "IN MEMORY", "RUNNING", "WAITING", "READS/S", "WRITES/S", "AWAY", "SUCCESS"],
         candidates.map(rowOf),
-        { fit: "cut" },
       );
     }
     if (excluded.length > 0) out.line();
