@@ -49,6 +49,8 @@ import { ownModels } from "./own_models.ts";
 import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
+import { openSharing } from "./sharing/open_sharing.ts";
+import type { YieldTimes } from "./sharing/steady_use.ts";
 import { attempt, StartError } from "./start_error.ts";
 import { swarmPeers } from "./swarm_peers.ts";
 import { tracesOf } from "./traces_of.ts";
@@ -68,6 +70,8 @@ export interface DaemonOptions {
   workerCommand?: readonly string[] | WorkerProgram;
   /** Reads the configuration anew, so that changes of its file can be followed; without it nobody looks. */
   reload?(): Promise<Config>;
+  /** How long a use of the machine must last before it counts; the default is for people. */
+  yieldTimes?: Partial<YieldTimes> & { everyMs?: number };
   /** Reads the environment; the default is the process's. */
   env?: (name: string) => string | undefined;
 }
@@ -192,6 +196,15 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const offerChanges = new OfferChanges(metrics, table);
   nodeGauges({ metrics, peerMetrics }, { table, router, engine });
   let accepting = true;
+  let peersChange = (_: { yields: boolean }) => {};
+  const sharing = await openSharing({
+    config,
+    engine: engine?.backend ?? null,
+    changed: (how) => peersChange(how),
+    events,
+    logger,
+    ...options.yieldTimes === undefined ? {} : { times: options.yieldTimes },
+  });
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
@@ -230,6 +243,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     engine: config.shareUpstreams ? withUpstreams(engine, upstreams) : engine,
     contextSize: config.contextSize,
     accepting: () => accepting,
+    sharing,
     asked(id, address) {
       neighbourhood.asked(id, address);
       table.heard(id);
@@ -239,6 +253,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     hardware: () => hardware.shown,
     serving: (backend, asked) => journeys.serving(backend, asked),
   });
+  peersChange = ({ yields }) => {
+    if (yields) peersApp.makeWay();
+    peersApp.changed();
+  };
   opened.defer(() => peersApp.settled());
   const mesh = opened.use(
     await bound("mesh-listen", config.meshListen, () =>
@@ -295,6 +313,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             api,
             mesh: meshAddress,
             accepting: () => accepting,
+            sharing,
             rotate: () => prepareRotation(config.paths.key),
             audit,
             events,
@@ -352,6 +371,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       logger.setLevel(next.logLevel);
       allowOrigins.clear();
       for (const origin of next.allowOrigins) allowOrigins.add(origin);
+      sharing.configure(next);
     },
     logger,
   });
@@ -362,6 +382,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ...neighbours.services(),
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
     { name: "offer changes", run: (signal) => offerChanges.run(signal) },
+    { name: "sharing", run: (signal) => sharing.run(signal) },
     { name: "hardware", run: (signal) => hardware.run(signal) },
     ...copies === null ? [] : [{ name: "copies", run: (signal: AbortSignal) => copies.keeper.run(signal) }],
     { name: "content", run: (signal) => packs.run(signal) },

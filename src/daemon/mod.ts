@@ -27,6 +27,7 @@ export { type NodeAddress, runningNode } from "./data_lock.ts";
 export { examineStill } from "./doctor/still_facts.ts";
 export * from "./role.ts";
 export * from "./rotate_key.ts";
+export type { YieldTimes } from "./sharing/steady_use.ts";
 export { StartError } from "./start_error.ts";
 export * from "./worker_barrier.ts";
 export * from "./worker_command.ts";

@@ -15,6 +15,7 @@ import { MODELS_PULL } from "./models_pull.ts";
 import { MODELS_KEEP } from "./models_keep.ts";
 import { MODELS_RM } from "./models_rm.ts";
 import { MODELS_SHOW } from "./models_show.ts";
+import { PAUSE, RESUME } from "./pause.ts";
 import { PEERS_ACCEPT } from "./peers_accept.ts";
 import { PEERS_ACCEPT_ROTATION } from "./peers_accept_rotation.ts";
 import { PEERS_APPROVE } from "./peers_approve.ts";
@@ -39,6 +40,8 @@ import { WORKER } from "./worker.ts";
 export const COMMANDS: readonly Command[] = [
   SERVE,
   STATUS,
+  PAUSE,
+  RESUME,
   UI,
   DOCTOR,
   CONFIG_CHECK,

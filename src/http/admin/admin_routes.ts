@@ -22,6 +22,7 @@ import { pairRoutes } from "./pair_routes.ts";
 import { peerRoutes, type PeerRoutesOptions } from "./peer_routes.ts";
 import { reputationRoutes, type ReputationRoutesOptions } from "./reputation_routes.ts";
 import { rotationRoutes, type RotationRoutesOptions } from "./rotation_routes.ts";
+import { sharingRoutes, type SharingRoutesOptions } from "./sharing_routes.ts";
 import type { ViewRoutesOptions } from "./view_routes.ts";
 import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 
@@ -35,6 +36,7 @@ export interface AdminOptions
     KeyRoutesOptions,
     DoctorRouteOptions,
     CopiesRoutesOptions,
+    SharingRoutesOptions,
     Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "sessions">,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The audit log. */
@@ -88,6 +90,7 @@ const STARTED = performance.now();
  * | `GET /peers/rotations`, `POST /peers/rotations/accept`, `POST /identity/rotate` | see {@linkcode rotationRoutes} |
  * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
  * | `/invites…` | see {@linkcode inviteRoutes} |
+ * | `GET /sharing`, `POST /sharing/pause`, `POST /sharing/resume` | see {@linkcode sharingRoutes} |
  * | `GET /models`, `GET /models/show`, `POST /models/pull`, `POST /models/remove`, `POST /models/copy` | see {@linkcode modelRoutes} |
  * | `GET /models/copies`, `POST /models/copies` | see {@linkcode copiesRoutes} |
  * | `POST /models/export`, `POST /models/import`, `POST /models/approve` | see {@linkcode carryRoutes} |
@@ -97,7 +100,9 @@ export function adminRoutes(options: AdminOptions): Hono {
   const app = new Hono();
   const guard = adminGuard(options);
   for (const path of ["/status", "/doctor", "/identity/*"]) app.use(path, guard);
-  for (const path of ["/keys", "/models", "/peers", "/invites", "/audit"]) app.use(path, guard).use(`${path}/*`, guard);
+  for (const path of ["/keys", "/models", "/peers", "/invites", "/audit", "/sharing"]) {
+    app.use(path, guard).use(`${path}/*`, guard);
+  }
   app.get("/status", ({ json }) => json(status(options)));
   app.route("/keys", keyRoutes(options));
   app.route("/doctor", doctorRoute(options));
@@ -112,6 +117,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   app.route("/peers", pairRoutes(options));
   app.route("/invites", inviteRoutes(options));
   app.route("/audit", auditRoutes(options));
+  app.route("/sharing", sharingRoutes(options));
   app.onError((error) => arkErrorResponse(toArkError(error)));
   return app;
 }
@@ -152,6 +158,7 @@ function status(options: AdminOptions) {
       ready: peers.filter(({ state }) => state === "ready").length,
       pending: neighbourhood.list().filter(({ id }) => book.standing(id) === "unknown").length,
     },
+    sharing: options.sharing?.details() ?? null,
     upstreams,
     faults: faults.filter((fault) => fault !== null),
   };

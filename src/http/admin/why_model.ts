@@ -171,6 +171,7 @@ const NOT_READY: ReadonlyMap<string, string> = new Map([
   ["not_approved", "has not approved this node"],
   ["revoked", "took this node's approval back"],
   ["draining", "takes no work now"],
+  ["yielding", "takes no work, since its owner needs the machine or shares nothing now"],
   ["thrashing", "takes no work, since it has too little memory"],
   ["paused", "is paused by you"],
 ]);

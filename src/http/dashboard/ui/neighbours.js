@@ -14,6 +14,7 @@ const STATES = {
   ready: ["good", "ready"],
   busy: ["warn", "busy with its owner"],
   draining: ["warn", "stopping"],
+  yielding: ["warn", "not sharing now"],
   thrashing: ["warn", "short of memory"],
   unreachable: ["bad", "not reachable"],
   not_approved: ["warn", "has not approved you yet"],
