@@ -51,6 +51,8 @@ import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
 import { openSharing } from "./sharing/open_sharing.ts";
 import type { YieldTimes } from "./sharing/steady_use.ts";
+import { OwnNodes } from "./wake/own_nodes.ts";
+import { ownWakeFacts } from "./wake/own_wake_facts.ts";
 import { attempt, StartError } from "./start_error.ts";
 import { swarmPeers } from "./swarm_peers.ts";
 import { tracesOf } from "./traces_of.ts";
@@ -163,6 +165,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const warmth = engine === null
     ? null
     : opened.use(await openWarmth({ config, self: identity.id, engine, store, book, table, metrics, logger }));
+  const ownNodes = opened.use(await OwnNodes.open({ config, book, table, client, logger }));
   const upstreams = config.upstreams.map((one) => new Upstream({ ...one, logger }));
   const router = new Router({
     name: config.name,
@@ -177,6 +180,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     hedge: config.hedge,
     stall: config.stall,
     move: config.move,
+    sleepers: ownNodes,
     logger,
   });
 
@@ -244,6 +248,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     contextSize: config.contextSize,
     accepting: () => accepting,
     sharing,
+    wake: ownWakeFacts,
     asked(id, address) {
       neighbourhood.asked(id, address);
       table.heard(id);
@@ -314,6 +319,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             mesh: meshAddress,
             accepting: () => accepting,
             sharing,
+            wake: ownNodes,
             rotate: () => prepareRotation(config.paths.key),
             audit,
             events,
@@ -383,6 +389,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
     { name: "offer changes", run: (signal) => offerChanges.run(signal) },
     { name: "sharing", run: (signal) => sharing.run(signal) },
+    { name: "own nodes", run: (signal) => ownNodes.run(signal) },
     { name: "hardware", run: (signal) => hardware.run(signal) },
     ...copies === null ? [] : [{ name: "copies", run: (signal: AbortSignal) => copies.keeper.run(signal) }],
     { name: "content", run: (signal) => packs.run(signal) },

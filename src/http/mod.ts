@@ -38,6 +38,7 @@ export type { RequestRoutesOptions, RequestsEvent } from "./admin/request_routes
 export type { ModelWhyOptions } from "./admin/model_why_route.ts";
 export type { ExcludedBecause, WhyCandidate, WhyExcluded, WhyModel } from "./admin/why_model.ts";
 export type { ViewRoutesOptions } from "./admin/view_routes.ts";
+export type { WakeControl, WakeResult, WakeRoutesOptions } from "./admin/wake_routes.ts";
 export type {
   SharingControl,
   SharingDetails,

@@ -24,6 +24,7 @@ import { reputationRoutes, type ReputationRoutesOptions } from "./reputation_rou
 import { rotationRoutes, type RotationRoutesOptions } from "./rotation_routes.ts";
 import { sharingRoutes, type SharingRoutesOptions } from "./sharing_routes.ts";
 import type { ViewRoutesOptions } from "./view_routes.ts";
+import { wakeRoutes, type WakeRoutesOptions } from "./wake_routes.ts";
 import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 
 /** What the admin API needs. */
@@ -37,6 +38,7 @@ export interface AdminOptions
     DoctorRouteOptions,
     CopiesRoutesOptions,
     SharingRoutesOptions,
+    WakeRoutesOptions,
     Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "sessions">,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The audit log. */
@@ -86,6 +88,7 @@ const STARTED = performance.now();
  * | `GET /keys`, `POST /keys`, `POST /keys/revoke` | see {@linkcode keyRoutes} |
  * | `GET /doctor` | what is exposed or wrong, see {@linkcode doctorRoute} |
  * | `POST /peers/pause`, `POST /peers/resume`, `GET /peers/why?peer=…&model=…` | see {@linkcode pauseRoutes}, {@linkcode whyRoutes} |
+ * | `POST /peers/wake` | see {@linkcode wakeRoutes} |
  * | `GET /peers/reputation`, `POST /peers/reputation/reset` | see {@linkcode reputationRoutes} |
  * | `GET /peers/rotations`, `POST /peers/rotations/accept`, `POST /identity/rotate` | see {@linkcode rotationRoutes} |
  * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
@@ -111,6 +114,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   app.route("/models", carryRoutes(options));
   app.route("/peers", peerRoutes(options));
   app.route("/peers", pauseRoutes(options));
+  app.route("/peers", wakeRoutes(options));
   app.route("/peers", whyRoutes(options));
   app.route("/peers", reputationRoutes(options));
   app.route("/", rotationRoutes(options));
@@ -148,7 +152,7 @@ function status(options: AdminOptions) {
     mesh: formatAddress(mesh),
     models: {
       here: engine?.catalogue.list().length ?? 0,
-      within_reach: new Set(router.models().map(({ id }) => id)).size,
+      within_reach: new Set(router.models().flatMap(({ id, asleep }) => asleep ? [] : id)).size,
       loaded: engine?.backend.loaded() ?? [],
       loading: engine?.backend.loading() ?? [],
       queued: engine?.backend.queued ?? 0,

@@ -13,6 +13,7 @@ import {
   type InferenceRequest,
   type Offer,
   toArkError,
+  type WakeFacts,
 } from "@ark/node/protocol";
 import type { SharedEngine } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
@@ -27,6 +28,7 @@ import { offerFor } from "./offer.ts";
 import { OfferStreams } from "./offer_streams.ts";
 import { PeerAnswer } from "./peer_answer.ts";
 import { peerFailure } from "./peer_failure.ts";
+import { wakeAnswer } from "./wake_answer.ts";
 import { witnessAnswer } from "./witness_answer.ts";
 
 /** What {@linkcode meshApp} needs. There is no router among it: a peer's request takes one hop. */
@@ -49,6 +51,8 @@ export interface MeshAppOptions {
   content?: Omit<ContentAnswerOptions, "caller">;
   /** What the owner's other nodes are told of copies; without it there is no such route. */
   copies?: Pick<CopyKeeper, "state">;
+  /** How this node is woken, for the owner's other nodes; without it there is no such route. */
+  wake?(): Promise<WakeFacts>;
   /** Files of models for those who may download them; without it there are no such routes. */
   blobs?: BlobRoutes;
   /** What peers may be given, or null where there is nothing. */
@@ -102,6 +106,7 @@ export interface MeshApp {
  * | `GET /ark/v1/offers?port=N` | the same as a stream: frames of `OfferUpdate`, and signs of life, until one of both hangs up |
  * | `GET /ark/v1/content…` | see {@linkcode contentAnswer} |
  * | `GET /ark/v1/copies` | a `CopyState`, for nodes that the owner approved as his own |
+ * | `GET /ark/v1/wake` | `WakeFacts`, for nodes that the owner approved as his own |
  * | `GET /ark/v1/models/manifest`, `GET /ark/v1/blobs/…` | see {@linkcode blobRoutes} |
  * | `POST /ark/v1/witness`, `GET /ark/v1/witness` | see {@linkcode witnessAnswer} |
  *
@@ -147,6 +152,9 @@ export function meshApp(options: MeshAppOptions): MeshApp {
         const { witness, content, copies } = options;
         if (copies !== undefined && request.method === "GET" && url.pathname === "/ark/v1/copies") {
           return await copiesAnswer(caller, { peers: options.peers, gate: options.gate, copies });
+        }
+        if (options.wake !== undefined && request.method === "GET" && url.pathname === "/ark/v1/wake") {
+          return await wakeAnswer(caller, { peers: options.peers, facts: options.wake });
         }
         if (content !== undefined && request.method === "GET" && isContentPath(url.pathname)) {
           return await contentAnswer(url, { ...content, caller });
