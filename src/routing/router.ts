@@ -212,6 +212,11 @@ export class Router implements Backend {
     throw new ArkError("model_not_shared", `This API key may not use the model '${model}': see /v1/models`);
   }
 
+  /** The model of a node that sleeps and would be woken for it, where nobody that is awake has it. */
+  asleepWith(model: ModelRef): AsleepModel | undefined {
+    return findAsleep(model, this.asleep());
+  }
+
   /** A model of a node that sleeps, where the request may be answered there. */
   #asleep(model: ModelRef, { localOnly = false, permits }: RouteOptions): AsleepModel | undefined {
     const found = localOnly ? undefined : findAsleep(model, this.asleep());

@@ -32,6 +32,7 @@ import { SERVE } from "./serve.ts";
 import { SERVICE_INSTALL, SERVICE_UNINSTALL } from "./service.ts";
 import { STATUS } from "./status.ts";
 import { UI } from "./ui.ts";
+import { WAKE } from "./wake.ts";
 import { WG_SUGGEST } from "./wg_suggest.ts";
 import { WHY } from "./why.ts";
 import { WORKER } from "./worker.ts";
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   STATUS,
   PAUSE,
   RESUME,
+  WAKE,
   UI,
   DOCTOR,
   CONFIG_CHECK,

@@ -62,7 +62,7 @@ export interface AdminOptions
   /** Servers that the owner named, or none. */
   upstreams?: readonly Pick<Upstream, "status" | "name" | "inFlight" | "models">[];
   /** Everything within reach. */
-  router: Pick<Router, "models" | "explain"> & ReputationRoutesOptions["router"];
+  router: Pick<Router, "models" | "explain"> & Partial<Pick<Router, "asleepWith">> & ReputationRoutesOptions["router"];
   /** This node's own models, or null. */
   engine: {
     /** Runs them. */

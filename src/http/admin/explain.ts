@@ -19,7 +19,7 @@ export interface Circumstances {
     /** Whether the node takes work; false while it stops. */
     accepting: boolean;
     /** Why it works for no peer now, as a sentence, or null. */
-    yields: string | null;
+    yields?: string | null;
     /** Whether it has an engine. */
     engine: boolean;
     /** Id of the model here, or null where there is none. */
@@ -150,7 +150,7 @@ function whyHere(circumstances: Circumstances): Why<ReasonHere> | null {
     );
   }
   if (!here.accepting) return why("stopping", "this node is stopping", null);
-  if (here.yields !== null && peer.own !== true) {
+  if (here.yields !== undefined && here.yields !== null && peer.own !== true) {
     return why("yielding", "this node does not share now", here.yields);
   }
   if (here.auditFault !== null) {
