@@ -1,6 +1,8 @@
 /** Whole nodes: one that does not share refuses its peers at once, and neither its owner nor his other nodes. */
 import assert from "node:assert/strict";
 import type { PeerStatus, SharingDetails } from "@ark/node/http";
+import { availableParallelism } from "node:os";
+import { cleanEnvironment, NodeProcess } from "../support/node_process.ts";
 import { until } from "../inference/local_fixture.ts";
 import { MeshPeer } from "./mesh_peer.ts";
 import { auditOf, FIXTURES, MODEL, Pair, readStream, TestNode } from "./test_node.ts";
@@ -144,4 +146,57 @@ Deno.test("With --on-yield move an answer that runs goes on at another node with
   const other = writer === b ? c : b;
   assert.ok(auditOf(other).some(({ kind, direction }) => kind === "start" && direction === "in"));
   assert.ok(auditOf(writer).some(({ kind, outcome }) => kind === "end" && outcome === "busy"));
+});
+
+/** Waits until a node says that it stands so; uses must last for ten seconds before they count. */
+async function comesTo(node: NodeProcess, state: SharingDetails["state"]): Promise<SharingDetails> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    const { sharing } = await node.json<{ sharing: SharingDetails }>("status");
+    if (sharing.state === state) return sharing;
+    assert.ok(performance.now() < deadline, `It is ${sharing.state}: ${JSON.stringify(sharing)}`);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+}
+
+Deno.test({
+  name: "A real node yields to a program that uses the processors, and to a game on the GPU that nvidia-smi tells of",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    // In the form of the tool's manual: nobody of this node is process 1.
+    await Deno.writeTextFile(
+      `${folder}/nvidia-smi`,
+      `#!/bin/sh\n[ "$1" = pmon ] || exit 1\ncat <<'EOF'\n# gpu         pid   type     sm    mem    command\n` +
+        `# Idx           #    C/G      %      %    name\n    0          1   C+G     83     20    game\nEOF\n`,
+      { mode: 0o755 },
+    );
+    const env = { ...cleanEnvironment(), PATH: `${folder}:${Deno.env.get("PATH")}` };
+    const args = ["--no-mdns", "--wireguard", "off"];
+    const hogs = Array.from(
+      { length: Math.ceil(availableParallelism() * 0.4) },
+      () => new Deno.Command("sh", { args: ["-c", "while :; do :; done"], stdin: "null" }).spawn(),
+    );
+    try {
+      await using worker = await NodeProcess.start({ name: "N", args: [...args, "--yield", "cpu"] });
+      await using gamer = await NodeProcess.start({ name: "G", args: [...args, "--yield", "auto"], env });
+      const [cpu, gpu] = await Promise.all([comesTo(worker, "cpu"), comesTo(gamer, "gpu")]);
+      assert.match(
+        cpu.sentence,
+        /^Other programs use \d+ % of the processors: neighbours must wait until that is over$/,
+      );
+      assert.match(gpu.sentence, /^Other programs use 83 % of the GPU: /);
+      assert.match((await gamer.cli("status")).stdout, /^ {2}sharing Other programs use 83 % of the GPU/m);
+      // At a machine without a screen the processors are no sign of an owner.
+      const { watches } = gpu;
+      const blind = watches.find(({ what }) => what === "cpu")?.cannot_tell;
+      if (blind !== null) assert.match(blind ?? "", /nobody is logged in at this machine's screen/);
+    } finally {
+      for (const child of hogs) {
+        child.kill("SIGKILL");
+        await child.status;
+      }
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
 });

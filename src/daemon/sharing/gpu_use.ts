@@ -28,7 +28,7 @@ const MOST_CARDS = 64;
  */
 export class GpuUse implements UseDetector {
   readonly what = "gpu";
-  readonly everyMs = 10_000;
+  readonly everyMs = 5_000;
   readonly #options: Required<GpuUseOptions>;
   readonly #drm: DrmClients;
   #before: DrmLook | null = null;
