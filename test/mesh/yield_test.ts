@@ -1,7 +1,7 @@
 /** Whole nodes: one that does not share refuses its peers at once, and neither its owner nor his other nodes. */
 import assert from "node:assert/strict";
 import type { PeerStatus, SharingDetails } from "@ark/node/http";
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { cleanEnvironment, NodeProcess } from "../support/node_process.ts";
 import { until } from "../inference/local_fixture.ts";
 import { MeshPeer } from "./mesh_peer.ts";
@@ -158,6 +158,11 @@ async function comesTo(node: NodeProcess, state: SharingDetails["state"]): Promi
     await new Promise((resolve) => setTimeout(resolve, 1_000));
   }
 }
+
+// Of a machine whose processors this group may use only in part, no program here can use a quarter.
+const whole = cpus().length === availableParallelism();
+// deno-lint-ignore no-console
+if (!whole) console.log("yield_test: without real use of the processors, this group may use only a part of them");
 
 Deno.test({
   name: "A real node yields to a program that uses the processors, and to a game on the GPU that nvidia-smi tells of",
