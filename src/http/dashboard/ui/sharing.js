@@ -10,7 +10,20 @@ function tomorrow() {
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1, MORNING).toISOString();
 }
 
-const USES = { gpu: "use of the GPU", game: "games", cpu: "use of the processors", input: "keyboard and mouse" };
+const USES = { gpu: "the GPU", game: "a game", cpu: "the processors", input: "keyboard and mouse" };
+
+/** What the node looks for, in a sentence or two. @param {{ what: string, cannot_tell: string | null }[]} watches */
+function looksFor(watches) {
+  const named = (some) => some.map(({ what }) => USES[what] ?? what).join(", ");
+  const [seen, unseen] = [
+    watches.filter(({ cannot_tell }) => cannot_tell === null),
+    watches.filter(({ cannot_tell }) => cannot_tell !== null),
+  ];
+  if (watches.length === 0) return "It does not look whether you use the machine yourself (--yield off).";
+  if (seen.length === 0) return "It cannot see here when you use the machine yourself: pause it when you need it.";
+  const rest = unseen.length === 0 ? "" : ` It cannot see here: ${named(unseen)}.`;
+  return `Neighbours wait by themselves while you use: ${named(seen)}.${rest}`;
+}
 
 /** @param {{ sharing: any, reload: () => void }} props `sharing` as `GET /sharing` answers it */
 export function Sharing({ sharing, reload }) {
@@ -19,7 +32,6 @@ export function Sharing({ sharing, reload }) {
     reload();
   };
   const paused = sharing.state === "paused";
-  const blind = sharing.watches.filter(({ cannot_tell }) => cannot_tell !== null);
   return html`
     <${Card} title="Sharing" actions=${html`<${Badge} kind=${sharing.shares ? "good" : "warn"}>${
       sharing.shares ? "on" : paused ? "paused" : "waits"
@@ -33,13 +45,7 @@ export function Sharing({ sharing, reload }) {
           <${Act} act=${act("/sharing/pause", {})}>Pause until I resume</${Act}>
         `}
       </div>
-      <p class="hint">${sharing.watches.length === 0
-        ? "This node does not look whether you use the machine (--yield)."
-        : `It yields to you by ${sharing.watches.map(({ what }) => USES[what] ?? what).join(", ")}${
-          blind.length === 0
-            ? "."
-            : `; what cannot be seen now: ${blind.map(({ what }) => USES[what] ?? what).join(", ")}.`
-        }`} Your own questions always go on.</p>
+      <p class="empty">${looksFor(sharing.watches)} Your own questions always go on.</p>
       </${Card}>
   `;
 }
