@@ -185,11 +185,11 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   "share-hours": {
     value: "HOURS",
     multiple: true,
-    help: "when peers may use this node, such as 22-7 or 'mon-fri 22-7' (default: always); may be repeated",
+    help: "when peers may use this node: 22-7, 'mon-fri 22-7' (default: always); may be repeated",
   },
   yield: {
     value: "TO",
-    help: "yield to you: auto, off, or gpu, game, cpu, input with commas (default: auto, without input)",
+    help: "yield to you: auto, off, or some of gpu, game, cpu, input (default: auto)",
   },
   "on-yield": {
     value: "HOW",
@@ -197,7 +197,7 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
   },
   "wake-seconds": {
     value: "N",
-    help: "wake one of your sleeping nodes for a model, and wait so long for it; 0 wakes none (default: 60)",
+    help: "wait so long for a node of yours that is woken for its model; 0: none (default: 60)",
   },
   alias: {
     value: "NAME=MODEL",

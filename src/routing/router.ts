@@ -113,7 +113,9 @@ export class Router implements Backend {
       order: (found, demand) => this.#order(found, demand),
       chooses: () => upstreams.length > 0 || table.list().length > 0,
       asleep: (model, options) => this.#asleep(model, options),
-      wake: (asleep, signal) => options.sleepers?.wake(asleep, signal) ?? Promise.resolve(false),
+      async wake(asleep, signal) {
+        return await options.sleepers?.wake(asleep, signal) ?? false;
+      },
       nobody: (model, options) => this.#notFound(model, options),
     };
   }

@@ -106,15 +106,15 @@ Deno.test("SteadyUse yields after it was used for long enough, and not for a mom
   };
   assert.deepEqual(
     [said(USED, 0), said(USED, 50), said(CALM, 60), said(USED, 90), said(USED, 180)],
-    Array(5).fill(false),
+    [false, false, false, false, false],
   );
-  assert.equal(said(USED, 190), true);
+  assert.ok(said(USED, 190));
   // A loading screen is no end of a game, and a tool that hangs has not seen one.
   assert.deepEqual(
     [said(CALM, 200), said(CALM, 490), said(USED, 495), said(BLIND, 900), said(CALM, 1_000)],
-    Array(5).fill(true),
+    [true, true, true, true, true],
   );
-  assert.equal(said(CALM, 1_300), false);
+  assert.ok(!said(CALM, 1_300));
   // One that is blind for good has nothing to say any more; and blindness alone never yields.
   assert.deepEqual([said(USED, 2_000), said(USED, 2_100), said(BLIND, 2_200), said(BLIND, 5_200)], [
     false,

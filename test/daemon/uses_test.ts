@@ -172,7 +172,7 @@ Deno.test("CpuUse cannot tell while a model works where processes cannot be seen
   const options = { times: () => now, processes: () => Promise.resolve(null) };
   const blind = new CpuUse({ own: WORKING, ...options });
   const resting = new CpuUse({ own: RESTING, ...options });
-  const server = new CpuUse({ own: RESTING, ...options, counts: () => Promise.resolve(false) });
+  const server = new CpuUse({ own: RESTING, ...options, counts: async () => await false });
   for (const use of [blind, resting, server]) assert.equal((await use.look()).kind, "cannot_tell");
   now = { all: 1e9, used: 9e8 };
   assert.deepEqual([(await blind.look()).kind, (await resting.look()).kind, (await server.look()).kind], [

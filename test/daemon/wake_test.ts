@@ -113,7 +113,7 @@ Deno.test("OwnNodes remembers what an own node offered, lists it while it sleeps
   const waking = scene.wake();
   await until(() => scene.sent.length > 0);
   scene.state = "ready";
-  assert.equal(await waking, true);
+  assert.ok(await waking);
   assert.deepEqual(scene.sent[0], [MAC]);
 });
 
@@ -123,7 +123,7 @@ Deno.test("A peer that is not the owner's own is never asked how it is woken, an
   // Whatever lies in the file, be it of a time when it was one, counts for nobody else.
   const before = scene.questions;
   scene.state = "unreachable";
-  assert.equal(await scene.wake(), false);
+  assert.ok(!await scene.wake());
   await assert.rejects(scene.nodes.wakeNow(scene.id, scene.stop.signal), { code: "bad_request" });
   assert.deepEqual([scene.nodes.models(), scene.questions, before, scene.sent], [[], 0, 0, []]);
 });
@@ -136,7 +136,7 @@ Deno.test("One that is no node of the owner's any more is not woken, though it w
   await until(() => scene.nodes.models().length === 1);
   scene.own = false;
   assert.deepEqual(scene.nodes.models(), []);
-  assert.equal(await scene.wake(), false);
+  assert.ok(!await scene.wake());
   assert.deepEqual(scene.sent, []);
 });
 

@@ -17,7 +17,7 @@ export interface CpuUseOptions {
   own: OwnWork;
   /** Part of all processors that others must use to count. @default {0.25} */
   bound?: number;
-  /** Whether it counts on this machine at all. @default {() => true} */
+  /** Whether it counts on this machine at all; without it, it does. */
   counts?(): Promise<boolean>;
   /** Reads the times of the processors. */
   times?(): CpuTimes | null;
@@ -36,14 +36,13 @@ const LEAST_MS = 500;
 export class CpuUse implements UseDetector {
   readonly what = "cpu";
   readonly everyMs = 5_000;
-  readonly #options: Required<CpuUseOptions>;
+  readonly #options: Required<Omit<CpuUseOptions, "counts">> & Pick<CpuUseOptions, "counts">;
   #before: { times: CpuTimes; own: Map<number, number> | null; self: number; worked: boolean } | null = null;
 
   /** Has not looked yet. */
   constructor(options: CpuUseOptions) {
     this.#options = {
       bound: 0.25,
-      counts: () => Promise.resolve(true),
       times: cpuTimes,
       processes: () => listProcesses(),
       ...options,
@@ -53,7 +52,9 @@ export class CpuUse implements UseDetector {
   /** Compares the times with those of the last look. */
   async look(): Promise<UseReading> {
     const { own, bound, counts, times: read, processes } = this.#options;
-    if (!await counts()) return cannotTell("nobody is logged in at this machine's screen, so that its work is its own");
+    if (counts !== undefined && !await counts()) {
+      return cannotTell("nobody is logged in at this machine's screen, so that its work is its own");
+    }
     const before = this.#before;
     const times = read();
     if (times === null) return cannotTell("the system does not tell how its processors are used");

@@ -60,7 +60,7 @@ export class InputUse implements UseDetector {
     if (x11.kind !== "cannot_tell") return x11;
     const hints = sessions?.map(({ idle }) => idle).filter((idle) => idle !== null) ?? [];
     if (hints.length === 0) return cannotTell("the desktop does not tell when keyboard and mouse were used");
-    return hints.includes(false) ? THERE : NOBODY;
+    return hints.some((idle) => !idle) ? THERE : NOBODY;
   }
 
   async #idle(

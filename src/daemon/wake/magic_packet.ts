@@ -79,6 +79,7 @@ function sendTo({ from, to }: WakeTarget, packets: readonly Uint8Array[]): Promi
   socket.on("error", () => resolve(count));
   socket.bind(0, from, () => {
     try {
+      // deno-lint-ignore no-boolean-literal-for-arguments -- Node's own
       socket.setBroadcast(true);
       if (left === 0) resolve(0);
       for (const packet of packets) {

@@ -30,7 +30,8 @@ export function wakeFactsOf(cards: readonly Card[]): WakeFacts {
   const told = real.length > 0 ? real : cards;
   const macs = [...new Set(told.map(({ mac }) => mac))].slice(0, MOST_MACS);
   const wakes = told.map((card) => card.wakes);
-  const possible = wakes.includes(true) ? true : wakes.length > 0 && wakes.every((one) => one === false) ? false : null;
+  const none = wakes.length > 0 && wakes.every((one) => one === false);
+  const possible = wakes.some((one) => one === true) ? true : none ? false : null;
   return { macs, possible };
 }
 
