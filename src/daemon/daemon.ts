@@ -162,9 +162,20 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   if (engine !== null) opened.use(engine.shelf);
   const neighbours = opened.use(await openNeighbours({ config, identity, chain, store, audit, events, logger }));
   const { book, client, gate, neighbourhood, rotations, table, witness } = neighbours;
-  const warmth = engine === null
-    ? null
-    : opened.use(await openWarmth({ config, self: identity.id, engine, store, book, table, metrics, logger }));
+  let ownerAtWork = () => false;
+  const warmth = engine === null ? null : opened.use(
+    await openWarmth({
+      config,
+      self: identity.id,
+      engine,
+      store,
+      book,
+      table,
+      metrics,
+      logger,
+      free: () => !ownerAtWork(),
+    }),
+  );
   const ownNodes = opened.use(await OwnNodes.open({ config, book, table, client, logger }));
   const upstreams = config.upstreams.map((one) => new Upstream({ ...one, logger }));
   const router = new Router({
@@ -258,6 +269,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     hardware: () => hardware.shown,
     serving: (backend, asked) => journeys.serving(backend, asked),
   });
+  ownerAtWork = () => sharing.ownerAtWork;
   peersChange = ({ yields }) => {
     if (yields) peersApp.makeWay();
     peersApp.changed();

@@ -47,6 +47,7 @@ Deno.test("A pause is told to peers at once, refuses what they ask with a time t
   assert.doesNotMatch(refused.text + JSON.stringify(await peerOf(a)), /paus|game|GPU|processor/i);
   assert.equal((await peer.get(`/ark/v1/models/manifest?model=${MODEL}`)).status, 404);
   assert.equal((await peer.get(`/ark/v1/blobs/sha256-${"0".repeat(64)}/have`)).status, 429);
+  assert.equal((await peer.get("/ark/v1/content")).status, 429);
   assert.equal(await statusOf(a), 404);
 
   // Neither the owner nor his own nodes are kept away.
@@ -204,4 +205,25 @@ Deno.test({
       await Deno.remove(folder, { recursive: true });
     }
   },
+});
+
+Deno.test("The hours of sharing and what a node yields to are taken from a changed configuration file at once", async () => {
+  const data = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${data}/ark.toml`, 'yield = "off"\n');
+    await using node = await NodeProcess.start({ name: "N", data, args: ["--no-mdns", "--wireguard", "off"] });
+    const { sharing } = await node.json<{ sharing: SharingDetails }>("status");
+    assert.deepEqual([sharing.state, sharing.watches], ["sharing", []]);
+    const hour = (new Date().getHours() + 12) % 24;
+    await Deno.writeTextFile(
+      `${data}/ark.toml`,
+      `yield = "gpu"\non-yield = "move"\nshare-hours = "${hour}-${hour + 1}"\n`,
+    );
+    const changed = await comesTo(node, "outside_hours");
+    assert.deepEqual([changed.watches.map(({ what }) => what), changed.on_yield], [["gpu"], "move"]);
+    assert.match(changed.sentence, /: it goes on /);
+    assert.match(node.log, /The changed configuration counts from now on/);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
 });

@@ -1,7 +1,7 @@
 import { setTimeout as rest } from "node:timers/promises";
 import type { Config, YieldUse } from "@ark/node/config";
 import type { SharingControl, SharingDetails, SharingView } from "@ark/node/http";
-import { reasonOf } from "@ark/node/protocol";
+import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
 import { decideSharing } from "./decide_sharing.ts";
 import type { KeptPause } from "./kept_pause.ts";
@@ -71,6 +71,11 @@ export class Sharing implements SharingControl {
     return shares || state === "thrashing";
   }
 
+  /** Whether the owner, or a program of his, uses the machine. */
+  get ownerAtWork(): boolean {
+    return this.#watched.some(({ steady: { sentence } }) => sentence !== null);
+  }
+
   /** What becomes of peers' answers that run when it ends. */
   get onYield(): "finish" | "move" {
     return this.#settings.onYield;
@@ -138,7 +143,18 @@ export class Sharing implements SharingControl {
   async #kept(written: Promise<void>): Promise<void> {
     // It counts before it is durable, whatever the disk says.
     this.#look();
-    await written;
+    try {
+      await written;
+    } catch (error) {
+      if (error instanceof ArkError) throw error;
+      throw new ArkError(
+        "unavailable",
+        `It counts, but could not be written down for the next start: ${reasonOf(error)}`,
+        {
+          cause: error,
+        },
+      );
+    }
   }
 
   #look(): void {

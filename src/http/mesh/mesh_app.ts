@@ -157,6 +157,7 @@ export function meshApp(options: MeshAppOptions): MeshApp {
           return await wakeAnswer(caller, { peers: options.peers, facts: options.wake });
         }
         if (content !== undefined && request.method === "GET" && isContentPath(url.pathname)) {
+          if (yieldsTo(options, caller.nodeId)) throw refusedForNow(options);
           return await contentAnswer(url, { ...content, caller });
         }
         if (witness !== undefined && url.pathname === "/ark/v1/witness") {
