@@ -382,7 +382,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     logger,
   });
   const { reload } = options;
-  const watch = reload === undefined ? null : new ConfigWatch({
+  const watch = reload === undefined || config.file === null ? null : new ConfigWatch({
     config,
     load: reload,
     apply(next) {

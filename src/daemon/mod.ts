@@ -9,6 +9,12 @@
  * - The engine's process is held by Deno's permissions ({@linkcode workerProgram} has the table), and on Linux by the
  *   system as well ({@linkcode WORKER_BARRIER}). No crash leaves a core file ({@linkcode forbidCoreFiles}).
  *
+ * - A node works for peers by its owner's word, his hours, and what he does with the machine. What looks at the machine says where it
+ *   can tell nothing; it never takes a server for somebody who sits before it. The owner and his own nodes are never
+ *   kept away, and peers are told that they must wait, and not why.
+ * - What the owner's other nodes offered is remembered, and a sleeping one is woken for a request of his that nobody
+ *   else can answer; for peers' requests none is.
+ *
  * What a node is beside that is decided by its {@linkcode Role}s.
  *
  * @example

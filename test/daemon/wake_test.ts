@@ -7,6 +7,7 @@ import type { PeerState, PeerView } from "@ark/node/routing";
 import { parseKnownNodes } from "../../src/daemon/wake/known_nodes.ts";
 import { magicPacket, wakeTargets } from "../../src/daemon/wake/magic_packet.ts";
 import { OwnNodes } from "../../src/daemon/wake/own_nodes.ts";
+import { Waker } from "../../src/daemon/wake/waker.ts";
 import { wakeFactsOf } from "../../src/daemon/wake/own_wake_facts.ts";
 import { until } from "../inference/local_fixture.ts";
 
@@ -176,6 +177,32 @@ Deno.test("Many requests make one attempt of few packets, and none after one in 
   // The attempt itself may last longer than a request waits; it sends nothing more, and neither do others.
   await Promise.all(Array.from({ length: 100 }, () => scene.wake()));
   assert.ok(scene.sent.length <= 3, `${scene.sent.length}`);
+});
+
+Deno.test("Waker sends nothing for a while after an attempt in vain, and ends when the node does", async () => {
+  const id = generateIdentity().id;
+  const closing = new AbortController();
+  let sent = 0;
+  const waker = new Waker({
+    wakeMs: 120,
+    send: () => Promise.resolve(++sent),
+    ask: () => Promise.resolve(),
+    answers: () => 1 > 2,
+    closing: closing.signal,
+    times: { bursts: [0, 20], askMs: 5, pauseMs: 300, longestPauseMs: 100_000 },
+  });
+  const wake = () => waker.wake(id, { there: () => 1 > 2, signal: closing.signal });
+  assert.ok(!await wake());
+  await until(() => !waker.isWaking(id));
+  assert.equal(sent, 2);
+  for (let i = 0; i < 50; i++) assert.ok(!await wake());
+  assert.equal(sent, 2, "It was woken in vain a moment ago");
+  await until(async () => {
+    await wake();
+    return sent === 4;
+  });
+  closing.abort();
+  await until(() => !waker.isWaking(id));
 });
 
 Deno.test("What is remembered survives a restart", async () => {
