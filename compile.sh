@@ -6,7 +6,7 @@ set -eu
 #
 # The node reads models and writes its data wherever its owner says (--models, --data), which is known only once it
 # runs, and talks to peers wherever they are. Its environment is where the worker's is chosen from.
-NODE_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,statfs,systemMemoryInfo'
+NODE_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,statfs,systemMemoryInfo,cpus'
 
 # The worker, which runs models that came from elsewhere, reads its libraries and its one model, and has neither network
 # nor a place to write; the same as from source, see src/daemon/worker_command.ts. Its environment was chosen by the node.
@@ -15,11 +15,12 @@ NODE_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostnam
 WORKER_MAY='--allow-env --allow-sys=homedir,uid --v8-flags=--max-old-space-size=2048'
 
 # What depends on where the program lies stands in the two launchers of the portable executable: node_launcher() and
-# worker_launcher(). The node may run the worker's launcher and wg, which lists the peers of WireGuard, and nothing else;
+# worker_launcher(). The node may run the worker's launcher, wg, which lists the peers of WireGuard, and what tells whether
+# somebody else uses the machine (nvidia-smi, loginctl, xprintidle, gamemoded, ioreg), and nothing else;
 # it may not write the program it is made of.
 #
 # A compiled executable has one set for both processes, and cannot know its own path here.
-COMPILED_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,statfs,systemMemoryInfo,homedir,uid
+COMPILED_MAY='--allow-net --allow-read --allow-write --allow-env --allow-sys=hostname,networkInterfaces,statfs,systemMemoryInfo,cpus,homedir,uid
   --allow-run --allow-ffi'
 
 node_launcher() {
@@ -28,7 +29,7 @@ node_launcher() {
 # Starts ark-node with what it may do. The worker has a launcher of its own, and may do less.
 # The folder itself, not a link to it: an upgrade puts another one there while this runs.
 ark_home=\$(CDPATH='' cd -P -- "\${0%/*}" && pwd -P) || exit 73
-ark_run=--allow-run=\$ark_home/ark-node-worker,wg
+ark_run=--allow-run=\$ark_home/ark-node-worker,wg,nvidia-smi,loginctl,xprintidle,gamemoded,ioreg
 # Deno hands these on to another program only where any program may be run.
 [ -z "\${LD_LIBRARY_PATH-}\${DYLD_LIBRARY_PATH-}" ] || ark_run=--allow-run
 ark_may='$NODE_MAY'
@@ -56,8 +57,8 @@ EOF
 worker_launcher() {
   cat <<EOF
 #!/bin/sh
-# Starts the process that holds a model, or the one that looks before which engine works. The node runs this, and wg, and
-# nothing else, with "model auto|off DATA MODEL READABLE" or "probe auto|off OPTIONS".
+# Starts the process that holds a model, or the one that looks before which engine works. The node runs this, and
+# tools that only look, with "model auto|off DATA MODEL READABLE" or "probe auto|off OPTIONS".
 ark_home=\${0%/*}
 $(launcher_common)
 ark_how=\$2

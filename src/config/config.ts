@@ -17,8 +17,10 @@ import type { FlagSpec, ParsedArgs } from "./flags.ts";
 import { hedgeSetting, stallSetting } from "./routing_flags.ts";
 import { REGISTRY_FLAGS, type RegistrySettings, registrySettings } from "./registry_settings.ts";
 import { seedingRules } from "./seeding.ts";
+import { type ShareHours, shareHours } from "./share_hours.ts";
 import { traceEndpoint } from "./trace_endpoint.ts";
 import { type UpstreamConfig, upstreams } from "./upstreams.ts";
+import { type YieldSetting, yieldSetting } from "./yield_setting.ts";
 
 export { ConfigError } from "./config_error.ts";
 
@@ -61,6 +63,14 @@ export interface Config {
   readonly modelStores: ModelStores;
   /** Which models are given to peers that may download them, and when. */
   readonly seeding: SeedingRules;
+  /** When peers may use this node at all; null for always. */
+  readonly shareHours: readonly ShareHours[] | null;
+  /** To which uses of the machine by its owner the node yields. */
+  readonly yieldTo: YieldSetting;
+  /** What becomes of answers to peers that run when it yields: they finish, or go on elsewhere. */
+  readonly onYield: "finish" | "move";
+  /** How long a request waits for one of the owner's sleeping nodes that it wakes, in milliseconds; 0 wakes none. */
+  readonly wakeMs: number;
   /** Whether models are fetched from the owner's other nodes when he wishes for copies of them. */
   readonly acceptCopies: boolean;
   /** Second names of models. */
@@ -172,6 +182,23 @@ export const SERVE_FLAGS: Record<string, FlagSpec> = {
     help: "model that peers may be given, * for any text (default: all); may be repeated",
   },
   "seed-hours": { value: "FROM-UNTIL", help: "hours in which models are given, such as 22-7 (default: always)" },
+  "share-hours": {
+    value: "HOURS",
+    multiple: true,
+    help: "when peers may use this node: 22-7, 'mon-fri 22-7' (default: always); may be repeated",
+  },
+  yield: {
+    value: "TO",
+    help: "yield to you: auto, off, or some of gpu, game, cpu, input (default: auto)",
+  },
+  "on-yield": {
+    value: "HOW",
+    help: "answers to peers that run then: finish, or move to another node (default: finish)",
+  },
+  "wake-seconds": {
+    value: "N",
+    help: "wait so long for a node of yours that is woken for its model; 0: none (default: 60)",
+  },
   alias: {
     value: "NAME=MODEL",
     multiple: true,
@@ -310,6 +337,10 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
     contentDirectories: list("content").map((path) => resolve(path)),
     modelStores: await modelStores({ text, env }),
     acceptCopies: on("accept-copies"),
+    shareHours: list("share-hours").length === 0 ? null : list("share-hours").map(shareHours),
+    yieldTo: yieldSetting(text("yield") ?? "auto"),
+    onYield: choice("on-yield", text("on-yield") ?? "finish", ["finish", "move"]),
+    wakeMs: natural("wake-seconds", text("wake-seconds") ?? "60", { least: 0, most: 600 }) * 1000,
     seeding: seedingRules(list("seed-models"), text("seed-hours")),
     aliases: list("alias").map(aliasOf),
     peers: list("peer").map(neighbour),

@@ -44,6 +44,10 @@ export interface DataPaths {
   lock: string;
   /** How many copies of models the owner wishes for. */
   copies: string;
+  /** Until when sharing is paused. */
+  sharing: string;
+  /** What the owner's other nodes offered last, and how they are woken. */
+  ownNodes: string;
   /** Models that are always looked for. */
   models: string;
 }
@@ -59,6 +63,8 @@ export function dataPaths(root: string): DataPaths {
     adminToken: join(root, "admin.token"),
     lock: join(root, "node.lock"),
     copies: join(root, "copies.json"),
+    sharing: join(root, "sharing.json"),
+    ownNodes: join(root, "own_nodes.json"),
     models: join(root, "models"),
   };
 }

@@ -26,3 +26,5 @@ export * from "./presets.ts";
 export type { UpstreamConfig } from "./upstreams.ts";
 export type { ModelStores } from "./model_stores.ts";
 export type { RegistrySettings } from "./registry_settings.ts";
+export * from "./share_hours.ts";
+export * from "./yield_setting.ts";

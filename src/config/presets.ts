@@ -10,8 +10,9 @@ export const CONFIG_PRESETS: Readonly<
     values: { gpu: "off", "max-loaded": "1", "keep-alive": "10m", slots: "1", prewarm: "off" },
   },
   "gaming-pc": {
-    about: "a GPU that its owner plays with: models leave soon, and memory of the GPU stays free",
-    values: { "max-loaded": "1", "keep-alive": "2m", "vram-reserve": "2GiB", prewarm: "off" },
+    about:
+      "a GPU that its owner plays with: models leave soon, memory of the GPU stays free, and peers make way at once",
+    values: { "max-loaded": "1", "keep-alive": "2m", "vram-reserve": "2GiB", prewarm: "off", "on-yield": "move" },
   },
   "rented-gpu": {
     about: "a GPU far away that only works for its owner's other nodes: no app of its own, models stay",

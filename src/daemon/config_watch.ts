@@ -19,7 +19,7 @@ export interface ConfigWatchOptions {
 }
 
 /** Settings that count at once. */
-const LIVE: ReadonlySet<keyof Config> = new Set(["logLevel", "allowOrigins"]);
+const LIVE: ReadonlySet<keyof Config> = new Set(["logLevel", "allowOrigins", "shareHours", "yieldTo", "onYield"]);
 
 /**
  * Follows the configuration file. A change that is safe counts at once, any other one from the next start, which is said;

@@ -50,6 +50,10 @@ import { ownModels } from "./own_models.ts";
 import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
 import { type Service, supervise } from "./service.ts";
+import { openSharing } from "./sharing/open_sharing.ts";
+import type { YieldTimes } from "./sharing/steady_use.ts";
+import { OwnNodes } from "./wake/own_nodes.ts";
+import { ownWakeFacts } from "./wake/own_wake_facts.ts";
 import { attempt, StartError } from "./start_error.ts";
 import { swarmPeers } from "./swarm_peers.ts";
 import { tracesOf } from "./traces_of.ts";
@@ -69,6 +73,8 @@ export interface DaemonOptions {
   workerCommand?: readonly string[] | WorkerProgram;
   /** Reads the configuration anew, so that changes of its file can be followed; without it nobody looks. */
   reload?(): Promise<Config>;
+  /** How long a use of the machine must last before it counts; the default is for people. */
+  yieldTimes?: Partial<YieldTimes> & { everyMs?: number };
   /** Reads the environment; the default is the process's. */
   env?: (name: string) => string | undefined;
 }
@@ -160,9 +166,21 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   if (engine !== null) opened.use(engine.shelf);
   const neighbours = opened.use(await openNeighbours({ config, identity, chain, store, audit, events, logger }));
   const { book, client, gate, neighbourhood, rotations, table, witness } = neighbours;
-  const warmth = engine === null
-    ? null
-    : opened.use(await openWarmth({ config, self: identity.id, engine, store, book, table, metrics, logger }));
+  let ownerAtWork = () => false;
+  const warmth = engine === null ? null : opened.use(
+    await openWarmth({
+      config,
+      self: identity.id,
+      engine,
+      store,
+      book,
+      table,
+      metrics,
+      logger,
+      free: () => !ownerAtWork(),
+    }),
+  );
+  const ownNodes = opened.use(await OwnNodes.open({ config, book, table, client, logger }));
   const upstreams = config.upstreams.map((one) => new Upstream({ ...one, logger }));
   const router = new Router({
     name: config.name,
@@ -177,6 +195,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     hedge: config.hedge,
     stall: config.stall,
     move: config.move,
+    sleepers: ownNodes,
     logger,
   });
 
@@ -197,6 +216,15 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   nodeGauges({ metrics, peerMetrics }, { table, router, engine });
   let accepting = true;
   let doctor: Doctor | null = null;
+  let peersChange = (_: { yields: boolean }) => {};
+  const sharing = await openSharing({
+    config,
+    engine: engine?.backend ?? null,
+    changed: (how) => peersChange(how),
+    events,
+    logger,
+    ...options.yieldTimes === undefined ? {} : { times: options.yieldTimes },
+  });
   const closing = new AbortController();
   const counter = metrics.counter("ark_denials_total", "Requests of peers that were turned away.", ["code"]);
   const denials = new Denials({ audit, counter, logger });
@@ -235,6 +263,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     engine: config.shareUpstreams ? withUpstreams(engine, upstreams) : engine,
     contextSize: config.contextSize,
     accepting: () => accepting,
+    sharing,
+    wake: ownWakeFacts,
     asked(id, address) {
       neighbourhood.asked(id, address);
       table.heard(id);
@@ -245,6 +275,11 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     hardware: () => hardware.shown,
     serving: (backend, asked) => journeys.serving(backend, asked),
   });
+  ownerAtWork = () => sharing.ownerAtWork;
+  peersChange = ({ yields }) => {
+    if (yields) peersApp.makeWay();
+    peersApp.changed();
+  };
   opened.defer(() => peersApp.settled());
   const mesh = opened.use(
     await bound("mesh-listen", config.meshListen, () =>
@@ -306,6 +341,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             api,
             mesh: meshAddress,
             accepting: () => accepting,
+            sharing,
+            wake: ownNodes,
             rotate: () => prepareRotation(config.paths.key),
             audit,
             events,
@@ -363,6 +400,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       logger.setLevel(next.logLevel);
       allowOrigins.clear();
       for (const origin of next.allowOrigins) allowOrigins.add(origin);
+      sharing.configure(next);
     },
     logger,
   });
@@ -373,6 +411,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ...neighbours.services(),
     ...upstreams.map((one) => ({ name: `upstream ${one.name}`, run: (signal: AbortSignal) => one.run(signal) })),
     { name: "offer changes", run: (signal) => offerChanges.run(signal) },
+    { name: "sharing", run: (signal) => sharing.run(signal) },
+    { name: "own nodes", run: (signal) => ownNodes.run(signal) },
     { name: "hardware", run: (signal) => hardware.run(signal) },
     ...copies === null ? [] : [{ name: "copies", run: (signal: AbortSignal) => copies.keeper.run(signal) }],
     { name: "content", run: (signal) => packs.run(signal) },

@@ -138,7 +138,7 @@ export async function openNeighbours(ground: Ground): Promise<Neighbours> {
         peers: () =>
           table.list().filter(({ state }) => state !== "paused").map(({ peer, state }) => ({
             id: peer.node_id,
-            there: state === "ready" || state === "draining",
+            there: state === "ready" || state === "draining" || state === "yielding",
           })),
         logger,
       })),

@@ -16,6 +16,8 @@ export interface WarmthGround {
   config: Pick<Config, "keepAliveMs" | "prewarm" | "replicas">;
   /** Who this node is. */
   self: NodeId;
+  /** Whether the machine is free to load models that nobody asked for yet. */
+  free(): boolean;
   /** Its models. */
   engine: Pick<OwnEngine, "backend" | "catalogue">;
   /** Keeps what was learned. */
@@ -57,6 +59,7 @@ export async function openWarmth(ground: WarmthGround): Promise<Warmth> {
     backend,
     history,
     enabled: config.prewarm,
+    free: () => ground.free(),
     // A peer that the owner does not call his own has no say in what is loaded.
     counts: ({ priority, principal }) => priority === "owner" || book.get(principal)?.own === true,
     cold: (what) => starts.add(1, { what }),

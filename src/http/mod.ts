@@ -38,6 +38,14 @@ export type { RequestRoutesOptions, RequestsEvent } from "./admin/request_routes
 export type { ModelWhyOptions } from "./admin/model_why_route.ts";
 export type { ExcludedBecause, WhyCandidate, WhyExcluded, WhyModel } from "./admin/why_model.ts";
 export type { ViewRoutesOptions } from "./admin/view_routes.ts";
+export type { WakeControl, WakeResult, WakeRoutesOptions } from "./admin/wake_routes.ts";
+export type {
+  SharingControl,
+  SharingDetails,
+  SharingRoutesOptions,
+  SharingState,
+  SharingView,
+} from "./admin/sharing_routes.ts";
 export type { RotationRoutesOptions } from "./admin/rotation_routes.ts";
 export type { WhyRoutesOptions } from "./admin/why_routes.ts";
 export type { AdmitOptions, Admitted } from "./admit_peer.ts";

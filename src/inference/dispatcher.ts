@@ -105,6 +105,11 @@ export class Dispatcher {
     for (const job of this.#line.list()) {
       if (job instanceof AnswerJob && job.priority === "peer" && !job.progress.begun) this.#drop(job, error);
     }
+    this.evictIdle();
+  }
+
+  /** What nobody uses, and the owner does not keep, makes room. */
+  evictIdle(): void {
     for (const resident of this.residents.list()) {
       const { phase, pinned, kept, jobs } = resident;
       if (phase === "ready" && !pinned && !kept && jobs.length === 0) this.residents.evict(resident.key);

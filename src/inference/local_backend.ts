@@ -243,6 +243,12 @@ export class LocalBackend implements Backend, AsyncDisposable {
     await Promise.all(gone);
   }
 
+  /** Frees the memory of models that nobody uses now and that the owner does not keep. */
+  makeRoom(): void {
+    this.#dispatcher.evictIdle();
+    this.#dispatcher.schedule();
+  }
+
   /**
    * Answers a request with a model of this node, loading it first where needed.
    *

@@ -30,6 +30,8 @@ export interface PrewarmerOptions {
   history: DemandHistory;
   /** Whether models may be loaded before they are asked for; what is asked for is learned in any case. */
   enabled: boolean;
+  /** Whether the machine is free for it now; without it, always. */
+  free?(): boolean;
   /** Whether a request counts: the owner's do, and those of nodes that the owner calls own. */
   counts?(asked: AskedModel): boolean;
   /** Told of a request that had to wait until its model was loaded, and of one that did not since it was loaded early. */
@@ -111,7 +113,7 @@ export class Prewarmer {
       this.#early.delete(model);
       this.#declined.set(model, now + DECLINED_MS);
     }
-    if (!enabled || this.#loading !== null || !this.#idle(now)) return;
+    if (!enabled || this.#loading !== null || !this.#idle(now) || this.#options.free?.() === false) return;
     for (const model of history.next(now, { withinMs: AHEAD_MS, least: LEAST })) {
       if (!there.has(model) && !this.#declined.has(model) && backend.hasRoomFor(model)) return this.#load(model);
       // It stays until its hour is over, even if that is longer than models stay that nobody uses.

@@ -39,6 +39,7 @@ export * from "./mesh_stream.ts";
 export * from "./model_manifest.ts";
 export * from "./offer.ts";
 export * from "./offer_update.ts";
+export * from "./wake.ts";
 export * from "./pairing.ts";
 export * from "./receipt.ts";
 export * from "./registration.ts";

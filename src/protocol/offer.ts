@@ -49,11 +49,12 @@ export interface OfferedModel {
  * | `ready` | it takes work, and begins it as soon as a slot is free |
  * | `busy` | it takes work, which waits until its owner's own is done |
  * | `draining` | it takes no work: it stops |
+ * | `yielding` | it takes no work: its owner needs the machine, or shares nothing now |
  * | `thrashing` | it takes no work: it has too little memory |
  */
-export type OfferState = "ready" | "busy" | "draining" | "thrashing";
+export type OfferState = "ready" | "busy" | "draining" | "yielding" | "thrashing";
 
-const OFFER_STATES: readonly OfferState[] = ["ready", "busy", "draining", "thrashing"];
+const OFFER_STATES: readonly OfferState[] = ["ready", "busy", "draining", "yielding", "thrashing"];
 
 /** What a node offers *to the peer that asked*: nothing that this peer may not use is in it. */
 export interface Offer {

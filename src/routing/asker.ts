@@ -18,6 +18,7 @@ import { type PrefixAffinity, type PrefixChain, prefixOfRequest } from "./prefix
 import { type Demand, estimateMs } from "./rank.ts";
 import type { RouteOptions, RouteStep } from "./route.ts";
 import { routeReason } from "./route_reason.ts";
+import type { AsleepModel, Sleepers } from "./sleepers.ts";
 import type { StallSetting } from "./stall_rule.ts";
 
 /** What all requests of a router share. */
@@ -61,6 +62,10 @@ export interface RoutingState {
   order(found: readonly Choice[], demand: Demand): Choice[];
   /** Whether there is anybody but this node itself who could be asked, now or later. */
   chooses(): boolean;
+  /** A model of the owner's node that sleeps, where the request may be answered there. */
+  asleep(model: ModelRef, options: RouteOptions): AsleepModel | undefined;
+  /** Wakes it. */
+  readonly wake: Sleepers["wake"];
   /** Nobody has the model. */
   nobody(model: ModelRef, options: RouteOptions): ArkError;
 }
@@ -97,6 +102,8 @@ export class Asker {
   /** Those of whom the client was told. */
   readonly #told = new Set<Attempt>();
   #engineFailures = 0;
+  /** Who was woken for the request. */
+  #woken: Choice["peer"] = null;
 
   /** Asks nobody yet. */
   constructor(state: RoutingState, { request, options }: { request: InferenceRequest; options: RouteOptions }) {
@@ -125,6 +132,12 @@ export class Asker {
   /** Tells a step. */
   step(step: Told): void {
     this.#options.step?.({ ...step, ms: performance.now() - this.#came });
+  }
+
+  /** One is woken for the request. */
+  wakes({ peer, name }: AsleepModel): void {
+    this.#woken = peer;
+    this.step({ type: "woken", key: peer, name });
   }
 
   /** Tells the candidates. */
@@ -206,7 +219,8 @@ export class Asker {
     const { choice } = attempt;
     const { name, peer, upstream } = choice;
     const number = this.#attempts.get(attempt) ?? 0;
-    const reason = routeReason(choice, { attempt: number, among, demand: this.demand });
+    const why = routeReason(choice, { attempt: number, among, demand: this.demand });
+    const reason = peer !== null && peer === this.#woken ? `${why}, woken for it` : why;
     this.#options.chosen?.({ name, peer, attempt: number, reason, ...upstream ? { upstream } : {} });
   }
 

@@ -134,7 +134,9 @@ export class Journey {
     const demand = asker.demand;
     const { model } = this.#request;
     const look = () => state.candidates(model, { options: this.#options, demand });
-    const all = await state.lately.found(model, { look, signal: this.#options.signal });
+    const { signal } = this.#options;
+    const near = await state.lately.found(model, { look, signal });
+    const all = near.length > 0 ? near : await this.#awake(look);
     asker.ranked(all);
     state.budget.asked();
     state.moves.came();
@@ -148,6 +150,27 @@ export class Journey {
     throw failed === null
       ? state.nobody(this.#request.model, this.#options)
       : asker.shown(failed.attempt, failed.error);
+  }
+
+  /**
+   * Who can answer when one of the owner's nodes was woken, since nobody that is awake has the model.
+   *
+   * @throws {ArkError} `unavailable` where it does not wake.
+   */
+  async #awake(look: () => Choice[]): Promise<Choice[]> {
+    const { signal } = this.#options;
+    const asleep = this.#state.asleep(this.#request.model, this.#options);
+    if (asleep === undefined || signal.aborted) return [];
+    this.#asker.wakes(asleep);
+    const awake = await this.#state.wake({ peer: asleep.peer, model: asleep.model.id }, signal);
+    if (signal.aborted) throw cancelled(signal.reason);
+    const found = look();
+    if (found.length > 0 || awake) return found;
+    throw new ArkError(
+      "unavailable",
+      `The model '${asleep.model.id}' is on ${asleep.name} alone, which sleeps and did not wake: switch it on, or see ` +
+        `'ark-node wake'`,
+    );
   }
 
   async #race(line: readonly Choice[], all: readonly Choice[]): Promise<Lead | FirstToken> {

@@ -73,6 +73,7 @@ export * from "./request_ledger.ts";
 export * from "./rotation_announcer.ts";
 export * from "./route.ts";
 export type { RoutedModel } from "./routed_models.ts";
+export type { AsleepModel, Sleepers } from "./sleepers.ts";
 export * from "./router.ts";
 export type { StallSetting } from "./stall_rule.ts";
 export * from "./traced_attempt.ts";

@@ -14,6 +14,7 @@ import type { PeerAddress } from "@ark/node/transport";
  * | `ready` | it answers and takes work |
  * | `busy` | it takes work, which waits until its owner's own is done |
  * | `draining` | it answers and takes no work of ours now |
+ * | `yielding` | it answers and takes no work: its owner needs the machine, or shares nothing now |
  * | `thrashing` | it answers and takes no work: it has too little memory |
  * | `paused` | our owner paused it: it is asked nothing |
  */
@@ -24,6 +25,7 @@ export const PEER_STATES = [
   "ready",
   "busy",
   "draining",
+  "yielding",
   "thrashing",
   "unreachable",
   "unseen",
@@ -33,7 +35,7 @@ export const PEER_STATES = [
 ] as const;
 
 /** States in which a peer answers as itself and knows us. */
-export const ANSWERING: ReadonlySet<PeerState> = new Set(["ready", "busy", "draining", "thrashing"]);
+export const ANSWERING: ReadonlySet<PeerState> = new Set(["ready", "busy", "draining", "yielding", "thrashing"]);
 
 /** What is known of an approved peer. */
 export interface PeerView {
@@ -96,6 +98,9 @@ export function roomAt(
 /** How a peer stands that makes an offer, and why. */
 export function standingOf({ ready, state }: Offer): { state: PeerState; reason: string | null } {
   if (state === "thrashing") return { state, reason: "It has too little memory for the work of others now" };
+  if (state === "yielding") {
+    return { state, reason: "Its owner needs the machine now, or shares nothing at this time" };
+  }
   if (!ready) return { state: "draining", reason: "It takes no work now" };
   if (state === "busy") return { state, reason: "It is busy with its owner's work; ours waits until that is done" };
   return { state: "ready", reason: null };

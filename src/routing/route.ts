@@ -56,6 +56,7 @@ export interface RankedCandidate {
  * | type | meaning |
  * |---|---|
  * | `ranked` | the candidates, best first |
+ * | `woken` | one of the owner's nodes is being woken, since only it has the model |
  * | `asked` | one of them is asked; with `hedge`, beside another one |
  * | `began` | its first token leads |
  * | `failed` | it failed, after so many tokens had been shown |
@@ -68,6 +69,7 @@ export type RouteStep =
   & { ms: number }
   & (
     | { type: "ranked"; candidates: readonly RankedCandidate[] }
+    | { type: "woken"; key: string; name: string }
     | { type: "asked"; key: string; name: string; attempt: number; hedge?: true }
     | { type: "began"; key: string; name: string }
     | { type: "failed"; key: string; name: string; code: ErrorCode; tokens: number }

@@ -2,6 +2,7 @@ import type { NodeId } from "@ark/node/identity";
 import type { ModelSource } from "@ark/node/models";
 import type { Capability } from "@ark/node/protocol";
 import type { ChoicesOptions } from "./choices.ts";
+import type { AsleepModel } from "./sleepers.ts";
 
 /** A model within reach, and who has it. */
 export interface RoutedModel {
@@ -15,6 +16,8 @@ export interface RoutedModel {
   readonly local: boolean;
   /** Whether it is in memory now. */
   readonly loaded: boolean;
+  /** Whether its node sleeps, and is woken by a request for it; absent where it is awake. */
+  readonly asleep?: true;
   /** SHA-256 of the file in hex, or null while it is not known yet. */
   readonly digest: string | null;
   /** Size of the file in bytes. */
@@ -37,9 +40,11 @@ export interface RoutedModel {
   readonly aliases?: readonly string[];
 }
 
-/** All models within reach: this node's first, then those of upstream servers and of peers that are ready. */
+/** All models within reach: this node's first, then those of upstream servers, of peers that are ready, and of nodes that sleep. */
 export function routedModels(
-  { name: owner, local, table, upstreams = [] }: Pick<ChoicesOptions, "name" | "local" | "table" | "upstreams">,
+  { name: owner, local, table, upstreams = [], asleep = [] }:
+    & Pick<ChoicesOptions, "name" | "local" | "table" | "upstreams">
+    & { asleep?: readonly AsleepModel[] },
 ): RoutedModel[] {
   const loaded = new Set(local?.backend.loaded().map(({ id }) => id));
   const own = (local?.catalogue.list() ?? []).map((model): RoutedModel => ({
@@ -78,5 +83,13 @@ export function routedModels(
       digest: null,
     }))
   );
-  return [...own, ...named, ...theirs];
+  const sleeping = asleep.map(({ peer, name, model }): RoutedModel => ({
+    ...model,
+    owner: name,
+    peer,
+    local: false,
+    loaded: false,
+    asleep: true,
+  }));
+  return [...own, ...named, ...theirs, ...sleeping];
 }

@@ -10,6 +10,7 @@ import { HedgeBudget, type HedgeSetting } from "./hedging.ts";
 import { Journey } from "./journey.ts";
 import { Observations } from "./observations.ts";
 import type { PeerTable } from "./peer_table.ts";
+import { findOffered } from "./peer_view.ts";
 import { Lately } from "./lately.ts";
 import { LinkGaps } from "./link_gaps.ts";
 import { Moves, type MoveSetting } from "./moves.ts";
@@ -20,6 +21,7 @@ import { type Candidate, type Demand, rank } from "./rank.ts";
 import { Reputation } from "./reputation.ts";
 import type { RankedCandidate, RouteOptions } from "./route.ts";
 import { type RoutedModel, routedModels } from "./routed_models.ts";
+import type { AsleepModel, Sleepers } from "./sleepers.ts";
 import type { StallSetting } from "./stall_rule.ts";
 
 /** Options of {@linkcode Router}. */
@@ -44,6 +46,8 @@ export interface RouterOptions {
   hedge?: HedgeSetting;
   /** Which silence of a running answer is a stall. @default {"auto"} */
   stall?: StallSetting;
+  /** The owner's other nodes that sleep and can be woken; without it nobody is woken. */
+  sleepers?: Sleepers;
   /** Whether requests that wait and long answers go to a node where they end sooner. @default {"on"} */
   move?: MoveSetting;
 }
@@ -108,13 +112,17 @@ export class Router implements Backend {
       },
       order: (found, demand) => this.#order(found, demand),
       chooses: () => upstreams.length > 0 || table.list().length > 0,
+      asleep: (model, options) => this.#asleep(model, options),
+      async wake(asleep, signal) {
+        return await options.sleepers?.wake(asleep, signal) ?? false;
+      },
       nobody: (model, options) => this.#notFound(model, options),
     };
   }
 
   /** Whether anyone within reach has a model. */
   handles(model: ModelRef): boolean {
-    return this.#state.choices.of(model).length > 0;
+    return this.#state.choices.of(model).length > 0 || findAsleep(model, this.asleep()) !== undefined;
   }
 
   /**
@@ -122,7 +130,12 @@ export class Router implements Backend {
    * ready. The same id occurs as often as there are nodes that have it.
    */
   models(): RoutedModel[] {
-    return routedModels(this.#options);
+    return routedModels({ ...this.#options, asleep: this.asleep() });
+  }
+
+  /** Models of the owner's nodes that sleep. */
+  asleep(): readonly AsleepModel[] {
+    return this.#options.sleepers?.models() ?? [];
   }
 
   /** Ids of all models within reach, each once. */
@@ -201,6 +214,17 @@ export class Router implements Backend {
     throw new ArkError("model_not_shared", `This API key may not use the model '${model}': see /v1/models`);
   }
 
+  /** The model of a node that sleeps and would be woken for it, where nobody that is awake has it. */
+  asleepWith(model: ModelRef): AsleepModel | undefined {
+    return findAsleep(model, this.asleep());
+  }
+
+  /** A model of a node that sleeps, where the request may be answered there. */
+  #asleep(model: ModelRef, { localOnly = false, permits }: RouteOptions): AsleepModel | undefined {
+    const found = localOnly ? undefined : findAsleep(model, this.asleep());
+    return found !== undefined && (permits?.(found.model.id) ?? true) ? found : undefined;
+  }
+
   #notFound(model: ModelRef, { permits }: RouteOptions): ArkError {
     const names = this.available().filter((name) => permits?.(name) ?? true);
     const shown = names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");
@@ -212,4 +236,11 @@ export class Router implements Backend {
       `The model '${model}' is neither here nor at an approved peer within reach; ${have}`,
     );
   }
+}
+
+/** The model at a sleeping node that a person means. */
+function findAsleep(ref: ModelRef, asleep: readonly AsleepModel[]): AsleepModel | undefined {
+  // Several of the nodes may have the same one: that makes its name no less clear.
+  const found = findOffered([...new Map(asleep.map(({ model }) => [model.id, model])).values()], ref);
+  return found === undefined ? undefined : asleep.find(({ model }) => model.id === found.id);
 }

@@ -11,6 +11,7 @@
  * | `upload` | a peer's download of a model from here began or ended |
  * | `pull` | a model is being fetched, at most once a second; or it is here, or that failed |
  * | `journey` | the entry of the request ledger with that number is new, or has changed |
+ * | `sharing` | whether this node works for peers has changed, or until when |
  * | `audit` | the audit log cannot be written, or can again |
  * | `lost` | this subscriber was too slow: so many events before the next one are missing, so read the state anew |
  */
@@ -23,6 +24,7 @@ export type ArkEvent =
   | UploadEvent
   | PullEvent
   | { type: "journey"; seq: number }
+  | { type: "sharing"; state: string; shares: boolean }
   | { type: "audit"; available: boolean }
   | { type: "lost"; count: number };
 

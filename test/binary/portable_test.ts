@@ -202,8 +202,9 @@ test("Two nodes of it answer one question: asked at one, answered by the other's
   );
   const node = await commandLine(b.ready.pid);
   assert.deepEqual(allowed(node), ["env", "net", "read", "run", "sys", "write"]);
+  const tools = "wg,nvidia-smi,loginctl,xprintidle,gamemoded,ioreg";
   assert.ok(
-    node.includes(`--allow-run=${home}/ark-node-worker,wg`) && node.includes(`--deny-write=${home}`),
+    node.includes(`--allow-run=${home}/ark-node-worker,${tools}`) && node.includes(`--deny-write=${home}`),
     node.join(" "),
   );
   assert.deepEqual(await names(portable.here), []);

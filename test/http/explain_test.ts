@@ -30,8 +30,9 @@ function here(parts: Partial<Circumstances["here"]> = {}): Circumstances["here"]
     auditFault = null,
     held = 0,
     obstacle = null,
+    yields = null,
   } = parts;
-  return { accepting, engine, model, failure, auditFault, held, obstacle };
+  return { accepting, engine, model, failure, auditFault, held, obstacle, yields };
 }
 
 function there(parts: Partial<NonNullable<Circumstances["there"]>> = {}): Circumstances["there"] {
@@ -236,3 +237,15 @@ for (const [name, parts, sentence] of DOWNLOADS) {
     assert.match(told ?? "", sentence);
   });
 }
+
+Deno.test("explain() says that a node does not share now, and with whom it does all the same", () => {
+  const yields = "Sharing is paused until 18:00";
+  const told = say({ here: here({ yields }), peer: approved({ can_pull_models: true }) });
+  assert.deepEqual([told.here.reason, told.here.advice], ["yielding", yields]);
+  assert.match(told.sentence, /^Dave's Ark cannot ask .* here, because this node does not share now, but you can ask/);
+  assert.match(told.details.join(" "), /cannot download .* from here, because this node does not share now/);
+  const { here: own } = say({ here: here({ yields }), peer: approved({}, { own: true }) });
+  assert.equal(own.reason, "ok");
+  const { there: away } = say({ there: there({ state: "yielding" }) });
+  assert.match(away.sentence, /because its owner has needed the machine, or shared nothing, since 2026-11-20/);
+});

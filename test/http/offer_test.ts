@@ -81,6 +81,13 @@ Deno.test("offerFor() says why a node takes no work", () => {
   assert.deepEqual(state({}), [true, "busy", 3]);
   assert.deepEqual(state({ ready: false }), [false, "thrashing", 0]);
   assert.deepEqual(state({ ready: false, stopping: true }), [false, "draining", 0]);
+  // That it yields to its owner is told to those who may use something, and why it does to nobody.
+  const yielding = (permissions: Parameters<typeof peer>[0]) => {
+    const { ready, state, free_slots } = offerFor(peer(permissions), BUSY, { ...FREE, yields: true });
+    return [ready, state, free_slots];
+  };
+  assert.deepEqual(yielding({}), [false, "yielding", 0]);
+  assert.deepEqual(yielding({ models_shared: [] }).slice(0, 2), [false, "draining"]);
 });
 
 Deno.test("offerFor() tells nothing of what goes on here to whoever may use no model, and nothing of the other models", () => {

@@ -1,6 +1,6 @@
 /** Whole nodes inside the test's process: real listeners, real TLS, real SQLite, real workers. */
 import { loadConfig } from "@ark/node/config";
-import { type Daemon, startDaemon } from "@ark/node/daemon";
+import { type Daemon, type DaemonOptions, startDaemon } from "@ark/node/daemon";
 import { formatPublicKey, publicKeyOf } from "@ark/node/identity";
 import { ROLES } from "@ark/node/roles";
 import { Logger } from "@ark/node/telemetry";
@@ -30,6 +30,8 @@ export interface TestNodeOptions {
   worker?: "fake_worker" | "worker_main" | "observed_worker" | "chain_worker";
   /** Variables that its workers see. */
   environment?: Record<string, string>;
+  /** How long a use of the machine must last before the node yields to it. */
+  yieldTimes?: NonNullable<DaemonOptions["yieldTimes"]>;
   /** More flags of `serve`, or others in place of those that a test node has. */
   flags?: Record<string, string | boolean | string[]>;
 }
@@ -91,6 +93,7 @@ export class TestNode implements AsyncDisposable {
       roles: ROLES.filter((one) => config.roles.includes(one.name)),
       logger,
       workerCommand: command,
+      ...options.yieldTimes === undefined ? {} : { yieldTimes: options.yieldTimes },
       env: () => undefined,
     });
     return new TestNode({ name, daemon, data, log, workerLog, own: options.data === undefined });

@@ -158,6 +158,7 @@ Deno.test("decodeOffer() takes no work from a node whose state says so, and no s
   assert.deepEqual(read([true, "ready"]), [true, "ready"]);
   assert.deepEqual(read([true, "busy"]), [true, "busy"]);
   assert.deepEqual(read([true, "thrashing"]), [false, "thrashing"]);
+  assert.deepEqual(read([true, "yielding"]), [false, "yielding"]);
   assert.deepEqual(read([false, "draining"]), [false, "draining"]);
   assert.deepEqual(read([false, "ready"]), [false, undefined]);
   assert.deepEqual(read([true, "asleep"]), [true, undefined]);

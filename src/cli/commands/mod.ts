@@ -18,6 +18,7 @@ import { MODELS_PULL } from "./models_pull.ts";
 import { MODELS_KEEP } from "./models_keep.ts";
 import { MODELS_RM } from "./models_rm.ts";
 import { MODELS_SHOW } from "./models_show.ts";
+import { PAUSE, RESUME } from "./pause.ts";
 import { PEERS_ACCEPT } from "./peers_accept.ts";
 import { PEERS_ACCEPT_ROTATION } from "./peers_accept_rotation.ts";
 import { PEERS_APPROVE } from "./peers_approve.ts";
@@ -36,6 +37,7 @@ import { SERVICE_INSTALL, SERVICE_UNINSTALL } from "./service.ts";
 import { STATUS } from "./status.ts";
 import { TOP } from "./top.ts";
 import { UI } from "./ui.ts";
+import { WAKE } from "./wake.ts";
 import { WG_SUGGEST } from "./wg_suggest.ts";
 import { WHY } from "./why.ts";
 import { WORKER } from "./worker.ts";
@@ -45,6 +47,9 @@ export const COMMANDS: readonly Command[] = [
   SERVE,
   STATUS,
   TOP,
+  PAUSE,
+  RESUME,
+  WAKE,
   UI,
   DOCTOR,
   CONFIG_CHECK,

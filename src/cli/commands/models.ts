@@ -52,7 +52,7 @@ export const MODELS_LIST: Command = {
         model.quantization ?? "-",
         String(model.context_length),
         model.capabilities?.join(",") ?? "-",
-        model.local ? HERE[model.source ?? "folder"] : model.owner,
+        model.local ? HERE[model.source ?? "folder"] : model.asleep ? `${model.owner} (asleep)` : model.owner,
         model.loaded ? "yes" : "-",
       ]),
     );

@@ -137,6 +137,8 @@ function stepOf(
     case "asked":
       if (!hedge) return `${name} was asked`;
       return `${name} was asked, too: ${streaming ? "the answer had fallen silent" : "the first token was late"}`;
+    case "woken":
+      return `${name} was woken, since only it has the model`;
     case "began":
       return `${name} began to answer`;
     case "failed":

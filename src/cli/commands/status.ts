@@ -1,4 +1,5 @@
 import type { LoadedModel, LoadingModel } from "@ark/node/inference";
+import type { SharingDetails } from "@ark/node/http";
 import type { UpstreamStatus } from "@ark/node/routing";
 import { type Command, EXIT } from "../command.ts";
 import { NodeClient } from "../node_client.ts";
@@ -15,6 +16,7 @@ interface NodeStatus {
   mesh: string;
   models: { here: number; within_reach: number; loaded: LoadedModel[]; loading: LoadingModel[]; queued: number };
   peers: { approved: number; ready: number; pending: number };
+  sharing: SharingDetails | null;
   upstreams: UpstreamStatus[];
   faults: string[];
 }
@@ -54,6 +56,7 @@ export const STATUS: Command = {
       out.line(`  server  ${name} (${url}): ${ready ? `${models} models` : "cannot be used"}`);
     }
     out.line(`  peers   ${peers.approved} approved, ${peers.ready} ready; ${peers.pending} waiting for your approval`);
+    if (status.sharing !== null) out.line(`  sharing ${status.sharing.sentence}`);
     for (const fault of status.faults) out.line(`  fault   ${fault}`);
     return EXIT.ok;
   },

@@ -22,7 +22,9 @@ import { pairRoutes } from "./pair_routes.ts";
 import { peerRoutes, type PeerRoutesOptions } from "./peer_routes.ts";
 import { reputationRoutes, type ReputationRoutesOptions } from "./reputation_routes.ts";
 import { rotationRoutes, type RotationRoutesOptions } from "./rotation_routes.ts";
+import { sharingRoutes, type SharingRoutesOptions } from "./sharing_routes.ts";
 import type { ViewRoutesOptions } from "./view_routes.ts";
+import { wakeRoutes, type WakeRoutesOptions } from "./wake_routes.ts";
 import { whyRoutes, type WhyRoutesOptions } from "./why_routes.ts";
 
 /** What the admin API needs. */
@@ -35,6 +37,8 @@ export interface AdminOptions
     KeyRoutesOptions,
     DoctorRouteOptions,
     CopiesRoutesOptions,
+    SharingRoutesOptions,
+    WakeRoutesOptions,
     Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "sessions">,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The audit log. */
@@ -58,7 +62,7 @@ export interface AdminOptions
   /** Servers that the owner named, or none. */
   upstreams?: readonly Pick<Upstream, "status" | "name" | "inFlight" | "models">[];
   /** Everything within reach. */
-  router: Pick<Router, "models" | "explain"> & ReputationRoutesOptions["router"];
+  router: Pick<Router, "models" | "explain"> & Partial<Pick<Router, "asleepWith">> & ReputationRoutesOptions["router"];
   /** This node's own models, or null. */
   engine: {
     /** Runs them. */
@@ -84,10 +88,12 @@ const STARTED = performance.now();
  * | `GET /keys`, `POST /keys`, `POST /keys/revoke` | see {@linkcode keyRoutes} |
  * | `GET /doctor` | what is exposed or wrong, see {@linkcode doctorRoute} |
  * | `POST /peers/pause`, `POST /peers/resume`, `GET /peers/why?peer=…&model=…` | see {@linkcode pauseRoutes}, {@linkcode whyRoutes} |
+ * | `POST /peers/wake` | see {@linkcode wakeRoutes} |
  * | `GET /peers/reputation`, `POST /peers/reputation/reset` | see {@linkcode reputationRoutes} |
  * | `GET /peers/rotations`, `POST /peers/rotations/accept`, `POST /identity/rotate` | see {@linkcode rotationRoutes} |
  * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
  * | `/invites…` | see {@linkcode inviteRoutes} |
+ * | `GET /sharing`, `POST /sharing/pause`, `POST /sharing/resume` | see {@linkcode sharingRoutes} |
  * | `GET /models`, `GET /models/show`, `POST /models/pull`, `POST /models/remove`, `POST /models/copy` | see {@linkcode modelRoutes} |
  * | `GET /models/copies`, `POST /models/copies` | see {@linkcode copiesRoutes} |
  * | `POST /models/export`, `POST /models/import`, `POST /models/approve` | see {@linkcode carryRoutes} |
@@ -97,7 +103,9 @@ export function adminRoutes(options: AdminOptions): Hono {
   const app = new Hono();
   const guard = adminGuard(options);
   for (const path of ["/status", "/doctor", "/identity/*"]) app.use(path, guard);
-  for (const path of ["/keys", "/models", "/peers", "/invites", "/audit"]) app.use(path, guard).use(`${path}/*`, guard);
+  for (const path of ["/keys", "/models", "/peers", "/invites", "/audit", "/sharing"]) {
+    app.use(path, guard).use(`${path}/*`, guard);
+  }
   app.get("/status", ({ json }) => json(status(options)));
   app.route("/keys", keyRoutes(options));
   app.route("/doctor", doctorRoute(options));
@@ -106,12 +114,14 @@ export function adminRoutes(options: AdminOptions): Hono {
   app.route("/models", carryRoutes(options));
   app.route("/peers", peerRoutes(options));
   app.route("/peers", pauseRoutes(options));
+  app.route("/peers", wakeRoutes(options));
   app.route("/peers", whyRoutes(options));
   app.route("/peers", reputationRoutes(options));
   app.route("/", rotationRoutes(options));
   app.route("/peers", pairRoutes(options));
   app.route("/invites", inviteRoutes(options));
   app.route("/audit", auditRoutes(options));
+  app.route("/sharing", sharingRoutes(options));
   app.onError((error) => arkErrorResponse(toArkError(error)));
   return app;
 }
@@ -142,7 +152,7 @@ function status(options: AdminOptions) {
     mesh: formatAddress(mesh),
     models: {
       here: engine?.catalogue.list().length ?? 0,
-      within_reach: new Set(router.models().map(({ id }) => id)).size,
+      within_reach: new Set(router.models().flatMap(({ id, asleep }) => asleep ? [] : id)).size,
       loaded: engine?.backend.loaded() ?? [],
       loading: engine?.backend.loading() ?? [],
       queued: engine?.backend.queued ?? 0,
@@ -152,6 +162,7 @@ function status(options: AdminOptions) {
       ready: peers.filter(({ state }) => state === "ready").length,
       pending: neighbourhood.list().filter(({ id }) => book.standing(id) === "unknown").length,
     },
+    sharing: options.sharing?.details() ?? null,
     upstreams,
     faults: faults.filter((fault) => fault !== null),
   };

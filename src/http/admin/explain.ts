@@ -18,6 +18,8 @@ export interface Circumstances {
   here: {
     /** Whether the node takes work; false while it stops. */
     accepting: boolean;
+    /** Why it works for no peer now, as a sentence, or null. */
+    yields?: string | null;
     /** Whether it has an engine. */
     engine: boolean;
     /** Id of the model here, or null where there is none. */
@@ -62,6 +64,7 @@ export type ReasonHere =
   | "no_engine"
   | "no_such_model"
   | "stopping"
+  | "yielding"
   | "audit_unavailable"
   | "slots"
   | "engine_failed"
@@ -147,6 +150,9 @@ function whyHere(circumstances: Circumstances): Why<ReasonHere> | null {
     );
   }
   if (!here.accepting) return why("stopping", "this node is stopping", null);
+  if (here.yields !== undefined && here.yields !== null && peer.own !== true) {
+    return why("yielding", "this node does not share now", here.yields);
+  }
   if (here.auditFault !== null) {
     return why("audit_unavailable", "this node cannot record requests now", `${here.auditFault.replace(/\.?$/, "")}`);
   }
@@ -199,6 +205,7 @@ const NOT_READY: Record<Exclude<PeerState, "ready" | "busy">, (known: { since: s
   ],
   revoked: () => ["its owner took your approval back", "Ask its owner for a new one"],
   draining: ({ since }) => [`it takes no work of yours${since}`, null],
+  yielding: ({ since }) => [`its owner has needed the machine, or shared nothing,${since}`, null],
   thrashing: ({ since }) => [`it has had too little memory for the work of others${since}`, null],
   paused: () => ["you paused it", "'ark-node peers resume' ends that"],
 };

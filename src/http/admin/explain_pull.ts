@@ -19,5 +19,6 @@ function whyNot({ peer, model, here }: Pick<Circumstances, "peer" | "model" | "h
   }
   if (here.model === null) return "there is no such model on this node";
   if (!here.accepting) return "this node is stopping";
+  if (here.yields !== undefined && here.yields !== null && peer.own !== true) return "this node does not share now";
   return here.auditFault === null ? null : "this node cannot record downloads now";
 }

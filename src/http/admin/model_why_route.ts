@@ -9,7 +9,7 @@ export interface ModelWhyOptions {
   /** This node's label. */
   name: string;
   /** Ranks those who could answer. */
-  router: Pick<Router, "explain">;
+  router: Pick<Router, "explain"> & Partial<Pick<Router, "asleepWith">>;
   /** This node's own models, or null. */
   engine: {
     /** Says why a model cannot run. */
@@ -31,6 +31,7 @@ export function whyAnswer(asked: string | undefined, { name, router, engine, tab
   return whyModel({
     model,
     candidates: router.explain(model),
+    asleep: router.asleepWith?.(model)?.name ?? null,
     here: {
       name,
       engine: engine !== null,

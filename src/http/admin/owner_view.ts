@@ -47,6 +47,8 @@ export interface PeerStatus extends ApprovedPeer {
   queued: number;
   /** Models that it offers to us. */
   models: string[];
+  /** Whether it is a node of the owner that sleeps, as far as is known, and can be woken. */
+  asleep: boolean;
 }
 
 /** A neighbour for the owner. */
@@ -78,7 +80,7 @@ function tunnelWarning({ tunnelKeys }: Neighbour, peer: ApprovedPeer | undefined
 const ANSWERS: ReadonlySet<PeerState> = new Set([...ANSWERING, "not_approved", "revoked"]);
 
 /** An approved peer for the owner. */
-export function peerStatus(view: PeerView): PeerStatus {
+export function peerStatus(view: PeerView, { asleep }: { asleep: boolean }): PeerStatus {
   const { peer, state, reason, address, roundTripMs, live, inFlight, freeSlots, queued, offer } = view;
   return {
     ...peer,
@@ -93,5 +95,6 @@ export function peerStatus(view: PeerView): PeerStatus {
     free_slots: freeSlots,
     queued,
     models: (offer?.models ?? []).map(({ id }) => id),
+    asleep,
   };
 }

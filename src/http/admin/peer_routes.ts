@@ -7,6 +7,7 @@ import type { PeerTable } from "@ark/node/routing";
 import type { Events } from "@ark/node/telemetry";
 import { arkErrorResponse } from "../ark_error.ts";
 import { readJson } from "../api/request_json.ts";
+import type { WakeControl } from "./wake_routes.ts";
 import { discoveredPeer, peerStatus } from "./owner_view.ts";
 
 /** What the peer routes need. */
@@ -21,12 +22,16 @@ export interface PeerRoutesOptions {
   audit: Pick<AuditLog, "append">;
   /** Told of them. */
   events: Pick<Events, "emit">;
+  /** Knows who sleeps; without it nobody does. */
+  wake?: WakeControl;
 }
 
 const BODY_BYTES = 1 << 20;
 
 /** `GET /peers/discovered`, `GET /peers/status`, `POST /peers/approve`, `POST /peers/revoke`. */
-export function peerRoutes({ book, neighbourhood, table, audit, events }: PeerRoutesOptions): Hono {
+export function peerRoutes({ book, neighbourhood, table, audit, events, wake }: PeerRoutesOptions): Hono {
+  const status = () =>
+    table.list().map((view) => peerStatus(view, { asleep: wake?.asleep(view.peer.node_id) ?? false }));
   const app = new Hono();
   app.get("/discovered", ({ json }) => {
     const peers = neighbourhood.list().map((found) =>
@@ -34,16 +39,16 @@ export function peerRoutes({ book, neighbourhood, table, audit, events }: PeerRo
     );
     return json({ peers });
   });
-  app.get("/status", ({ json }) => json({ peers: table.list().map(peerStatus), fault: book.fault }));
+  app.get("/status", ({ json }) => json({ peers: status(), fault: book.fault }));
   app.post("/approve", async ({ req, json }) => {
     const peer = await book.approve(await readJson(req.raw, BODY_BYTES));
     const recorded = await record("approve", peer.node_id);
     events.emit({ type: "peer", change: "approved", peer: peer.node_id });
     // The caller's next question is what this peer offers: it is asked now, and not at the next turn.
     if (!peer.paused) await table.ask(peer.node_id, AbortSignal.timeout(1_500)).catch(() => {});
-    const status = table.list().map(peerStatus).find(({ public_key }) => public_key === peer.public_key) ?? null;
+    const standing = status().find(({ public_key }) => public_key === peer.public_key) ?? null;
     const summary = describePermissions(peer.name, peer.permissions, peer.expires_at ?? null);
-    return json({ approved: peer, summary, status, recorded });
+    return json({ approved: peer, summary, status: standing, recorded });
   });
   app.post("/revoke", async ({ req, json }) => {
     const id = whoIs(await readJson(req.raw, BODY_BYTES), { act: "revoke" });

@@ -74,6 +74,8 @@ export interface WhySources {
   candidates: readonly ExplainedCandidate[];
   /** This node: whether it has an engine and the model, and why the engine cannot run it. */
   here: { name: string; engine: boolean; model: boolean; failure: string | null };
+  /** The owner's node that sleeps and would be woken for the model, or null. */
+  asleep?: string | null;
   /** The approved peers. */
   peers: readonly { id: string; name: string; state: PeerState }[];
 }
@@ -82,7 +84,7 @@ export interface WhySources {
 const NEAR = 1.1;
 
 /** Says who would answer a request for a model now, and why nobody else. Pure. */
-export function whyModel({ model, candidates: found, here, peers }: WhySources): WhyModel {
+export function whyModel({ model, candidates: found, here, peers, asleep = null }: WhySources): WhyModel {
   const candidates = found.map(candidateOf);
   const excluded: WhyExcluded[] = peers.flatMap((peer) => {
     if (candidates.some(({ key }) => key === peer.id)) return [];
@@ -91,7 +93,7 @@ export function whyModel({ model, candidates: found, here, peers }: WhySources):
   });
   const own = whyNotHere(here, model);
   if (own !== null && !candidates.some(({ key }) => key === "local")) excluded.unshift(own);
-  return { model, sentence: sentenceOf(model, { candidates, excluded, here }), candidates, excluded };
+  return { model, sentence: sentenceOf(model, { candidates, excluded, here, asleep }), candidates, excluded };
 }
 
 function candidateOf(one: ExplainedCandidate): WhyCandidate {
@@ -116,9 +118,14 @@ function candidateOf(one: ExplainedCandidate): WhyCandidate {
 
 function sentenceOf(
   model: string,
-  { candidates, excluded, here }: Pick<WhyModel, "candidates" | "excluded"> & Pick<WhySources, "here">,
+  { candidates, excluded, here, asleep }:
+    & Pick<WhyModel, "candidates" | "excluded">
+    & Required<Pick<WhySources, "here" | "asleep">>,
 ): string {
   const [best, next] = candidates;
+  if (best === undefined && asleep !== null) {
+    return `${asleep} would answer ${model}: it sleeps and would be woken, since nobody that is awake has it.`;
+  }
   if (best === undefined) {
     const away = excluded.filter(({ reason }) => reason !== "not_offered" && reason !== "no_such_model");
     const more = away.length === 0 ? "" : `; ${away.map(({ sentence }) => lower(sentence)).slice(0, 3).join(", and ")}`;
@@ -171,6 +178,7 @@ const NOT_READY: ReadonlyMap<string, string> = new Map([
   ["not_approved", "has not approved this node"],
   ["revoked", "took this node's approval back"],
   ["draining", "takes no work now"],
+  ["yielding", "takes no work, since its owner needs the machine or shares nothing now"],
   ["thrashing", "takes no work, since it has too little memory"],
   ["paused", "is paused by you"],
 ]);

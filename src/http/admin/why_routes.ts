@@ -5,6 +5,7 @@ import type { Gate, PeerBook, Rotations } from "@ark/node/peers";
 import { ArkError, decodeModelRef, reasonOf } from "@ark/node/protocol";
 import { findOffered, type PeerTable } from "@ark/node/routing";
 import { type Circumstances, explain } from "./explain.ts";
+import type { SharingControl } from "./sharing_routes.ts";
 
 /** What the explanations need. */
 export interface WhyRoutesOptions {
@@ -33,6 +34,8 @@ export interface WhyRoutesOptions {
   } | null;
   /** Whether work is taken now; false while the node stops. */
   accepting(): boolean;
+  /** Decides about sharing; without it nothing keeps peers away. */
+  sharing?: Pick<SharingControl, "details">;
 }
 
 /** `GET /peers/why?peer=…&model=…`: why a peer may not ask a model here, and why we cannot ask it there. */
@@ -64,13 +67,14 @@ function peerOf(text: string, book: PeerBook): NodeId {
 
 function circumstancesOf(
   { id, model }: { id: NodeId; model: string },
-  { book, gate, table, audit, engine, accepting }: WhyRoutesOptions,
+  { book, gate, table, audit, engine, accepting, sharing }: WhyRoutesOptions,
 ): Circumstances {
   const peer = book.get(id) ?? null;
   const { expired, revokedAt } = book.past(id);
   const view = table.list().find((one) => one.peer.node_id === id);
   const found = engine?.catalogue.find(model);
   const models = view?.offer?.models ?? [];
+  const shared = sharing?.details();
   return {
     name: peer?.name ?? expired?.name ?? `Node ${id.slice(0, 8)}`,
     model,
@@ -79,6 +83,7 @@ function circumstancesOf(
     revokedAt,
     here: {
       accepting: accepting(),
+      yields: shared === undefined || shared.shares || shared.state === "thrashing" ? null : shared.sentence,
       engine: engine !== null,
       model: found?.id ?? null,
       failure: engine?.backend.failure(model) ?? null,

@@ -13,6 +13,7 @@ import {
   type InferenceRequest,
   type Offer,
   toArkError,
+  type WakeFacts,
 } from "@ark/node/protocol";
 import type { SharedEngine } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
@@ -27,6 +28,7 @@ import { offerFor } from "./offer.ts";
 import { OfferStreams } from "./offer_streams.ts";
 import { PeerAnswer } from "./peer_answer.ts";
 import { peerFailure } from "./peer_failure.ts";
+import { wakeAnswer } from "./wake_answer.ts";
 import { witnessAnswer } from "./witness_answer.ts";
 
 /** What {@linkcode meshApp} needs. There is no router among it: a peer's request takes one hop. */
@@ -49,6 +51,8 @@ export interface MeshAppOptions {
   content?: Omit<ContentAnswerOptions, "caller">;
   /** What the owner's other nodes are told of copies; without it there is no such route. */
   copies?: Pick<CopyKeeper, "state">;
+  /** How this node is woken, for the owner's other nodes; without it there is no such route. */
+  wake?(): Promise<WakeFacts>;
   /** Files of models for those who may download them; without it there are no such routes. */
   blobs?: BlobRoutes;
   /** What peers may be given, or null where there is nothing. */
@@ -59,6 +63,15 @@ export interface MeshAppOptions {
   hardware?(): Hardware | null;
   /** Whether work is taken now; false while the node stops. */
   accepting(): boolean;
+  /** Whether peers are served now, as far as their owner goes; without it, always. The owner's own nodes always are. */
+  sharing?: {
+    /** Whether they are. */
+    readonly open: boolean;
+    /** What becomes of answers that run when that ends. */
+    readonly onYield: "finish" | "move";
+    /** When who is refused may ask again, in seconds. */
+    readonly retryAfterSeconds: number;
+  };
   /** Told where a peer says that it can be dialled. */
   asked(id: NodeId, address: PeerAddress): void;
   /** Says what fails. */
@@ -79,6 +92,8 @@ export interface MeshApp {
   settled(): Promise<void>;
   /** What peers may do here, or whether work is taken, may have changed: those that listen are told at once. */
   changed(): void;
+  /** The node yields to its owner: peers' requests that run make way as `sharing.onYield` says, those that wait at once. */
+  makeWay(): void;
 }
 
 /**
@@ -91,6 +106,7 @@ export interface MeshApp {
  * | `GET /ark/v1/offers?port=N` | the same as a stream: frames of `OfferUpdate`, and signs of life, until one of both hangs up |
  * | `GET /ark/v1/content…` | see {@linkcode contentAnswer} |
  * | `GET /ark/v1/copies` | a `CopyState`, for nodes that the owner approved as his own |
+ * | `GET /ark/v1/wake` | `WakeFacts`, for nodes that the owner approved as his own |
  * | `GET /ark/v1/models/manifest`, `GET /ark/v1/blobs/…` | see {@linkcode blobRoutes} |
  * | `POST /ark/v1/witness`, `GET /ark/v1/witness` | see {@linkcode witnessAnswer} |
  *
@@ -99,6 +115,7 @@ export interface MeshApp {
  */
 export function meshApp(options: MeshAppOptions): MeshApp {
   let running = 0;
+  const answers = new Set<PeerAnswer>();
   let settled = Promise.withResolvers<void>();
   const streams = offerStreams(options);
   const over = () => {
@@ -113,6 +130,11 @@ export function meshApp(options: MeshAppOptions): MeshApp {
     },
     settled: () => running === 0 ? Promise.resolve() : settled.promise,
     changed: () => streams.flush(),
+    makeWay() {
+      for (const answer of [...answers]) {
+        if (yieldsTo(options, answer.peer)) answer.makeWay(options.sharing?.onYield ?? "finish");
+      }
+    },
     async fetch(request, caller) {
       const url = new URL(request.url);
       try {
@@ -125,18 +147,23 @@ export function meshApp(options: MeshAppOptions): MeshApp {
         }
         if (request.method === "POST" && url.pathname === "/ark/v1/infer") {
           running++;
-          return await infer(request, { caller, options, over, admitted: () => streams.changed() });
+          return await infer(request, { caller, options, over, answers, admitted: () => streams.changed() });
         }
         const { witness, content, copies } = options;
         if (copies !== undefined && request.method === "GET" && url.pathname === "/ark/v1/copies") {
           return await copiesAnswer(caller, { peers: options.peers, gate: options.gate, copies });
         }
+        if (options.wake !== undefined && request.method === "GET" && url.pathname === "/ark/v1/wake") {
+          return await wakeAnswer(caller, { peers: options.peers, facts: options.wake });
+        }
         if (content !== undefined && request.method === "GET" && isContentPath(url.pathname)) {
+          if (yieldsTo(options, caller.nodeId)) throw refusedForNow(options);
           return await contentAnswer(url, { ...content, caller });
         }
         if (witness !== undefined && url.pathname === "/ark/v1/witness") {
           return await witnessAnswer(request, { caller, witness });
         }
+        if (url.pathname.startsWith("/ark/v1/blobs/") && yieldsTo(options, caller.nodeId)) throw refusedForNow(options);
         const blob = options.blobs?.(request, { url, caller }) ?? null;
         if (blob !== null) return await blob;
         throw new ArkError("bad_request", "This node has no such request");
@@ -157,8 +184,20 @@ function listening(url: URL, { caller, options }: { caller: Caller; options: Mes
   return peer;
 }
 
+/** Whether a peer has to wait because of what the owner does or said: his own nodes never have. */
+function yieldsTo({ sharing, peers }: MeshAppOptions, id: NodeId): boolean {
+  return sharing !== undefined && !sharing.open && peers.get(id)?.own !== true;
+}
+
+function refusedForNow({ sharing }: MeshAppOptions): ArkError {
+  return new ArkError("busy", "This node's owner needs it now, or shares nothing at this time; ask again later", {
+    retryAfterSeconds: sharing?.retryAfterSeconds ?? 60,
+  });
+}
+
 /** Looks at what there is once, for as many peers as there are. */
-function offerMaker({ engine, name, contextSize, accepting, gate, hardware }: MeshAppOptions) {
+function offerMaker(options: MeshAppOptions) {
+  const { engine, name, contextSize, accepting, gate, hardware } = options;
   const { backend, catalogue } = engine ?? {};
   const stock = {
     name,
@@ -172,7 +211,11 @@ function offerMaker({ engine, name, contextSize, accepting, gate, hardware }: Me
     ...backend?.speeds === undefined ? {} : { speeds: backend.speeds() },
   };
   return (peer: ApprovedPeer): Offer =>
-    offerFor(peer, stock, { held: gate.held(peer.node_id), mustWait: gate.obstacle(peer) !== null });
+    offerFor(peer, stock, {
+      held: gate.held(peer.node_id),
+      mustWait: gate.obstacle(peer) !== null,
+      yields: yieldsTo(options, peer.node_id),
+    });
 }
 
 function offerStreams(options: MeshAppOptions): OfferStreams {
@@ -213,15 +256,18 @@ interface InferRun {
   options: MeshAppOptions;
   /** Called exactly once, when the request is over. */
   over(): void;
+  /** Those that run. */
+  answers: Set<PeerAnswer>;
   /** Called when it has got its place. */
   admitted(): void;
 }
 
-async function infer(request: Request, { caller, options, over, admitted }: InferRun): Promise<Response> {
+async function infer(request: Request, { caller, options, over, answers, admitted }: InferRun): Promise<Response> {
   const { gate, audit, denials, engine, events, identity, logger } = options;
   let answer: PeerAnswer | undefined;
   try {
     if (!options.accepting()) throw new ArkError("unavailable", "This node is stopping");
+    if (yieldsTo(options, caller.nodeId)) throw refusedForNow(options);
     const asked = decodeInferenceRequest(await bodyOf(request));
     const model = engine?.catalogue.find(asked.model);
     const wish = { model: model?.id ?? asked.model, ...costOf(asked) };
@@ -231,7 +277,20 @@ async function infer(request: Request, { caller, options, over, admitted }: Infe
       model: asked.model,
     });
     admitted();
-    answer = new PeerAnswer({ caller, lease, audit, identity, events, logger, model: model?.id ?? asked.model, over });
+    const entered = answer = new PeerAnswer({
+      caller,
+      lease,
+      audit,
+      identity,
+      events,
+      logger,
+      model: model?.id ?? asked.model,
+      over() {
+        answers.delete(entered);
+        over();
+      },
+    });
+    answers.add(entered);
     if (engine === null || model === undefined) {
       throw new ArkError("model_not_found", `This node has no model ${asked.model}`);
     }

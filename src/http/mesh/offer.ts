@@ -31,11 +31,15 @@ export interface PeerClaims {
   held: number;
   /** Whether a limit over time keeps it from asking now. */
   mustWait: boolean;
+  /** Whether the node works for no peer now, because of what its owner does or said. */
+  yields?: boolean;
 }
 
 /** What a node offers to one peer: models that this peer may ask, and none of the others, nor anything about them. */
 export function offerFor({ permissions }: ApprovedPeer, stock: Stock, claims?: PeerClaims): Offer {
-  const { name, ready, models, hardware = null } = stock;
+  const { name, models, hardware = null } = stock;
+  const yields = claims?.yields === true;
+  const ready = stock.ready && !yields;
   const shared = permissions.can_request_inference
     ? models.filter(({ id }) => sharesModel(permissions.models_shared, id))
     : [];
@@ -45,7 +49,9 @@ export function offerFor({ permissions }: ApprovedPeer, stock: Stock, claims?: P
   return {
     name,
     ready,
-    ...claims === undefined ? {} : { state: stateOf(stock, shared.length) },
+    ...claims === undefined
+      ? {}
+      : { state: stock.ready && yields ? yieldingState(shared.length) : stateOf(stock, shared.length) },
     max_concurrent_requests: most,
     ...hardware === null ? {} : { hardware },
     ...claims === undefined ? {} : { yours: claims.held },
@@ -61,6 +67,11 @@ export function offerFor({ permissions }: ApprovedPeer, stock: Stock, claims?: P
 function stateOf({ ready, stopping = false, occupancy }: Stock, shared: number): NonNullable<Offer["state"]> {
   if (!ready) return stopping || shared === 0 ? "draining" : "thrashing";
   return shared > 0 && occupancy?.ownersTurn ? "busy" : "ready";
+}
+
+/** The reason is the owner's own business. */
+function yieldingState(shared: number): NonNullable<Offer["state"]> {
+  return shared === 0 ? "draining" : "yielding";
 }
 
 function offeredModel(model: SharedModel, { stock, left }: { stock: Stock; left: number }): OfferedModel {

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { AuditLog } from "@ark/node/audit";
-import type { Identity } from "@ark/node/identity";
+import type { Identity, NodeId } from "@ark/node/identity";
 import type { Backend, PartSink } from "@ark/node/inference";
 import type { Lease } from "@ark/node/peers";
 import {
@@ -93,7 +93,9 @@ export class PeerAnswer implements PushedBody {
     const either = AbortSignal.any([signal, this.#hangUp.signal]);
     const options = { priority: "peer", principal: peer, signal: either, direct: this.#direct() } as const;
     const iterator = this.#events = backend.infer(request, options)[Symbol.asyncIterator]();
-    const first = await iterator.next();
+    const first = await iterator.next().catch((error) => {
+      throw this.#fault ?? error;
+    });
     if (first.done || first.value.type !== "start") {
       throw new ArkError("engine_failed", "The engine ended before its answer began");
     }
@@ -110,6 +112,22 @@ export class PeerAnswer implements PushedBody {
     return new Response(body, {
       headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
     });
+  }
+
+  /** Who asked. */
+  get peer(): NodeId {
+    return this.#options.caller.nodeId;
+  }
+
+  /**
+   * Makes way for the owner. What has not begun is refused. What has begun finishes, or with `move` is broken off with
+   * an error after which the one who asked lets another node go on.
+   */
+  makeWay(how: "finish" | "move"): void {
+    if (this.#over || this.#fault !== null || (how === "finish" && this.#start !== null)) return;
+    const sentence = "This node's owner needs it now; another node may go on with this";
+    this.#fault = new ArkError("busy", sentence, { retryAfterSeconds: 60 });
+    this.#hangUp.abort();
   }
 
   /** Records that the request failed, and gives the slot back. Only the first end counts. */

@@ -100,6 +100,8 @@ function stepWords({ type, name, hedge, code, tokens, gap_ms: gap }) {
   switch (type) {
     case "asked":
       return hedge ? `${name} asked beside the first` : `${name} asked`;
+    case "woken":
+      return `${name} was woken, since only it has the model`;
     case "began":
       return `${name} began to answer`;
     case "failed":

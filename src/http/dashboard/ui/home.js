@@ -2,11 +2,12 @@
 import { call } from "./api.js";
 import { useLive } from "./live.js";
 import { Badge, Card, Copy, Empty, Figure, html, Waiting } from "./parts.js";
+import { Sharing } from "./sharing.js";
 import { counted, millis, size, span } from "./format.js";
 
 export function Home() {
-  const { data: status, error } = useLive(() => call("/status"), {
-    on: ["peer", "models", "load", "audit", "request"],
+  const { data: status, error, reload } = useLive(() => call("/status"), {
+    on: ["peer", "models", "load", "audit", "request", "sharing"],
     everyMs: 5_000,
   });
   const { data: asked } = useLive(() => call("/api/v1/requests?count=200"), { on: ["journey"] });
@@ -45,6 +46,7 @@ export function Home() {
           )}</ul>
         `}
     </${Card}>
+    ${status.sharing === null ? null : html`<${Sharing} sharing=${status.sharing} reload=${reload}/>`}
     <${Card} title="In memory">
       ${models.loaded.length + models.loading.length === 0
         ? html`<${Empty}>No model is in memory: the first question loads one.</${Empty}>`

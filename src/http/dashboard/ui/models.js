@@ -94,12 +94,16 @@ async function keep(model, keepAlive) {
   await call("/api/generate", { model, ...keepAlive === undefined ? {} : { keep_alive: keepAlive } });
 }
 
+function ownerOf({ owner, asleep }) {
+  return asleep ? `${owner} (asleep, a question wakes it)` : owner;
+}
+
 function byName(models) {
   const found = new Map();
   for (const model of models) {
     const known = found.get(model.id);
-    if (known === undefined) found.set(model.id, { model, owners: [model.owner] });
-    else known.owners.push(model.owner);
+    if (known === undefined) found.set(model.id, { model, owners: [ownerOf(model)] });
+    else known.owners.push(ownerOf(model));
   }
   return [...found.values()];
 }

@@ -14,6 +14,7 @@ const STATES = {
   ready: ["good", "ready"],
   busy: ["warn", "busy with its owner"],
   draining: ["warn", "stopping"],
+  yielding: ["warn", "not sharing now"],
   thrashing: ["warn", "short of memory"],
   unreachable: ["bad", "not reachable"],
   not_approved: ["warn", "has not approved you yet"],
@@ -128,6 +129,7 @@ function Peer({ peer, trust, onPermissions, onRevoke, onChange }) {
           <strong>${peer.name}</strong> <${Badge} kind=${kind}>${words}</${Badge}>
           ${peer.verified === false ? html`<${Badge} kind="warn">words not compared</${Badge}>` : null}
           ${peer.own ? html`<${Badge}>yours</${Badge}>` : null}
+          ${peer.asleep ? html`<${Badge}>asleep</${Badge}>` : null}
           <small>${short(peer.node_id)} · ${peer.address ?? "no address"} · ${millis(
             peer.round_trip_ms,
           )}${trust === undefined || trust.answers < 1 ? "" : ` · ${percent(trust.reliability)} reliable`}</small>
@@ -139,6 +141,13 @@ function Peer({ peer, trust, onPermissions, onRevoke, onChange }) {
           ${peer.reason && !peer.paused ? html`<small class="warn">${peer.reason}</small>` : null}
         </div>
         <div class="row">
+          ${peer.asleep
+            ? html`<${Act} act=${async () => {
+              const { awake, sentence } = await call("/peers/wake", { node_id: peer.node_id });
+              say(`${sentence}.`, awake ? "good" : "bad");
+              onChange();
+            }}>Wake</${Act}>`
+            : null}
           <button type="button" class="act" onClick=${onPermissions}>Permissions</button>
           <${Act} act=${async () => {
             await call(peer.paused ? "/peers/resume" : "/peers/pause", { node_id: peer.node_id });
