@@ -28,7 +28,13 @@
  * @module
  */
 export { openStore, StoreError } from "./open_store.ts";
-export { openRegistryStore, type RegistryEntry, type RegistryQuery, type RegistryStore } from "./registry_store.ts";
+export {
+  openRegistryStore,
+  type RegistryEntry,
+  type RegistryQuery,
+  type RegistryRows,
+  type RegistryStore,
+} from "./registry_store.ts";
 export * from "./row_reader.ts";
 export * from "./row_writer.ts";
 export * from "./schema.ts";

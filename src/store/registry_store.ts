@@ -1,4 +1,4 @@
-import { type Generated, Kysely, PostgresDialect, sql, SqliteDialect } from "kysely";
+import { type Generated, Kysely, PostgresDialect, type RawBuilder, sql, SqliteDialect } from "kysely";
 import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";
 
 /** One registration as a registry keeps it. */
@@ -29,6 +29,16 @@ export interface RegistryQuery {
   limit: number;
 }
 
+/** What was found. */
+export interface RegistryRows {
+  /** How many statements. */
+  count: number;
+  /** Id of the last one, or null where there is none. */
+  last: string | null;
+  /** The statements as they were given, with commas between. */
+  statements: string;
+}
+
 /** What a registry keeps: in SQLite, or in PostgreSQL by the same queries. */
 export interface RegistryStore extends AsyncDisposable {
   /** Keeps a registration, unless one with the same number or a higher one is there: then its number is returned. */
@@ -36,7 +46,7 @@ export interface RegistryStore extends AsyncDisposable {
   /** The statement of a node that counts still, or undefined. */
   get(nodeId: string, now: number): Promise<string | undefined>;
   /** Statements in the order of the ids. */
-  list(query: RegistryQuery): Promise<{ nodeId: string; statement: string }[]>;
+  list(query: RegistryQuery): Promise<RegistryRows>;
   /** How many are kept. */
   count(): Promise<number>;
   /** Removes those that have ended, at most 10,000 at a time; returns how many. */
@@ -138,27 +148,32 @@ class KyselyRegistryStore implements RegistryStore {
     return row?.statement;
   }
 
-  async list({ now, after = "", model, limit }: RegistryQuery): Promise<{ nodeId: string; statement: string }[]> {
+  async list({ now, after = "", model, limit }: RegistryQuery): Promise<RegistryRows> {
+    // The database puts the page together: a thousand rows as objects of their own would fill the memory with garbage.
+    const { rows } = await sql<{ count: number; last: string | null; statements: string | null }>`
+      SELECT count(*) AS count, max(node_id) AS last, string_agg(statement, ',' ORDER BY node_id) AS statements
+      FROM (${await this.#found({ now, after, model, limit })}) AS page`.execute(this.#db);
+    const [row] = rows;
+    return { count: Number(row?.count ?? 0), last: row?.last ?? null, statements: row?.statements ?? "" };
+  }
+
+  async #found(
+    { now, after, model, limit }: { now: number; after: string; model: string | undefined; limit: number },
+  ): Promise<RawBuilder<unknown>> {
     if (model === undefined) {
-      const rows = await this.#db.selectFrom("registrations").select(["node_id", "statement"])
-        .where("node_id", ">", after).where("not_after", ">", now).where("open", "=", 1).orderBy("node_id").limit(limit)
-        .execute();
-      return rows.map(({ node_id, statement }) => ({ nodeId: node_id, statement }));
+      return sql`SELECT node_id, statement FROM registrations
+        WHERE node_id > ${after} AND not_after > ${now} AND open = 1 ORDER BY node_id LIMIT ${limit}`;
     }
     const names = model.endsWith("*") ? await this.#names(model.slice(0, -1)) : [model];
-    const found = new Map<string, string>();
     // Name by name, each by its index: a join over all of them would sort every node that has any.
-    for (const name of names) {
-      const rows = await this.#db.selectFrom("registered_models as m").innerJoin(
-        "registrations as r",
-        "r.node_id",
-        "m.node_id",
-      ).select(["r.node_id", "r.statement"]).where("m.model", "=", name).where("m.node_id", ">", after)
-        .where("r.not_after", ">", now).orderBy("m.node_id").limit(limit).execute();
-      for (const { node_id, statement } of rows) found.set(node_id, statement);
-    }
-    return [...found].sort(([a], [b]) => a < b ? -1 : 1).slice(0, limit)
-      .map(([nodeId, statement]) => ({ nodeId, statement }));
+    const each = names.map((name) =>
+      sql`SELECT node_id FROM (SELECT m.node_id FROM registered_models AS m
+        INNER JOIN registrations AS r ON r.node_id = m.node_id
+        WHERE m.model = ${name} AND m.node_id > ${after} AND r.not_after > ${now} ORDER BY m.node_id LIMIT ${limit}) AS one`
+    );
+    const ids = each.length === 0 ? sql`SELECT node_id FROM registrations WHERE 1 = 0` : sql.join(each, sql` UNION `);
+    return sql`SELECT node_id, statement FROM registrations WHERE node_id IN (
+      SELECT node_id FROM (${ids}) AS ids ORDER BY node_id LIMIT ${limit})`;
   }
 
   async count(): Promise<number> {
