@@ -29,14 +29,12 @@ export interface RegistryQuery {
   limit: number;
 }
 
-/** What was found. */
+/** A page of what was found. */
 export interface RegistryRows {
-  /** How many statements. */
-  count: number;
-  /** Id of the last one, or null where there is none. */
-  last: string | null;
-  /** The statements as they were given, with commas between. */
+  /** The statements as they were given, with commas between: as many as were asked for, or fewer where some have ended. */
   statements: string;
+  /** Id behind which the next page begins, or null where there is none. */
+  next: string | null;
 }
 
 /** What a registry keeps: in SQLite, or in PostgreSQL by the same queries. */
@@ -149,31 +147,36 @@ class KyselyRegistryStore implements RegistryStore {
   }
 
   async list({ now, after = "", model, limit }: RegistryQuery): Promise<RegistryRows> {
-    // The database puts the page together: a thousand rows as objects of their own would fill the memory with garbage.
-    const { rows } = await sql<{ count: number; last: string | null; statements: string | null }>`
-      SELECT count(*) AS count, max(node_id) AS last, string_agg(statement, ',' ORDER BY node_id) AS statements
-      FROM (${await this.#found({ now, after, model, limit })}) AS page`.execute(this.#db);
+    // Ids come from an index alone, and the page is put together by the database: a thousand rows as objects of their own
+    // would fill the memory with garbage.
+    const { rows } = await sql<{ looked: number; last: string | null; statements: string | null }>`
+      SELECT count(*) AS looked, max(page.node_id) AS last, string_agg(r.statement, ',' ORDER BY page.node_id)
+        FILTER (WHERE r.not_after > ${now} AND r.open = 1) AS statements
+      FROM (SELECT node_id FROM (${await this.#ids({ after, model, limit })}) AS found ORDER BY node_id LIMIT ${limit})
+        AS page LEFT JOIN registrations AS r ON r.node_id = page.node_id`.execute(this.#db);
     const [row] = rows;
-    return { count: Number(row?.count ?? 0), last: row?.last ?? null, statements: row?.statements ?? "" };
+    return {
+      statements: row?.statements ?? "",
+      next: Number(row?.looked ?? 0) < limit ? null : row?.last ?? null,
+    };
   }
 
-  async #found(
-    { now, after, model, limit }: { now: number; after: string; model: string | undefined; limit: number },
+  async #ids(
+    { after, model, limit }: { after: string; model: string | undefined; limit: number },
   ): Promise<RawBuilder<unknown>> {
     if (model === undefined) {
-      return sql`SELECT node_id, statement FROM registrations
-        WHERE node_id > ${after} AND not_after > ${now} AND open = 1 ORDER BY node_id LIMIT ${limit}`;
+      return sql`SELECT node_id FROM registrations WHERE node_id > ${after} ORDER BY node_id LIMIT ${limit}`;
     }
     const names = model.endsWith("*") ? await this.#names(model.slice(0, -1)) : [model];
-    // Name by name, each by its index: a join over all of them would sort every node that has any.
-    const each = names.map((name) =>
-      sql`SELECT node_id FROM (SELECT m.node_id FROM registered_models AS m
-        INNER JOIN registrations AS r ON r.node_id = m.node_id
-        WHERE m.model = ${name} AND m.node_id > ${after} AND r.not_after > ${now} ORDER BY m.node_id LIMIT ${limit}) AS one`
+    if (names.length === 0) return sql`SELECT node_id FROM registrations WHERE 1 = 0`;
+    // Name by name, each by its index: all names in one question would sort every node that has any.
+    return sql.join(
+      names.map((name) =>
+        sql`SELECT node_id FROM (SELECT node_id FROM registered_models WHERE model = ${name} AND node_id > ${after}
+          ORDER BY node_id LIMIT ${limit}) AS one`
+      ),
+      sql` UNION `,
     );
-    const ids = each.length === 0 ? sql`SELECT node_id FROM registrations WHERE 1 = 0` : sql.join(each, sql` UNION `);
-    return sql`SELECT node_id, statement FROM registrations WHERE node_id IN (
-      SELECT node_id FROM (${ids}) AS ids ORDER BY node_id LIMIT ${limit})`;
   }
 
   async count(): Promise<number> {

@@ -100,16 +100,14 @@ export function registryApp(
     if (after !== undefined && !/^[a-z2-7]{56}$/.test(after)) {
       throw new ArkError("bad_request", "Field after must be the id at which the last page ended");
     }
-    const most = Number(limit);
-    const found = await store.list({
+    const { statements, next } = await store.list({
       now: now(),
-      limit: most,
+      limit: Number(limit),
       ...model === undefined ? {} : { model },
       ...after === undefined ? {} : { after },
     });
-    const next = found.count < most ? null : found.last;
     // The statements are JSON already; to read and write them again would cost the most of the answer.
-    return new Response(`{"nodes":[${found.statements}],"next":${JSON.stringify(next)}}`, {
+    return new Response(`{"nodes":[${statements}],"next":${JSON.stringify(next)}}`, {
       headers: { "content-type": "application/json" },
     });
   });
