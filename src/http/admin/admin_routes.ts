@@ -35,7 +35,7 @@ export interface AdminOptions
     KeyRoutesOptions,
     DoctorRouteOptions,
     CopiesRoutesOptions,
-    Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "sessions">,
+    Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "energy" | "sessions">,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The audit log. */
   audit: AuditLog;
