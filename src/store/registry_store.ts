@@ -205,16 +205,13 @@ class KyselyRegistryStore implements RegistryStore {
 
   /** Different names that begin so, by stepping through the index from one to the next. */
   async #names(beginning: string): Promise<string[]> {
-    const names: string[] = [];
-    while (names.length < MOST_NAMES) {
-      const last = names.at(-1);
-      const { model } = await this.#db.selectFrom("registered_models").select(({ fn }) => fn.min("model").as("model"))
-        .where("model", last === undefined ? ">=" : ">", last ?? beginning).executeTakeFirstOrThrow() as {
-          model: string | null;
-        };
-      if (model === null || !model.startsWith(beginning)) break;
-      names.push(model);
-    }
-    return names;
+    const { rows } = await sql<{ model: string }>`
+      WITH RECURSIVE names(model, step) AS (
+        SELECT min(model), 1 FROM registered_models WHERE model >= ${beginning}
+        UNION ALL
+        SELECT (SELECT min(m.model) FROM registered_models AS m WHERE m.model > names.model), step + 1 FROM names
+        WHERE step < ${MOST_NAMES} AND substr(names.model, 1, ${beginning.length}) = ${beginning})
+      SELECT model FROM names WHERE substr(model, 1, ${beginning.length}) = ${beginning}`.execute(this.#db);
+    return rows.map(({ model }) => model);
   }
 }

@@ -10,8 +10,9 @@ export class RegistryRoom {
   readonly #store: Pick<RegistryStore, "count">;
   readonly #most: number;
   /** At most so many nodes are kept, as far as this process knows: a renewal counts like a new one. */
-  #known = Infinity;
+  #known = 0;
   #countedAt = -Infinity;
+  #counting: Promise<void> | null = null;
 
   /** Room for so many nodes. */
   constructor(store: Pick<RegistryStore, "count">, most: number) {
@@ -22,15 +23,23 @@ export class RegistryRoom {
   /** Whether there is room for none but those that are kept already. */
   async full(now: number = performance.now()): Promise<boolean> {
     const fresh = this.#known < this.#most ? COUNTED_MS : FULL_MS;
-    if (now - this.#countedAt >= fresh) {
-      this.#countedAt = now;
-      this.#known = await this.#store.count();
-    }
+    if (now - this.#countedAt >= fresh) this.#counting ??= this.#count(now);
+    // Nobody goes by a number from before: many may come while it is counted.
+    await this.#counting;
     return this.#known >= this.#most;
   }
 
   /** Takes note of a registration. */
   taken(): void {
     this.#known++;
+  }
+
+  async #count(now: number): Promise<void> {
+    try {
+      this.#known = await this.#store.count();
+      this.#countedAt = now;
+    } finally {
+      this.#counting = null;
+    }
   }
 }
