@@ -14,9 +14,11 @@ export function Grid() {
   return html`
     <div class="figures card">
       <${Figure} value=${`${totals.ready} of ${totals.nodes}`} label="nodes ready" />
-      <${Figure} value=${totals.models} label="models" note=${`${totals.single_copies} on one node only`}/>
-        <${Figure} value=${totals.slots} label="answers at once" />
-        <${Figure} value=${totals.gpus} label="GPUs" note=${totals.gpu_memory > 0
+      <${Figure} value=${totals.models} label=${totals.models === 1
+        ? "model"
+        : "models"} note=${`${totals.single_copies} on one node only`}/>
+        <${Figure} value=${totals.slots} label=${totals.slots === 1 ? "answer at once" : "answers at once"} />
+        <${Figure} value=${totals.gpus} label=${totals.gpus === 1 ? "GPU" : "GPUs"} note=${totals.gpu_memory > 0
           ? `${size(totals.gpu_memory)} of memory`
           : ""}/>
           <${Figure} value=${size(totals.memory)} label="memory" note=${totals.hardware_unknown > 0
