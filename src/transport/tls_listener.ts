@@ -68,17 +68,29 @@ export class TlsListener implements PlainAcceptor {
   /** Listens. Rejects when the address is taken, or the certificate is none. */
   static async open({ hostname, port, cert, key, ...limits }: TlsListenOptions): Promise<TlsListener> {
     const open = new Set<Socket>();
-    const server = createServer({ cert, key, ALPNProtocols: ["http/1.1"], handshakeTimeout: limits.handshakeMs });
+    const server = createServer({ cert, key, ALPNProtocols: ["http/1.1"] });
+    // Deno's server has no limit of its own for who never says a word.
+    const shaking = new Map<string, ReturnType<typeof setTimeout>>();
+    const shaken = (name: string) => {
+      clearTimeout(shaking.get(name));
+      shaking.delete(name);
+    };
     // The server's own listeners begin with TLS, which costs more than everything else about a connection.
     const shake = server.listeners("connection");
     server.removeAllListeners("connection");
     server.on("connection", (socket: Socket) => {
       if (open.size >= limits.connections) return void socket.destroy();
+      const name = nameOf(socket);
       open.add(socket);
-      socket.once("close", () => open.delete(socket));
+      shaking.set(name, setTimeout(() => socket.destroy(), limits.handshakeMs));
+      socket.once("close", () => {
+        open.delete(socket);
+        shaken(name);
+      });
       socket.setNoDelay();
       for (const listener of shake) listener.call(server, socket);
     });
+    server.on("secureConnection", (socket: TLSSocket) => shaken(nameOf(socket)));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", reject);
     server.listen({ host: hostname, port }, resolve);
@@ -118,6 +130,11 @@ export class TlsListener implements PlainAcceptor {
     else this.#waiting.resolve(connection);
     this.#waiting = null;
   }
+}
+
+/** Tells a connection from all others that are open; the same before and after the handshake. */
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** One connection, read and written as Deno's own are. */
