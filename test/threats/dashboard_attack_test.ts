@@ -31,6 +31,8 @@ async function dashboardCalls(): Promise<string[]> {
 
 /** Everything that an attack could change: what the owner sees of it, and the rows of each table of the database. */
 async function stateOf(node: TestNode) {
+  const files: string[] = [];
+  for await (const { name } of Deno.readDir(node.data)) if (!/^audit\.log\./.test(name)) files.push(name);
   const { body: status } = await node.admin<{ models: { loaded: unknown[] } }>("/status");
   using db = new DatabaseSync(`${node.data}/node.db`, { readOnly: true });
   const tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").all();
@@ -43,8 +45,7 @@ async function stateOf(node: TestNode) {
     loaded: status.models.loaded,
     worker: node.workerLog(),
     // The log's own files, and the checkpoints that it signs now and then by itself, are not what a page could cause.
-    files: [...Deno.readDirSync(node.data)].map(({ name }) => name).filter((name) => !/^audit\.log\./.test(name))
-      .sort(),
+    files: files.sort(),
     rows: tables.map(({ name }) => String(name)).filter((name) => name !== "audit_checkpoints")
       .map((name) => [name, db.prepare(`SELECT count(*) AS n FROM "${name}"`).get()?.n]),
   };

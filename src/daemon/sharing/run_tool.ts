@@ -5,7 +5,7 @@ export type ToolAnswer =
   | { readonly kind: "failed"; readonly why: string };
 
 /** Asks a program of the system. */
-export type RunTool = (program: string, args: readonly string[], signal: AbortSignal) => Promise<ToolAnswer>;
+export type RunTool = typeof runTool;
 
 /** No answer is longer that makes sense, in bytes. */
 const MOST_BYTES = 64 << 10;
@@ -24,7 +24,11 @@ const VARIABLES = [
 ];
 
 /** Runs a program, without input, for some seconds at most, and reads the beginning of what it prints. Never rejects. */
-export const runTool: RunTool = async (program, args, signal) => {
+export async function runTool(
+  program: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<ToolAnswer> {
   const enough = AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]);
   let child: Deno.ChildProcess;
   try {
@@ -59,7 +63,7 @@ export const runTool: RunTool = async (program, args, signal) => {
   } finally {
     enough.removeEventListener("abort", end);
   }
-};
+}
 
 /** All that a stream has, or null where that is too much; the rest is thrown away. A grandchild may hold it open for ever. */
 async function beginning(stream: ReadableStream<Uint8Array>, enough: AbortSignal): Promise<string | null> {

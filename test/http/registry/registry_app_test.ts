@@ -148,13 +148,13 @@ Deno.test("A registry counts its nodes once for many that come at once, and keep
       return ++counted;
     },
   }, 3);
-  assert.deepEqual(await Promise.all(Array.from({ length: 20 }, () => room.full(0))), Array(20).fill(false));
+  assert.ok((await Promise.all(Array.from({ length: 20 }, () => room.full(0)))).every((full) => !full));
   assert.equal(counted, 1);
   room.taken();
   room.taken();
-  assert.equal(await room.full(1), true);
+  assert.ok(await room.full(1));
   assert.equal(counted, 1);
   // Some may have ended: it looks again, but not for each that comes.
-  assert.equal(await room.full(2_000), false);
+  assert.ok(!await room.full(2_000));
   assert.equal(counted, 2);
 });
