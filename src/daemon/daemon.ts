@@ -1,4 +1,4 @@
-import { reasonOf } from "@ark/node/protocol";
+import { gpuLayer, reasonOf } from "@ark/node/protocol";
 import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
@@ -46,6 +46,7 @@ import { OfferChanges } from "./offer_changes.ts";
 import { openNeighbours } from "./neighbours.ts";
 import { identityOf, refuseBrokenPin } from "./own_identity.ts";
 import { OwnHardware } from "./own_hardware.ts";
+import { PowerMeter } from "./energy/power_meter.ts";
 import { ownModels } from "./own_models.ts";
 import { refusedApps } from "./refused_apps.ts";
 import type { OwnEngine, Role } from "./role.ts";
@@ -211,6 +212,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     : await openCopies({ config, self: identity.id, engine, book, table, client, logger });
 
   const hardware = new OwnHardware({ engine: engine?.backend ?? null, gpu: config.gpu, show: config.showHardware });
+  const power = new PowerMeter({
+    history: journeys.energy,
+    usesGpu: () => (engine?.backend.loaded() ?? []).some(({ gpu }) => gpuLayer(gpu) !== null),
+  });
   const peerMetrics = new Metrics();
   const offerChanges = new OfferChanges(metrics, table);
   nodeGauges({ metrics, peerMetrics }, { table, router, engine });
@@ -349,6 +354,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             sessions,
             ledger: journeys.ledger,
             history: journeys.history,
+            energy: journeys.energy,
             hardware: () => hardware.look(),
             router,
             upstreams,
@@ -414,6 +420,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     { name: "sharing", run: (signal) => sharing.run(signal) },
     { name: "own nodes", run: (signal) => ownNodes.run(signal) },
     { name: "hardware", run: (signal) => hardware.run(signal) },
+    { name: "power", run: (signal) => power.run(signal) },
     ...copies === null ? [] : [{ name: "copies", run: (signal: AbortSignal) => copies.keeper.run(signal) }],
     { name: "content", run: (signal) => packs.run(signal) },
     { name: "keys", run: (signal) => keys.run(signal) },

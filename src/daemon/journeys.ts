@@ -10,7 +10,15 @@ import {
   type Route,
   type RouteStep,
 } from "@ark/node/routing";
-import { type Events, History, type Metrics, parseTraceparent, type Span, type Tracer } from "@ark/node/telemetry";
+import {
+  EnergyHistory,
+  type Events,
+  History,
+  type Metrics,
+  parseTraceparent,
+  type Span,
+  type Tracer,
+} from "@ark/node/telemetry";
 import { RoutingMetrics } from "./routing_metrics.ts";
 import { seenParts } from "./seen_parts.ts";
 
@@ -58,6 +66,8 @@ export class Journeys {
   readonly ledger: RequestLedger;
   /** The last hours in numbers. */
   readonly history: History = new History();
+  /** What power the last hours took, as far as this machine tells. */
+  readonly energy: EnergyHistory = new EnergyHistory();
   readonly #metrics: RoutingMetrics;
   readonly #tracer: Tracer | null;
 
@@ -84,6 +94,7 @@ export class Journeys {
       parent: span?.parent ?? null,
       attributes: { "gen_ai.request.model": model, "ark.from": from, "ark.request": id },
     });
+    const { energy } = this;
     let tokens = 0;
     let where: AnsweredAt | null = null;
     return {
@@ -103,6 +114,7 @@ export class Journeys {
         const more = tokensOf(event);
         tokens += more;
         counted?.tokens(more);
+        if (where === "local") energy.tokens(more);
         if (event.type === "end" && where === "local") metrics.loaded(event.timings.load_ms);
       },
       end(outcome) {

@@ -54,7 +54,13 @@ export { openStore, type OpenStoreOptions } from "./open_store.ts";
 export type { BackupContents } from "./read_backup.ts";
 export { clearStaged, restoreDatabase, type RestoredDatabase, type RestoreOptions } from "./restore_database.ts";
 export { StoreError } from "./store_error.ts";
-export { openRegistryStore, type RegistryEntry, type RegistryQuery, type RegistryStore } from "./registry_store.ts";
+export {
+  openRegistryStore,
+  type RegistryEntry,
+  type RegistryQuery,
+  type RegistryRows,
+  type RegistryStore,
+} from "./registry_store.ts";
 export * from "./row_reader.ts";
 export * from "./row_writer.ts";
 export * from "./schema.ts";

@@ -1,4 +1,4 @@
-import { type Generated, Kysely, PostgresDialect, sql, SqliteDialect } from "kysely";
+import { type Generated, Kysely, PostgresDialect, type RawBuilder, sql, SqliteDialect } from "kysely";
 import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";
 
 /** One registration as a registry keeps it. */
@@ -29,6 +29,14 @@ export interface RegistryQuery {
   limit: number;
 }
 
+/** A page of what was found. */
+export interface RegistryRows {
+  /** The statements as they were given, with commas between: as many as were asked for, or fewer where some have ended. */
+  statements: string;
+  /** Id behind which the next page begins, or null where there is none. */
+  next: string | null;
+}
+
 /** What a registry keeps: in SQLite, or in PostgreSQL by the same queries. */
 export interface RegistryStore extends AsyncDisposable {
   /** Keeps a registration, unless one with the same number or a higher one is there: then its number is returned. */
@@ -36,7 +44,7 @@ export interface RegistryStore extends AsyncDisposable {
   /** The statement of a node that counts still, or undefined. */
   get(nodeId: string, now: number): Promise<string | undefined>;
   /** Statements in the order of the ids. */
-  list(query: RegistryQuery): Promise<{ nodeId: string; statement: string }[]>;
+  list(query: RegistryQuery): Promise<RegistryRows>;
   /** How many are kept. */
   count(): Promise<number>;
   /** Removes those that have ended, at most 10,000 at a time; returns how many. */
@@ -138,27 +146,37 @@ class KyselyRegistryStore implements RegistryStore {
     return row?.statement;
   }
 
-  async list({ now, after = "", model, limit }: RegistryQuery): Promise<{ nodeId: string; statement: string }[]> {
+  async list({ now, after = "", model, limit }: RegistryQuery): Promise<RegistryRows> {
+    // Ids come from an index alone, and the page is put together by the database: a thousand rows as objects of their own
+    // would fill the memory with garbage.
+    const { rows } = await sql<{ looked: number; last: string | null; statements: string | null }>`
+      SELECT count(*) AS looked, max(page.node_id) AS last, string_agg(r.statement, ',' ORDER BY page.node_id)
+        FILTER (WHERE r.not_after > ${now} AND r.open = 1) AS statements
+      FROM (SELECT node_id FROM (${await this.#ids({ after, model, limit })}) AS found ORDER BY node_id LIMIT ${limit})
+        AS page LEFT JOIN registrations AS r ON r.node_id = page.node_id`.execute(this.#db);
+    const [row] = rows;
+    return {
+      statements: row?.statements ?? "",
+      next: Number(row?.looked ?? 0) < limit ? null : row?.last ?? null,
+    };
+  }
+
+  async #ids(
+    { after, model, limit }: { after: string; model: string | undefined; limit: number },
+  ): Promise<RawBuilder<unknown>> {
     if (model === undefined) {
-      const rows = await this.#db.selectFrom("registrations").select(["node_id", "statement"])
-        .where("node_id", ">", after).where("not_after", ">", now).where("open", "=", 1).orderBy("node_id").limit(limit)
-        .execute();
-      return rows.map(({ node_id, statement }) => ({ nodeId: node_id, statement }));
+      return sql`SELECT node_id FROM registrations WHERE node_id > ${after} ORDER BY node_id LIMIT ${limit}`;
     }
     const names = model.endsWith("*") ? await this.#names(model.slice(0, -1)) : [model];
-    const found = new Map<string, string>();
-    // Name by name, each by its index: a join over all of them would sort every node that has any.
-    for (const name of names) {
-      const rows = await this.#db.selectFrom("registered_models as m").innerJoin(
-        "registrations as r",
-        "r.node_id",
-        "m.node_id",
-      ).select(["r.node_id", "r.statement"]).where("m.model", "=", name).where("m.node_id", ">", after)
-        .where("r.not_after", ">", now).orderBy("m.node_id").limit(limit).execute();
-      for (const { node_id, statement } of rows) found.set(node_id, statement);
-    }
-    return [...found].sort(([a], [b]) => a < b ? -1 : 1).slice(0, limit)
-      .map(([nodeId, statement]) => ({ nodeId, statement }));
+    if (names.length === 0) return sql`SELECT node_id FROM registrations WHERE 1 = 0`;
+    // Name by name, each by its index: all names in one question would sort every node that has any.
+    return sql.join(
+      names.map((name) =>
+        sql`SELECT node_id FROM (SELECT node_id FROM registered_models WHERE model = ${name} AND node_id > ${after}
+          ORDER BY node_id LIMIT ${limit}) AS one`
+      ),
+      sql` UNION `,
+    );
   }
 
   async count(): Promise<number> {
@@ -187,16 +205,13 @@ class KyselyRegistryStore implements RegistryStore {
 
   /** Different names that begin so, by stepping through the index from one to the next. */
   async #names(beginning: string): Promise<string[]> {
-    const names: string[] = [];
-    while (names.length < MOST_NAMES) {
-      const last = names.at(-1);
-      const { model } = await this.#db.selectFrom("registered_models").select(({ fn }) => fn.min("model").as("model"))
-        .where("model", last === undefined ? ">=" : ">", last ?? beginning).executeTakeFirstOrThrow() as {
-          model: string | null;
-        };
-      if (model === null || !model.startsWith(beginning)) break;
-      names.push(model);
-    }
-    return names;
+    const { rows } = await sql<{ model: string }>`
+      WITH RECURSIVE names(model, step) AS (
+        SELECT min(model), 1 FROM registered_models WHERE model >= ${beginning}
+        UNION ALL
+        SELECT (SELECT min(m.model) FROM registered_models AS m WHERE m.model > names.model), step + 1 FROM names
+        WHERE step < ${MOST_NAMES} AND substr(names.model, 1, ${beginning.length}) = ${beginning})
+      SELECT model FROM names WHERE substr(model, 1, ${beginning.length}) = ${beginning}`.execute(this.#db);
+    return rows.map(({ model }) => model);
   }
 }

@@ -9,6 +9,9 @@ export type SqlValue = string | number | bigint | null | Uint8Array;
  */
 export const BUSY_TIMEOUT_MS = 2_000;
 
+/** Statements of Kysely's that are kept; a program has some dozens. */
+const MOST_KEPT = 128;
+
 /** Deno has it, and its types do not say so yet. */
 interface ArrayStatement extends StatementSync {
   setReturnArrays(enabled: boolean): void;
@@ -29,19 +32,35 @@ interface KyselyStatement {
 export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
+  /** Kysely's, the one that was used longest ago first. */
+  readonly #kept = new Map<string, KyselyStatement>();
 
   constructor(path: string, { readOnly = false }: { readOnly?: boolean } = {}) {
     this.#database = new DatabaseSync(path, { readOnly });
   }
 
-  /** For Kysely. */
+  /**
+   * For Kysely. The last statements are kept prepared: each takes memory that the garbage collector does not count, and so
+   * does not hurry to give back.
+   */
   prepare(sql: string): KyselyStatement {
+    const known = this.#kept.get(sql);
+    if (known !== undefined) this.#kept.delete(sql);
+    const statement = known ?? this.#keepable(sql);
+    this.#kept.set(sql, statement);
+    const oldest = this.#kept.keys().next().value;
+    if (this.#kept.size > MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    return statement;
+  }
+
+  #keepable(sql: string): KyselyStatement {
     const statement = this.#database.prepare(sql);
     return {
       reader: statement.columns().length > 0,
       all: (values) => statement.all(...values as SQLInputValue[]),
       run: (values) => statement.run(...values as SQLInputValue[]),
-      iterate: (values) => statement.iterate(...values as SQLInputValue[]),
+      // One that is read row by row goes on while others run, the same question perhaps.
+      iterate: (values) => this.#database.prepare(sql).iterate(...values as SQLInputValue[]),
     };
   }
 
@@ -70,6 +89,7 @@ export class SqliteConnection {
 
   close(): void {
     this.#prepared.clear();
+    this.#kept.clear();
     this.#database.close();
   }
 

@@ -70,6 +70,7 @@
  */
 export * from "./escaped.ts";
 export * from "./events.ts";
+export * from "./energy_history.ts";
 export * from "./history.ts";
 export * from "./logger.ts";
 export * from "./metrics.ts";

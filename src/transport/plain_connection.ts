@@ -7,6 +7,7 @@ import { pushedBody } from "./pushed_body.ts";
 import { RequestFault, type RequestHead, RequestReader } from "./request_reader.ts";
 import { headBytes } from "./response_head.ts";
 import { type ByteSink, SocketWriter } from "./socket_writer.ts";
+import type { PlainSocket } from "./tls_listener.ts";
 
 /** Answers a request from an IP address. */
 export type PlainHandler = (request: Request, from: { remote: string }) => Promise<Response>;
@@ -28,7 +29,7 @@ const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 export class PlainConnection {
   /** Monotonic time at which it is cut, in milliseconds. */
   until: number;
-  readonly #socket: Deno.TcpConn | Deno.TlsConn;
+  readonly #socket: PlainSocket;
   readonly #handler: PlainHandler;
   readonly #limits: PlainTimes;
   readonly #reader: RequestReader;
@@ -40,7 +41,7 @@ export class PlainConnection {
   #last = false;
 
   /** Takes over a connection; see {@linkcode serve}. */
-  constructor(socket: Deno.TcpConn | Deno.TlsConn, { handler, limits }: { handler: PlainHandler; limits: PlainTimes }) {
+  constructor(socket: PlainSocket, { handler, limits }: { handler: PlainHandler; limits: PlainTimes }) {
     this.#socket = socket;
     this.#handler = handler;
     this.#limits = limits;
@@ -61,8 +62,7 @@ export class PlainConnection {
   /** Answers the requests that come. Never rejects. */
   async serve(): Promise<void> {
     try {
-      // Deno has no way to that beneath TLS; what is sent there are whole answers.
-      if ("setNoDelay" in this.#socket) this.#socket.setNoDelay();
+      this.#socket.setNoDelay?.();
       while (!this.#cut && await this.#next()) {
         this.#client = null;
         this.until = performance.now() + (this.#reader.idle ? this.#limits.idleMs : this.#limits.headMs);

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers";
 import { closeQuietly } from "./close_quietly.ts";
 import { PlainConnection, type PlainHandler, type PlainTimes } from "./plain_connection.ts";
+import { type PlainAcceptor, type PlainSocket, TlsListener } from "./tls_listener.ts";
 
 /** Times and sizes of {@linkcode listenPlain}. */
 export interface PlainLimits extends PlainTimes {
@@ -44,8 +45,12 @@ const LOOK_MS = 5_000;
  */
 export async function listenPlain(options: PlainListenOptions): Promise<PlainListener> {
   const { hostname, port, tls } = options;
-  const listener = tls === undefined ? Deno.listen({ hostname, port }) : Deno.listenTls({ hostname, port, ...tls });
-  return await Promise.resolve(new PlainListener(listener, options));
+  if (tls === undefined) return new PlainListener(Deno.listen({ hostname, port }), options);
+  const { connections, headMs } = { ...LIMITS, ...options.limits };
+  return new PlainListener(
+    await TlsListener.open({ hostname, port, ...tls, connections, handshakeMs: headMs }),
+    options,
+  );
 }
 
 /** A running listener. Disposing it cuts every connection. */
@@ -54,7 +59,7 @@ export class PlainListener implements AsyncDisposable {
   readonly hostname: string;
   /** Port it listens on. */
   readonly port: number;
-  readonly #listener: Deno.TcpListener | Deno.TlsListener;
+  readonly #listener: PlainAcceptor;
   readonly #options: PlainListenOptions;
   readonly #limits: PlainLimits;
   readonly #open = new Map<PlainConnection, Promise<void>>();
@@ -64,7 +69,7 @@ export class PlainListener implements AsyncDisposable {
   #draining = false;
 
   /** Takes over a listener: see {@linkcode listenPlain}. */
-  constructor(listener: Deno.TcpListener | Deno.TlsListener, options: PlainListenOptions) {
+  constructor(listener: PlainAcceptor, options: PlainListenOptions) {
     this.#listener = listener;
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
@@ -86,6 +91,7 @@ export class PlainListener implements AsyncDisposable {
     this.#stop();
     for (const connection of this.#open.keys()) connection.cut();
     await Promise.all([this.#accepting, ...this.#open.values()]);
+    if (this.#listener instanceof TlsListener) await this.#listener[Symbol.asyncDispose]();
   }
 
   #stop(): void {
@@ -97,7 +103,7 @@ export class PlainListener implements AsyncDisposable {
 
   async #accept(): Promise<void> {
     while (!this.#closed) {
-      let socket: Deno.TcpConn | Deno.TlsConn;
+      let socket: PlainSocket;
       try {
         socket = await this.#listener.accept();
       } catch {

@@ -10,17 +10,20 @@ function entry(nodeId: string, given: Partial<RegistryEntry> = {}): RegistryEntr
   return { nodeId, seq: 1, notAfter: DAY, open: true, models: [], statement: JSON.stringify({ nodeId }), ...given };
 }
 
+const said = (word: string) => JSON.stringify({ nodeId: "a", word });
+
 const ids = async (store: RegistryStore, query: { model?: string; after?: string; limit?: number; now?: number }) =>
-  (await store.list({ now: 0, limit: 100, ...query })).map(({ nodeId }) => nodeId);
+  JSON.parse(`[${(await store.list({ now: 0, limit: 100, ...query })).statements}]`)
+    .map(({ nodeId }: { nodeId: string }) => nodeId) as string[];
 
 const TESTS: Record<string, (store: RegistryStore) => Promise<void>> = {
   async "keeps the latest registration of a node, and says which one it has"(store) {
-    assert.equal(await store.put(entry("a", { seq: 2, statement: "two", models: ["m:1"] })), null);
-    assert.equal(await store.put(entry("a", { seq: 1, statement: "one" })), 2);
-    assert.equal(await store.put(entry("a", { seq: 2, statement: "again" })), 2);
-    assert.equal(await store.get("a", 0), "two");
-    assert.equal(await store.put(entry("a", { seq: 3, statement: "three", models: ["n:1"] })), null);
-    assert.equal(await store.get("a", 0), "three");
+    assert.equal(await store.put(entry("a", { seq: 2, statement: said("two"), models: ["m:1"] })), null);
+    assert.equal(await store.put(entry("a", { seq: 1, statement: said("one") })), 2);
+    assert.equal(await store.put(entry("a", { seq: 2, statement: said("again") })), 2);
+    assert.equal(await store.get("a", 0), said("two"));
+    assert.equal(await store.put(entry("a", { seq: 3, statement: said("three"), models: ["n:1"] })), null);
+    assert.equal(await store.get("a", 0), said("three"));
     assert.deepEqual(await ids(store, { model: "m:1" }), []);
     assert.deepEqual(await ids(store, { model: "n:1" }), ["a"]);
     assert.equal(await store.count(), 1);

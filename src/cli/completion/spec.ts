@@ -70,6 +70,7 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
 
 /** Where a name is one of something else. */
 const OWN_KINDS: Readonly<Record<string, ValueKind>> = {
+  "peers approve KEY|ID|NAME": "nodes",
   "keys revoke NAME|ID": "keys",
   "invites revoke NAME": "invites",
   "requests ID": "requests",

@@ -39,7 +39,7 @@ export interface AdminOptions
     CopiesRoutesOptions,
     SharingRoutesOptions,
     WakeRoutesOptions,
-    Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "sessions">,
+    Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "energy" | "sessions">,
     Pick<WhyRoutesOptions, "gate" | "accepting"> {
   /** The audit log. */
   audit: AuditLog;

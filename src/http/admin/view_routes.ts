@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { toArkError } from "@ark/node/protocol";
 import { arkErrorResponse } from "../ark_error.ts";
-import type { History } from "@ark/node/telemetry";
+import type { EnergyHistory, History } from "@ark/node/telemetry";
 import { adminGuard, type OwnerProof } from "./admin_guard.ts";
 import { eventStream } from "./event_stream.ts";
 import { gridOf, type GridOptions } from "./grid_route.ts";
@@ -12,6 +12,8 @@ import { type RequestRoutesOptions, requestsAnswer } from "./request_routes.ts";
 export type ViewRoutesOptions = GridOptions & RequestRoutesOptions & ModelWhyOptions & OwnerProof & {
   /** How the last hours were; without it nobody can see that. */
   history?: Pick<History, "shown">;
+  /** What power they took. */
+  energy?: Pick<EnergyHistory, "shown">;
 };
 
 /**
@@ -22,7 +24,7 @@ export type ViewRoutesOptions = GridOptions & RequestRoutesOptions & ModelWhyOpt
  * | `GET /grid` | the nodes within reach, what they have together, and what would be lost without each |
  * | `GET /api/v1/requests?count=N&follow=1` | the last requests and their journeys; with `follow` as a stream |
  * | `GET /api/v1/events` | `ArkEvent`s as server-sent events; `{"type":"hello"}` first and after a loss: everything is to be read anew |
- * | `GET /api/v1/history` | requests, tokens and times of the last hours, see `History` |
+ * | `GET /api/v1/history` | requests, tokens and times of the last hours, see `History`; with `energy` where this machine tells its power, see `EnergyShown` |
  * | `GET /api/v1/why?model=…` | who would answer a request for that model now and why, with the numbers |
  */
 export function viewRoutes(options: ViewRoutesOptions): Hono {
@@ -36,7 +38,10 @@ export function viewRoutes(options: ViewRoutesOptions): Hono {
     "/api/v1/events",
     () => eventStream({ ...options, state: () => ({ type: "hello" }), each: (event) => event }),
   );
-  app.get("/api/v1/history", ({ json }) => json(options.history?.shown() ?? { step_ms: 0, samples: [] }));
+  app.get("/api/v1/history", ({ json }) => {
+    const energy = options.energy?.shown() ?? null;
+    return json({ ...options.history?.shown() ?? { step_ms: 0, samples: [] }, ...energy === null ? {} : { energy } });
+  });
   app.onError((error) => arkErrorResponse(toArkError(error)));
   return app;
 }

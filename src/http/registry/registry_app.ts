@@ -5,6 +5,7 @@ import type { RegistryStore } from "@ark/node/store";
 import { sourceOf } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { readJson } from "../api/request_json.ts";
+import { RegistryRoom } from "./registry_room.ts";
 import { RegistryRates } from "./registry_rates.ts";
 
 /** What a registry needs. */
@@ -28,7 +29,7 @@ export interface RegistryPage {
 }
 
 const BODY_BYTES = 32 << 10;
-const MOST_PAGE = 1_000;
+const MOST_PAGE = 500;
 /** How far a node's clock may be ahead of ours. */
 const SKEW_MS = 120_000;
 
@@ -48,6 +49,7 @@ export function registryApp(
   { store, mostNodes = 1_000_000, perMinute = { writes: 30, reads: 600 }, now = Date.now }: RegistryOptions,
 ): (request: Request, from: { remote: string }) => Promise<Response> {
   const [writes, reads] = [new RegistryRates(perMinute.writes), new RegistryRates(perMinute.reads)];
+  const room = new RegistryRoom(store, mostNodes);
   const app = new Hono<{ Bindings: { remote: string } }>();
   app.get("/healthz", ({ json }) => json({ status: "ok" }));
   app.use("/registry/*", async ({ req, env }, next) => {
@@ -68,7 +70,7 @@ export function registryApp(
     if (end > time + REGISTRATION_LIMITS.lifeMs + SKEW_MS) {
       throw new ArkError("bad_request", "A registration counts for a day at most: is your clock right?");
     }
-    if (await store.get(node_id, time) === undefined && await store.count() >= mostNodes) {
+    if (await room.full() && await store.get(node_id, time) === undefined) {
       throw new ArkError("busy", "The registry is full: try later, or another one", { retryAfterSeconds: 3_600 });
     }
     const open = endpoints.length > 0;
@@ -80,7 +82,10 @@ export function registryApp(
       models: open ? registration.models : [],
       statement: JSON.stringify(registration),
     });
-    if (known === null) return json({ seq, not_after });
+    if (known === null) {
+      room.taken();
+      return json({ seq, not_after });
+    }
     const refusal = new ArkError("replay", "A registration of this node with this number or a later one is known");
     return Response.json({ error: { code: "ark_replay", message: refusal.message }, seq: known }, { status: 401 });
   });
@@ -95,17 +100,14 @@ export function registryApp(
     if (after !== undefined && !/^[a-z2-7]{56}$/.test(after)) {
       throw new ArkError("bad_request", "Field after must be the id at which the last page ended");
     }
-    const most = Number(limit);
-    const found = await store.list({
+    const { statements, next } = await store.list({
       now: now(),
-      limit: most,
+      limit: Number(limit),
       ...model === undefined ? {} : { model },
       ...after === undefined ? {} : { after },
     });
-    const next = found.length < most ? null : found.at(-1)?.nodeId ?? null;
-    const nodes = found.map(({ statement }) => statement);
     // The statements are JSON already; to read and write them again would cost the most of the answer.
-    return new Response(`{"nodes":[${nodes.join(",")}],"next":${JSON.stringify(next)}}`, {
+    return new Response(`{"nodes":[${statements}],"next":${JSON.stringify(next)}}`, {
       headers: { "content-type": "application/json" },
     });
   });

@@ -3,6 +3,7 @@ import { registryApp } from "@ark/node/http";
 import { generateIdentity, type Identity } from "@ark/node/identity";
 import { type SignedRegistration, signRegistration } from "@ark/node/protocol";
 import { openRegistryStore } from "@ark/node/store";
+import { RegistryRoom } from "../../../src/http/registry/registry_room.ts";
 
 const NOW = Date.parse("2026-11-21T12:00:00Z");
 const HOUR = 3_600_000;
@@ -123,7 +124,7 @@ Deno.test("A registry refuses questions that are none", async () => {
   for (
     const query of [
       "limit=0",
-      "limit=1001",
+      "limit=501",
       "limit=x",
       "after=x",
       "model=%00",
@@ -137,4 +138,23 @@ Deno.test("A registry refuses questions that are none", async () => {
   assert.equal((await one.ask("/registry/v1/nodes/nobody")).status, 400);
   assert.equal((await one.ask(`/registry/v1/nodes/${generateIdentity().id}`)).status, 404);
   assert.equal((await one.ask("/elsewhere")).status, 400);
+});
+
+Deno.test("A registry counts its nodes once for many that come at once, and keeps to its room when they are many", async () => {
+  let counted = 0;
+  const room = new RegistryRoom({
+    count: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return ++counted;
+    },
+  }, 3);
+  assert.ok((await Promise.all(Array.from({ length: 20 }, () => room.full(0)))).every((full) => !full));
+  assert.equal(counted, 1);
+  room.taken();
+  room.taken();
+  assert.ok(await room.full(1));
+  assert.equal(counted, 1);
+  // Some may have ended: it looks again, but not for each that comes.
+  assert.ok(!await room.full(2_000));
+  assert.equal(counted, 2);
 });

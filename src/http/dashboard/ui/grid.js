@@ -14,9 +14,11 @@ export function Grid() {
   return html`
     <div class="figures card">
       <${Figure} value=${`${totals.ready} of ${totals.nodes}`} label="nodes ready" />
-      <${Figure} value=${totals.models} label="models" note=${`${totals.single_copies} on one node only`}/>
-        <${Figure} value=${totals.slots} label="answers at once" />
-        <${Figure} value=${totals.gpus} label="GPUs" note=${totals.gpu_memory > 0
+      <${Figure} value=${totals.models} label=${totals.models === 1
+        ? "model"
+        : "models"} note=${`${totals.single_copies} on one node only`}/>
+        <${Figure} value=${totals.slots} label=${totals.slots === 1 ? "answer at once" : "answers at once"} />
+        <${Figure} value=${totals.gpus} label=${totals.gpus === 1 ? "GPU" : "GPUs"} note=${totals.gpu_memory > 0
           ? `${size(totals.gpu_memory)} of memory`
           : ""}/>
           <${Figure} value=${size(totals.memory)} label="memory" note=${totals.hardware_unknown > 0
@@ -24,6 +26,9 @@ export function Grid() {
             : ""}/>
     </div>
     ${history === undefined ? null : html`<${History} history=${history}/>`}
+    ${(history?.energy?.samples ?? []).length === 0
+      ? null
+      : html`<${Energy} energy=${history.energy} now=${history.now}/>`}
     <${Card} title="Redundancy">
       ${grid.models.length === 0 ? html`<${Empty}>There is no model within reach.</${Empty}>` : html`
         <div class="scroll" tabindex="0" role="region" aria-label="Redundancy">
@@ -103,5 +108,32 @@ function History({ history }) {
           one === null ? 0 : one.requests * 60_000 / step
         )}/>
           </${Card}>
+  `;
+}
+
+const POWER_OF = {
+  machine: "the whole machine, by its battery",
+  processor: "processor and memory",
+  gpu: "GPU",
+  processor_and_gpu: "processor, memory and GPU",
+};
+
+/** What power this machine took: of no other one is that known. */
+function Energy({ energy: { samples, step_ms: step, of }, now }) {
+  const begin = Math.min(samples[0].at, Math.floor((now - 10 * 60_000) / step) * step);
+  const known = new Map(samples.map((sample) => [sample.at, sample]));
+  const times = [];
+  for (let at = begin; at <= now; at += step) times.push(at);
+  const xs = times.map((at) => at / 1_000);
+  const each = times.map((at) => known.get(at)?.joules_per_token ?? null);
+  return html`
+    <${Card} title="Energy of this node">
+      <${Plot} label=${`Power in watts (${POWER_OF[of] ?? "what this machine tells"})`} xs=${xs}
+        ys=${times.map((at) => known.get(at)?.watts ?? null)} />
+      ${each.every((one) => one === null) ? null : html`
+        <${Plot} label="Joules for each token written here, with all that was taken in the same minute" xs=${xs}
+          ys=${each} points />
+      `}
+    </${Card}>
   `;
 }

@@ -22,11 +22,15 @@ export function Home() {
       } near you would like to be let in.</a></p>`
       : null}
     <div class="figures card">
-      <${Figure} value=${models.here} label="models here" note=${`${models.within_reach} within reach`}/>
-        <${Figure} value=${peers.ready} label="neighbours ready" note=${`${peers.approved} approved`}/>
-          <${Figure} value=${running.length} label="requests now" note=${models.queued > 0
-            ? `${models.queued} waiting`
-            : "nobody waits"}/>
+      <${Figure} value=${models.here} label=${models.here === 1
+        ? "model here"
+        : "models here"} note=${`${models.within_reach} within reach`}/>
+        <${Figure} value=${peers.ready} label=${peers.ready === 1
+          ? "neighbour ready"
+          : "neighbours ready"} note=${`${peers.approved} approved`}/>
+          <${Figure} value=${running.length} label=${running.length === 1
+            ? "request now"
+            : "requests now"} note=${models.queued > 0 ? `${models.queued} waiting` : "nobody waits"}/>
             <${Figure} value=${span(status.uptime_s)} label="up" note=${`version ${status.version}`}/>
               </div>
               <${Card} title="What runs now">

@@ -96,8 +96,8 @@ function Pending({ data, onChange }) {
       <ul class="list">${data.pending.map((node) =>
         html`
           <li key=${node.node_id}>
-            <div><strong>${short(node.node_id)}</strong><small>seen ${ago(node.last_seen)} by ${node.sources.join(
-              ", ",
+            <div><strong>${short(node.node_id)}</strong><small>seen ${ago(node.last_seen)} ${wayOf(
+              node.sources,
             )}${node.addresses[0] === undefined ? "" : ` at ${node.addresses[0]}`}</small>${node.warning
               ? html`<small class="warn">${node.warning}</small>`
               : null}</div>
@@ -156,4 +156,18 @@ function Peer({ peer, trust, onPermissions, onRevoke, onChange }) {
           <button type="button" class="act danger" onClick=${onRevoke}>Revoke</button>
         </div></li>
   `;
+}
+
+const WAYS = {
+  mdns: "on this network",
+  fixed: "by its address",
+  wireguard: "through WireGuard",
+  registry: "by a registry",
+  asked: "since it asked",
+  paired: "by pairing",
+};
+
+/** How a node was found. @param {string[]} sources */
+function wayOf(sources) {
+  return sources.map((source) => WAYS[source] ?? source).join(" and ");
 }

@@ -47,6 +47,11 @@ export function Rows({ total, head, load, row }) {
       onScroll=${(event) => setTop(event.currentTarget.scrollTop)}>
       <div class="rows-height" style=${{ height: `${height}px` }}>
         <table style=${{ transform: `translateY(${Math.min(top, Math.max(0, height - numbers.length * HEIGHT))}px)` }}>
+          <colgroup>
+            <col class="number" />
+            <col class="when" />
+            ${head.slice(2).map((name) => html`<col key=${name} />`)}
+          </colgroup>
           <thead class="hidden">
             <tr>${head.map((name) => html`<th key=${name}>${name}</th>`)}</tr>
           </thead>
