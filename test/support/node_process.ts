@@ -47,10 +47,12 @@ const UNSAFE = [
   "NODE_TLS_REJECT_UNAUTHORIZED",
 ];
 
-/** The environment of this process without what a node refuses, and without settings of other nodes. */
+/** The environment of this process without what a node refuses, and without settings of other nodes and of whoever runs the tests. */
 export function cleanEnvironment(): Record<string, string> {
   const entries = Object.entries(Deno.env.toObject());
-  return Object.fromEntries(entries.filter(([name]) => !UNSAFE.includes(name) && !name.startsWith("ARK_")));
+  return Object.fromEntries(
+    entries.filter(([name]) => ![...UNSAFE, "NO_COLOR"].includes(name) && !name.startsWith("ARK_")),
+  );
 }
 
 /** How a node is started from source. */
