@@ -131,7 +131,7 @@ Deno.test("every link within docs/ and the README leads to a page, a file or a h
 });
 
 /** Flags of other programs that the pages speak of. */
-const FOREIGN = new Set(["--network", "--filter", "--rollback", "--uninstall", "--service", "--show"]);
+const FOREIGN = new Set(["--key", "--network", "--filter", "--rollback", "--uninstall", "--service", "--show"]);
 
 Deno.test("commands and flags that stand in a sentence are those of the program, too", async () => {
   const known = new Set([...COMMANDS.flatMap(({ flags }) => Object.keys(flags)), ...Object.keys(COMMON_FLAGS)]);
