@@ -326,7 +326,8 @@ Deno.test("LocalBackend ends everything when it is disposed", async () => {
 });
 
 Deno.test("LocalBackend gives every slot back, whatever happens to its requests", async () => {
-  await using fake = new FakeBackend({ maxLoaded: 2, maxQueued: 20 });
+  // An answer for a peer that was set aside waits for as long as the owner keeps the models that he used.
+  await using fake = new FakeBackend({ maxLoaded: 2, maxQueued: 20, keepAliveMs: 1_000 });
   const faults = ["", "", "", "#slow=1", "#fail-after=2", "#crash-after=2"];
   // A fixed sequence of choices, so that a failure can be seen again.
   let state = 12345;

@@ -44,10 +44,10 @@ Deno.test({
     for (const page of [alpha, bravo]) await page.getByRole("button", { name: "The words are the same" }).click();
     await alpha.getByText("I only want to use its models").click();
     for (const page of [bravo, alpha]) await page.getByRole("button", { name: "Let it in" }).click();
-    await bravo.locator(".peer", { hasText: "Alpha" }).waitFor();
+    await bravo.locator("li.peer", { hasText: "Alpha" }).waitFor();
     await a.reaches(MODEL);
 
-    await bravo.locator(".peer", { hasText: "Alpha" }).getByRole("button", { name: "Permissions" }).click();
+    await bravo.locator("li.peer", { hasText: "Alpha" }).getByRole("button", { name: "Permissions" }).click();
     await bravo.getByLabel("Questions a minute").fill("30");
     await bravo.getByRole("button", { name: "Save" }).click();
     await bravo.getByText("at most 30 a minute").waitFor();
@@ -64,7 +64,7 @@ Deno.test({
     await visit(bravo, "home");
     await bravo.locator("li", { hasText: MODEL }).first().waitFor();
     await visit(bravo, "neighbours");
-    await bravo.locator(".peer", { hasText: "Alpha" }).getByRole("button", { name: "Revoke" }).click();
+    await bravo.locator("li.peer", { hasText: "Alpha" }).getByRole("button", { name: "Revoke" }).click();
     await bravo.getByRole("button", { name: "Revoke now" }).click();
     await alpha.locator(".bubble .fault").waitFor();
 
