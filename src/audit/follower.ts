@@ -31,6 +31,7 @@ export class Follower implements AsyncDisposable {
   #room: PromiseWithResolvers<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #flushing = false;
+  #closed = false;
   #failure: string | null = null;
 
   /** `inserted` is called after each batch. */
@@ -69,6 +70,7 @@ export class Follower implements AsyncDisposable {
 
   /** Puts what is left into the database. What does not get in is in the file and does so at the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
     await this.flush().catch(() => {});
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -85,6 +87,7 @@ export class Follower implements AsyncDisposable {
   }
 
   #flushIn(ms: number): void {
+    if (this.#closed) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.flush().catch(() => this.#flushIn(RETRY_MS));

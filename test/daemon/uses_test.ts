@@ -134,9 +134,11 @@ Deno.test({
     assert.ok(familyOf([Deno.pid], all).has(own.pid));
     // What the machine does beside is left out, so that nothing depends on it: there are this test and its one hog.
     const started = performance.now();
+    let hogMs = 0;
     const spent = async () => {
       const now = await listProcesses();
-      return [Deno.pid, own.pid].reduce((sum, pid) => sum + (now?.get(pid)?.cpuMs ?? 0), 0);
+      hogMs = now?.get(own.pid)?.cpuMs ?? 0;
+      return hogMs + (now?.get(Deno.pid)?.cpuMs ?? 0);
     };
     let used = await spent();
     const times = () => ({ all: performance.now() - started, used });
@@ -153,9 +155,10 @@ Deno.test({
       },
     });
     await Promise.all([mine.look(), theirs.look()]);
-    const before = used;
+    const before = hogMs;
     const deadline = performance.now() + 20_000;
-    while (used - before < 400 || performance.now() - started < 700) {
+    // Of the two it is the hog that counts: other tests run in this process.
+    while (hogMs - before < 400 || performance.now() - started < 700) {
       assert.ok(performance.now() < deadline, "The machine gives a program no time at all");
       await new Promise((resolve) => setTimeout(resolve, 100));
       used = await spent();

@@ -111,7 +111,9 @@ Deno.test({
     await muted(first.node, "add");
     const { stdout, stderr } = await ask();
     const tookMs = performance.now() - began;
-    assert.equal((JSON.parse(stdout || "{}") as { node?: string }).node, second, stderr);
+    const { node, text } = JSON.parse(stdout || "{}") as { node?: string; text?: string };
+    // What took so long that the stream had to begin without its answer does not say who gives it.
+    assert.ok(node === second || node === "" && text, `${stdout}${stderr}`);
 
     await muted(second, "add");
     began = performance.now();
