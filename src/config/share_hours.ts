@@ -23,15 +23,20 @@ export function shareHours(text: string): ShareHours {
   const words = text.trim().toLowerCase().split(/\s+/);
   const hours = words.pop() ?? "";
   const days = words.length === 0 ? EVERY_DAY : words.length === 1 ? daysOf(words[0] ?? "") : null;
-  const [from, until, ...more] = hours.split("-").map(minuteOf);
-  if (
-    days === null || from === undefined || from === null || until === undefined || until === null || more.length > 0
-  ) {
+  const range = hourRange(hours);
+  if (days === null || range === null) {
     throw new ConfigError(
       `Cannot use --share-hours ${text}: it is days and hours such as 22-7, 'mon-fri 22:30-6:15' or 'sat-sun 0-24'`,
     );
   }
-  return { days, from, until };
+  return { days, ...range };
+}
+
+/** Reads `22-7` or `22:30-6:15` as minutes after midnight; null where it is no such thing. */
+export function hourRange(text: string): { from: number; until: number } | null {
+  const [from, until, ...more] = text.split("-").map(minuteOf);
+  if (from === undefined || from === null || until === undefined || until === null || more.length > 0) return null;
+  return { from, until };
 }
 
 /** Whether one of some hours is now; a night belongs to the day on which it began. Pure. */
@@ -69,7 +74,7 @@ function daysOf(text: string): number[] | null {
 
 /** Minutes after midnight; midnight may also be called 24. */
 function minuteOf(text: string): number | null {
-  const [, hour, minute = "0"] = /^(\d{1,2})(?::(\d{2}))?$/.exec(text) ?? [];
+  const [, hour, minute = "0"] = /^(\d{1,2})(?::(\d{2}))?$/.exec(text.trim()) ?? [];
   const at = Number(hour) * 60 + Number(minute);
   return Number(minute) > 59 || !(at <= DAY_MINUTES) ? null : at % DAY_MINUTES;
 }

@@ -15,7 +15,7 @@ import {
   type OpenStoreOptions,
   restoreDatabase,
   StoreError,
-  syncFolder,
+  writeDurably,
 } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
 import { lockDataDirectory } from "./data_lock.ts";
@@ -159,7 +159,7 @@ class FreshNode {
     }
     const mark = join(paths.root, UNFINISHED);
     const again = await exists(mark);
-    await writeWhole(mark, new Uint8Array(0));
+    await writeDurably(mark, new Uint8Array(0));
     return new FreshNode({ paths, files, again });
   }
 
@@ -171,11 +171,10 @@ class FreshNode {
       const content = this.#files.get(name);
       const path = join(this.#paths.root, name);
       if (content === undefined || await exists(path)) continue;
-      await writeWhole(path, content);
+      await writeDurably(path, content);
       await keepOwner(path, { like: this.#paths.root });
       written.push(name);
     }
-    await syncFolder(this.#paths.root);
     return written;
   }
 
@@ -227,19 +226,4 @@ function identityOf(text: string): Identity | null {
 
 async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
-}
-
-/** Makes a file of mode 0600 that is whole and durable, or not there. */
-async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const part = `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
-  try {
-    {
-      using file = await Deno.open(part, { write: true, createNew: true, mode: 0o600 });
-      for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-      await file.sync();
-    }
-    await Deno.rename(part, path);
-  } finally {
-    await Deno.remove(part).catch(() => {});
-  }
 }

@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { ArkError, decodeGenerationParameters, type GenerationParameters } from "@ark/node/protocol";
+import { writeDurably } from "@ark/node/store";
 import { millisecondsOf } from "./model_folder.ts";
 import { isModelAlias } from "./model_ids.ts";
 import { MOST_PARTS } from "./split_model.ts";
@@ -166,29 +167,5 @@ function parseDefaults(value: unknown): GenerationParameters {
     return decodeGenerationParameters(Object(value));
   } catch {
     throw new SyntaxError("a model in it has parameters that make no sense");
-  }
-}
-
-/** Replaces a file so that after a power cut there is the old text or the new one. Mode 0600. */
-export async function writeDurably(path: string, text: string): Promise<void> {
-  const part = `${path}.part`;
-  {
-    using file = await Deno.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
-    const bytes = new TextEncoder().encode(text);
-    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-    await file.sync();
-  }
-  await Deno.rename(part, path);
-  await syncFolder(join(path, ".."));
-}
-
-/** Makes a rename in a folder last. A file system that cannot sync folders has it in place all the same. */
-export async function syncFolder(path: string): Promise<void> {
-  if (Deno.build.os === "windows") return;
-  try {
-    using directory = await Deno.open(path);
-    await directory.sync();
-  } catch {
-    return;
   }
 }

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { ArkError, isBlobId, isBlobSize, isSafeName } from "@ark/node/protocol";
+import { writeDurably } from "@ark/node/store";
 import { hiddenFolder } from "./blobs/parts_folder.ts";
 import type { WholeFile } from "./blobs/obtain_files.ts";
 import { plainName } from "./model_ids.ts";
-import { type OwnRecord, parseRecord, writeDurably } from "./own_records.ts";
+import { type OwnRecord, parseRecord } from "./own_records.ts";
 
 /** A model that came, was found to be one, and waits until the owner approves it. */
 export interface WaitingModel {

@@ -39,7 +39,6 @@ export * from "./account.ts";
 export * from "./accept_invitation.ts";
 export * from "./approved_peer.ts";
 export * from "./content_gate.ts";
-export { writeDurably } from "./durable_file.ts";
 export * from "./describe_pairing.ts";
 export * from "./describe_permissions.ts";
 export * from "./gate.ts";

@@ -1,4 +1,4 @@
-import { writeDurably } from "./durable_file.ts";
+import { writeDurably } from "@ark/node/store";
 
 /** What {@linkcode writeOlderApprovals} has to know of the version that is gone back to. */
 export interface OlderVersion {

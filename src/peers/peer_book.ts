@@ -4,7 +4,7 @@ import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
 import type { Logger } from "@ark/node/telemetry";
 import { type Approval, type ApprovedPeer, decodeApproval } from "./approved_peer.ts";
-import { writeDurably } from "./durable_file.ts";
+import { writeDurably } from "@ark/node/store";
 import { Turns } from "./turns.ts";
 
 /** How a key stands with the owner. */

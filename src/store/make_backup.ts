@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { reasonOf } from "@ark/node/protocol";
 import { backupFolder, type BackupReason, newBackupPath, pruneBackups } from "./backup_shelf.ts";
 import { seal } from "./backup_seal.ts";
-import { keepOwner, syncFolder } from "./durable_folder.ts";
+import { keepOwner, syncFolder } from "./durable_files.ts";
 import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";
 import { StoreError } from "./store_error.ts";
 

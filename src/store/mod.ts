@@ -48,7 +48,7 @@
  * @module
  */
 export * from "./backup_shelf.ts";
-export { keepOwner, syncFolder } from "./durable_folder.ts";
+export { keepOwner, syncFolder, writeDurably } from "./durable_files.ts";
 export { type BackupOptions, FILES_IN_BACKUPS, type MadeBackup, makeBackup } from "./make_backup.ts";
 export { openStore, type OpenStoreOptions } from "./open_store.ts";
 export type { BackupContents } from "./read_backup.ts";

@@ -3,7 +3,7 @@ import { reasonOf } from "@ark/node/protocol";
 import { backupFolder } from "./backup_shelf.ts";
 import { copyUnsealed } from "./backup_seal.ts";
 import { carryForward, forgetUsable, sameHistory } from "./carry_forward.ts";
-import { keepOwner, syncFile, syncFolder } from "./durable_folder.ts";
+import { keepOwner, syncFile, syncFolder } from "./durable_files.ts";
 import { makeBackup, makeFolder, why } from "./make_backup.ts";
 import { type BackupContents, dropNotes, readBackup, refuseNoBackup } from "./read_backup.ts";
 import { BUSY_TIMEOUT_MS, SqliteConnection } from "./sqlite_connection.ts";

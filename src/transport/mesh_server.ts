@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
 import type { Identity } from "@ark/node/identity";
 import { mintCertificate } from "./certificate.ts";
+import { admitFirst } from "./connection_gate.ts";
 import type { MeshLimits } from "./mesh_limits.ts";
 
 /** A server for peers that listens nowhere yet: TLS 1.3 with this node's certificate. It asks of each connection whether it is taken. */
@@ -26,12 +27,6 @@ export function meshServer(
     // Without it, node:http has an answer of its own, and keeps the connection.
     requireHostHeader: false,
   });
-  // The server's own listeners begin with TLS, which costs more than everything else about a connection: one that is
-  // turned away must not get that far, or a flood of them takes the processor from everybody.
-  const accept = server.listeners("connection");
-  server.removeAllListeners("connection");
-  server.on("connection", (socket: Socket) => {
-    if (admits(socket)) { for (const listener of accept) listener.call(server, socket); }
-  });
+  admitFirst(server, admits);
   return server;
 }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { NodeId } from "@ark/node/identity";
+import { connectionName } from "./connection_gate.ts";
 import { type Admission, plainAddress, type SourceLimiter } from "./source_limiter.ts";
 
 interface Connected {
@@ -35,7 +36,7 @@ export class MeshSockets {
       return false;
     }
     socket.setNoDelay();
-    const name = nameOf(socket);
+    const name = connectionName(socket);
     const entry: Connected = { socket, admission, ids: new Set(), stranger: true };
     this.#connected.set(name, entry);
     this.#strangers++;
@@ -49,7 +50,7 @@ export class MeshSockets {
 
   /** Notes that a key proved itself on a connection; `approved` frees the connection from the limits for strangers. */
   proven(socket: Socket, id: NodeId): void {
-    const entry = this.#connected.get(nameOf(socket));
+    const entry = this.#connected.get(connectionName(socket));
     entry?.ids.add(id);
     entry?.admission.proven();
     if (entry !== undefined) this.#known(entry);
@@ -79,12 +80,4 @@ export class MeshSockets {
     this.#closed = true;
     for (const { socket } of this.#connected.values()) socket.destroy();
   }
-}
-
-/**
- * The TCP socket and the TLS socket over it have this in common, and no other open connection has it. Both ends count:
- * one port of a caller may lead to several addresses of ours.
- */
-function nameOf(socket: Socket): string {
-  return `${socket.remoteAddress}|${socket.remotePort}|${socket.localAddress}|${socket.localPort}`;
 }

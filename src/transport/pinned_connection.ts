@@ -164,11 +164,13 @@ async function connect(
   // Deno 2.9 keeps a connection open for good that is there in the very moment in which it is told to give up. Where this
   // process did not run for a while both are so, and of two addresses both may answer: what has arrived is looked at before.
   // One that nobody wants any more is waited for, up to the same time, and closed; but not where another one was faster.
-  let timer = setTimeout(() => timer = setTimeout(() => stop.abort(), ARRIVED_MS), connectMs);
-  const onAbort = () => {
-    if (signal.reason !== WON) return;
+  const giveUpSoon = () => {
     clearTimeout(timer);
     timer = setTimeout(() => stop.abort(), ARRIVED_MS);
+  };
+  let timer = setTimeout(giveUpSoon, connectMs);
+  const onAbort = () => {
+    if (signal.reason === WON) giveUpSoon();
   };
   signal.addEventListener("abort", onAbort, { once: true });
   try {

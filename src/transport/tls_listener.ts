@@ -1,5 +1,6 @@
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { admitFirst, connectionName } from "./connection_gate.ts";
 
 /** What of a connection a {@linkcode PlainConnection} needs. */
 export interface PlainSocket {
@@ -75,12 +76,12 @@ export class TlsListener implements PlainAcceptor {
       clearTimeout(shaking.get(name));
       shaking.delete(name);
     };
-    // The server's own listeners begin with TLS, which costs more than everything else about a connection.
-    const shake = server.listeners("connection");
-    server.removeAllListeners("connection");
-    server.on("connection", (socket: Socket) => {
-      if (open.size >= limits.connections) return void socket.destroy();
-      const name = nameOf(socket);
+    admitFirst(server, (socket) => {
+      if (open.size >= limits.connections) {
+        socket.destroy();
+        return false;
+      }
+      const name = connectionName(socket);
       open.add(socket);
       shaking.set(name, setTimeout(() => socket.destroy(), limits.handshakeMs));
       socket.once("close", () => {
@@ -88,9 +89,9 @@ export class TlsListener implements PlainAcceptor {
         shaken(name);
       });
       socket.setNoDelay();
-      for (const listener of shake) listener.call(server, socket);
+      return true;
     });
-    server.on("secureConnection", (socket: TLSSocket) => shaken(nameOf(socket)));
+    server.on("secureConnection", (socket: TLSSocket) => shaken(connectionName(socket)));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", reject);
     server.listen({ host: hostname, port }, resolve);
@@ -130,11 +131,6 @@ export class TlsListener implements PlainAcceptor {
     else this.#waiting.resolve(connection);
     this.#waiting = null;
   }
-}
-
-/** Tells a connection from all others that are open; the same before and after the handshake. */
-function nameOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }
 
 /** One connection, read and written as Deno's own are. */

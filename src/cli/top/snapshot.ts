@@ -3,16 +3,20 @@ import type { LoadedModel, LoadingModel } from "@ark/node/inference";
 import type { DensityGrid, LedgerEntry, PeerState } from "@ark/node/routing";
 import type { HistorySample } from "@ark/node/telemetry";
 
+/** Which node it is. */
+interface NodeFacts {
+  node_id: string;
+  name: string;
+  version: string;
+  roles: string[];
+  uptime_s: number;
+  api: string;
+}
+
 /** What the node's own calls answered at one time. */
 export interface TopAnswers {
   /** `GET /status`. */
-  status: {
-    node_id: string;
-    name: string;
-    version: string;
-    roles: string[];
-    uptime_s: number;
-    api: string;
+  status: NodeFacts & {
     models: { here: number; within_reach: number; loaded: LoadedModel[]; loading: LoadingModel[]; queued: number };
     peers: { pending: number };
     /** Whether peers are served, and why; absent where a node cannot pause that. */
@@ -96,13 +100,7 @@ export interface TopSnapshot {
   /** When, RFC 3339. */
   at: string;
   /** This node. */
-  node: {
-    node_id: string;
-    name: string;
-    version: string;
-    roles: string[];
-    uptime_s: number;
-    api: string;
+  node: NodeFacts & {
     /** Memory of the machine in bytes, or null where it is not known. */
     memory: { free: number; total: number } | null;
     /** Answers that it writes, that it could write at once, and requests that wait. */

@@ -1,4 +1,4 @@
-import { writeDurably } from "@ark/node/peers";
+import { writeDurably } from "@ark/node/store";
 import { ArkError } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 

@@ -1,4 +1,4 @@
-import { writeDurably } from "@ark/node/peers";
+import { writeDurably } from "@ark/node/store";
 import { type NodeId, parseNodeId } from "@ark/node/identity";
 import { decodeOfferedModel, decodeWakeFacts, type OfferedModel, reasonOf, type WakeFacts } from "@ark/node/protocol";
 import { isIPv4 } from "node:net";

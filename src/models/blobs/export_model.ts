@@ -12,7 +12,7 @@ import {
   type ManifestFile,
   type SignedManifest,
 } from "@ark/node/protocol";
-import { syncFolder } from "../own_records.ts";
+import { syncFolder } from "@ark/node/store";
 import type { DownloadLimits } from "../pull/download.ts";
 import type { PullProgress } from "../pull/pull_progress.ts";
 import type { BlobHere } from "./blob_here.ts";

@@ -11,8 +11,8 @@ import {
   type ChunkList,
   isBlobId,
 } from "@ark/node/protocol";
+import { syncFolder } from "@ark/node/store";
 import { fileDigest } from "../file_digest.ts";
-import { syncFolder } from "../own_records.ts";
 import type { BlobHere } from "./blob_here.ts";
 import { checkChunks, isChunk, ownBytes, readChunk } from "./chunk_io.ts";
 import { ChunkThreads, ThreadsEnded } from "./chunk_threads.ts";

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Bitfield, chunkCount } from "@ark/node/protocol";
-import { syncFolder } from "../own_records.ts";
+import { syncFolder } from "@ark/node/store";
 import {
   decodeState,
   encodeEntry,

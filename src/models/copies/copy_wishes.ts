@@ -1,6 +1,5 @@
-import { dirname } from "node:path";
 import { ArkError, reasonOf } from "@ark/node/protocol";
-import { syncFolder } from "../own_records.ts";
+import { writeDurably } from "@ark/node/store";
 import { type CopyWish, isCopies, MOST_COPIES, MOST_WISHES } from "./copy_state.ts";
 
 /** What the owner of this node wishes, kept in a file. */
@@ -63,14 +62,6 @@ export class CopyWishes {
   }
 
   async #write(): Promise<void> {
-    const fresh = `${this.#path}.new`;
-    {
-      using file = await Deno.open(fresh, { write: true, create: true, truncate: true, mode: 0o600 });
-      const bytes = new TextEncoder().encode(JSON.stringify({ wishes: this.#wishes }, null, 2) + "\n");
-      for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-      await file.sync();
-    }
-    await Deno.rename(fresh, this.#path);
-    await syncFolder(dirname(this.#path));
+    await writeDurably(this.#path, JSON.stringify({ wishes: this.#wishes }, null, 2) + "\n");
   }
 }

@@ -1,5 +1,6 @@
 import { dirname, join, sep } from "node:path";
 import { ArkError, type ChunkList, isSafeName } from "@ark/node/protocol";
+import { syncFolder } from "@ark/node/store";
 import type { WholeFile } from "../blobs/obtain_files.ts";
 import { fileDigest } from "../file_digest.ts";
 import type { FoundFile } from "../found_model.ts";
@@ -7,7 +8,7 @@ import { millisecondsOf } from "../model_folder.ts";
 import type { NamelessModel } from "../model_ids.ts";
 import { readModel } from "../model_reader.ts";
 import { NO_SETTINGS } from "../found_model.ts";
-import { type RecordedFile, syncFolder } from "../own_records.ts";
+import type { RecordedFile } from "../own_records.ts";
 import { download, type DownloadLimits } from "./download.ts";
 import type { PlannedFile, PullPlan } from "./pull_plan.ts";
 import type { PullProgress } from "./pull_progress.ts";

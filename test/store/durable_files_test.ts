@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeDurably } from "../../src/peers/durable_file.ts";
+import { writeDurably } from "@ark/node/store";
 
 async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "ark-durable-" });
