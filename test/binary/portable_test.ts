@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
-import { workerPermissions } from "@ark/node/daemon";
+import { NODE_FLAGS, workerPermissions } from "@ark/node/daemon";
 import { until } from "../inference/local_fixture.ts";
 import { finished, NodeProcess } from "../support/node_process.ts";
 import { IMPOSSIBLE, Portable } from "./portable.ts";
@@ -202,6 +202,7 @@ test("Two nodes of it answer one question: asked at one, answered by the other's
   );
   const node = await commandLine(b.ready.pid);
   assert.deepEqual(allowed(node), ["env", "net", "read", "run", "sys", "write"]);
+  assert.deepEqual(node.filter((word) => word.startsWith("--v8")), NODE_FLAGS);
   const tools = "wg,nvidia-smi,loginctl,xprintidle,gamemoded,ioreg";
   assert.ok(
     node.includes(`--allow-run=${home}/ark-node-worker,${tools}`) && node.includes(`--deny-write=${home}`),

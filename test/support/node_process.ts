@@ -1,5 +1,6 @@
 /** Whole nodes as processes of their own, for tests, benchmarks and the demo. */
 import { fileURLToPath } from "node:url";
+import { NODE_FLAGS } from "../../src/daemon/worker_command.ts";
 
 /** What a node says with `--json` when it is ready. */
 export interface Ready {
@@ -59,6 +60,7 @@ export function cleanEnvironment(): Record<string, string> {
 export const FROM_SOURCE: readonly string[] = [
   Deno.execPath(),
   "run",
+  ...NODE_FLAGS,
   "-A",
   fileURLToPath(new URL("../../main.ts", import.meta.url)),
 ];

@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadConfig } from "@ark/node/config";
+import { NODE_FLAGS } from "@ark/node/daemon";
 import { reasonOf } from "@ark/node/protocol";
 import { type Command, type CommandContext, CommandError, EXIT, textFlag, UsageError } from "../command.ts";
 import { LAUNCHD_LABEL, launchdPlist, type ServicePlan, systemdUnit } from "../service_file.ts";
@@ -171,7 +172,7 @@ function ownCommand(): string[] {
   } catch {
     // From source.
   }
-  return [execPath, "run", "-A", "--config", join(dirname(main), "deno.json"), main];
+  return [execPath, "run", ...NODE_FLAGS, "-A", "--config", join(dirname(main), "deno.json"), main];
 }
 
 /** What install.sh put there is named by the link that an upgrade moves, so that the service starts what is current. */
