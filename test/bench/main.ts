@@ -6,6 +6,7 @@
  * run one after the other: the engine's threads spin. Compare differences and ratios; absolute times are the machine's.
  */
 import { auditBench } from "./audit_bench.ts";
+import { dashboardBench } from "./dashboard_bench.ts";
 import { engineBench } from "./engine_bench.ts";
 import { listenerBench } from "./listener_bench.ts";
 import { meshBench } from "./mesh_bench.ts";
@@ -34,6 +35,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   engine: engineBench,
   pick: pickBench,
   registry: registryBench,
+  dashboard: dashboardBench,
   part: partBench,
   transfer: transferBench,
   yield: yieldBench,
