@@ -7,7 +7,7 @@ import type { HedgeSetting, MoveSetting, StallSetting } from "@ark/node/routing"
 import type { LogLevel } from "@ark/node/telemetry";
 import type { PeerAddress } from "@ark/node/transport";
 import { address, isLoopback } from "./address.ts";
-import { byteRate, bytes, choice, environmentName, lora, natural, stay, switchedOn } from "./flag_value.ts";
+import { byteRate, bytes, choice, environmentName, lora, natural, stay } from "./flag_value.ts";
 import { ConfigError } from "./config_error.ts";
 import { type ConfigFile, findConfigFile, readConfigFile } from "./config_file.ts";
 import { presetValues } from "./presets.ts";
@@ -17,6 +17,7 @@ import type { FlagSpec, ParsedArgs } from "./flags.ts";
 import { hedgeSetting, stallSetting } from "./routing_flags.ts";
 import { REGISTRY_FLAGS, type RegistrySettings, registrySettings } from "./registry_settings.ts";
 import { seedingRules } from "./seeding.ts";
+import { SettingValues } from "./setting_values.ts";
 import { type ShareHours, shareHours } from "./share_hours.ts";
 import { traceEndpoint } from "./trace_endpoint.ts";
 import { type UpstreamConfig, upstreams } from "./upstreams.ts";
@@ -286,6 +287,8 @@ export interface ConfigSources {
   flags: ParsedArgs["flags"];
   /** Reads an environment variable. */
   env(name: string): string | undefined;
+  /** Stands for the configuration file, as if that said this. */
+  file?: ConfigFile;
 }
 
 /**
@@ -293,26 +296,12 @@ export interface ConfigSources {
  *
  * @throws {ConfigError} with one sentence that names the flag.
  */
-export async function loadConfig({ flags, env }: ConfigSources): Promise<Config> {
-  const { file, preset, root } = await settingsOf({ flags, env });
-  const set = (name: string) => file?.values[name] ?? preset[name];
-  const text = (name: string): string | undefined => {
-    const flag = flags[name];
-    if (typeof flag === "string") return flag;
-    const setting = set(name);
-    return env(environmentName(name)) || (typeof setting === "string" ? setting : undefined);
-  };
-  const list = (name: string): string[] => {
-    const flag = flags[name];
-    if (Array.isArray(flag)) return flag;
-    const listed = (env(environmentName(name)) ?? "").split(",").map((part) => part.trim()).filter(Boolean);
-    const setting = set(name);
-    return listed.length === 0 && Array.isArray(setting) ? setting : listed;
-  };
-  const on = (name: string) => {
-    const variable = env(environmentName(name)) ?? "";
-    return flags[name] === true || (variable === "" ? set(name) === true : switchedOn(name, variable));
-  };
+export async function loadConfig(sources: ConfigSources): Promise<Config> {
+  const { env } = sources;
+  const { file, values, root } = await settingsOf(sources);
+  const text = (name: string) => values.text(name);
+  const list = (name: string) => values.list(name);
+  const on = (name: string) => values.on(name);
   const paths = dataPaths(root);
   const asked = roles(text("role") ?? USUAL_ROLES);
   const listen = address("listen", text("listen") ?? "127.0.0.1:8910", 8910);
@@ -376,21 +365,22 @@ export async function loadConfig({ flags, env }: ConfigSources): Promise<Config>
   });
 }
 
-/** What is set beside flags and environment, and where the data are. */
-async function settingsOf(
-  { flags, env }: ConfigSources,
-): Promise<{ file: ConfigFile | null; preset: ParsedArgs["flags"]; root: string }> {
+/** What is set and by whom, and where the data are. Rejects as {@linkcode loadConfig} does where a file cannot be read. */
+export async function settingsOf(
+  { flags, env, file: instead }: ConfigSources,
+): Promise<{ file: ConfigFile | null; values: SettingValues; root: string }> {
   const given = (name: string) => {
     const { [name]: flag } = flags;
     return typeof flag === "string" ? flag : env(environmentName(name)) || undefined;
   };
   const path = given("config");
-  const named = path === undefined ? null : await readConfigFile(resolve(path), SERVE_FLAGS);
+  const named = path === undefined ? null : instead ?? await readConfigFile(resolve(path), SERVE_FLAGS);
   const data = named?.values.data;
   const root = await dataDirectoryOf(given("data") ?? (typeof data === "string" ? data : undefined), env);
-  const file = named ?? await findConfigFile(root, SERVE_FLAGS);
-  const preset = given("preset") ?? file?.values.preset;
-  return { file, root, preset: typeof preset === "string" ? presetValues(preset) : {} };
+  const file = named ?? instead ?? await findConfigFile(root, SERVE_FLAGS);
+  const machine = given("preset") ?? file?.values.preset;
+  const preset = typeof machine === "string" ? presetValues(machine) : {};
+  return { file, root, values: new SettingValues({ flags, env, file, preset }) };
 }
 
 /** The data directory that a command uses: its `--data`, else the machine's default. */

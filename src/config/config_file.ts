@@ -33,6 +33,18 @@ export async function readConfigFile(path: string, specs: Record<string, FlagSpe
     const why = error instanceof Deno.errors.NotFound ? "there is no such file" : reasonOf(error);
     throw new ConfigError(`Cannot read the configuration ${path}: ${why}`);
   }
+  return parseConfig(text, { path, specs });
+}
+
+/**
+ * Reads the text of a configuration file.
+ *
+ * @throws {ConfigError} as {@linkcode readConfigFile} does.
+ */
+export function parseConfig(
+  text: string,
+  { path, specs }: { path: string; specs: Record<string, FlagSpec> },
+): ConfigFile {
   let value: unknown;
   try {
     value = /\.json$/i.test(path) ? JSON.parse(text) : parseToml(text);

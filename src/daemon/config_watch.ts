@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Config } from "@ark/node/config";
+import { type Config, LIVE_SETTINGS } from "@ark/node/config";
 import { reasonOf } from "@ark/node/protocol";
 import type { Logger } from "@ark/node/telemetry";
 
@@ -8,6 +8,8 @@ import type { Logger } from "@ark/node/telemetry";
 export interface ConfigWatchOptions {
   /** The configuration that the node started with. */
   config: Config;
+  /** The file, which need not be there yet. */
+  file: string;
   /** Reads it anew, as the start did. */
   load(): Promise<Config>;
   /** Puts what can be changed while the node runs into effect. */
@@ -19,7 +21,7 @@ export interface ConfigWatchOptions {
 }
 
 /** Settings that count at once. */
-const LIVE: ReadonlySet<keyof Config> = new Set(["logLevel", "allowOrigins", "shareHours", "yieldTo", "onYield"]);
+const LIVE: ReadonlySet<keyof Config> = new Set(Object.values(LIVE_SETTINGS));
 
 /**
  * Follows the configuration file. A change that is safe counts at once, any other one from the next start, which is said;
@@ -36,10 +38,9 @@ export class ConfigWatch {
     this.#config = options.config;
   }
 
-  /** Looks until the signal fires; without a file there is nothing to look at, and it ends at once. */
+  /** Looks until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
-    const { config: { file }, everyMs = 2_000 } = this.#options;
-    if (file === null) return;
+    const { file, everyMs = 2_000 } = this.#options;
     this.#seen = await versionOf(file);
     while (!signal.aborted) {
       await pause(everyMs, undefined, { signal }).catch(() => {});
@@ -61,7 +62,7 @@ export class ConfigWatch {
       return logger.warn(`The changed configuration is not used: ${reasonOf(error)}`);
     }
     const changed = (Object.keys(next) as (keyof Config)[]).filter((key) =>
-      !isDeepStrictEqual(next[key], this.#config[key])
+      key !== "file" && !isDeepStrictEqual(next[key], this.#config[key])
     );
     this.#config = next;
     if (changed.length === 0) return;

@@ -2,7 +2,8 @@ import { gpuLayer, reasonOf } from "@ark/node/protocol";
 import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { AuditLog } from "@ark/node/audit";
-import type { Config } from "@ark/node/config";
+import { join } from "node:path";
+import { type Config, CONFIG_FILE_NAMES, type OwnSettings } from "@ark/node/config";
 import { ContentPeers, Library, PackShelf } from "@ark/node/content";
 import {
   ApiKeyBook,
@@ -74,6 +75,8 @@ export interface DaemonOptions {
   workerCommand?: readonly string[] | WorkerProgram;
   /** Reads the configuration anew, so that changes of its file can be followed; without it nobody looks. */
   reload?(): Promise<Config>;
+  /** What the node is set to, for its owner to see and to change; without it nobody can. */
+  settings?: OwnSettings;
   /** How long a use of the machine must last before it counts; the default is for people. */
   yieldTimes?: Partial<YieldTimes> & { everyMs?: number };
   /** Reads the environment; the default is the process's. */
@@ -347,6 +350,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
             mesh: meshAddress,
             accepting: () => accepting,
             sharing,
+            ...options.settings === undefined ? {} : { settings: options.settings },
             wake: ownNodes,
             rotate: () => prepareRotation(config.paths.key),
             audit,
@@ -399,8 +403,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     logger,
   });
   const { reload } = options;
-  const watch = reload === undefined || config.file === null ? null : new ConfigWatch({
+  const watch = reload === undefined ? null : new ConfigWatch({
     config,
+    // One that is written while the node runs counts as well.
+    file: config.file ?? join(config.paths.root, CONFIG_FILE_NAMES[0]),
     load: reload,
     apply(next) {
       logger.setLevel(next.logLevel);

@@ -46,6 +46,7 @@ export type {
   SharingState,
   SharingView,
 } from "./admin/sharing_routes.ts";
+export type { SettingsRoutesOptions, SettingView } from "./admin/settings_routes.ts";
 export type { RotationRoutesOptions } from "./admin/rotation_routes.ts";
 export type { WhyRoutesOptions } from "./admin/why_routes.ts";
 export type { AdmitOptions, Admitted } from "./admit_peer.ts";

@@ -3,7 +3,7 @@
  * the real log of 100,000 entries scrolls, against a plain list of as many lines in the same browser, in turn; and what a
  * map of 1,000 nodes takes. A frame is missed where a page draws nothing for more than one and a half of its turns.
  */
-import { type CDPSession, type Page } from "playwright-core";
+import type { CDPSession, Page } from "playwright-core";
 import { AuditLog } from "@ark/node/audit";
 import { loadIdentity } from "@ark/node/identity";
 import { openStore } from "@ark/node/store";

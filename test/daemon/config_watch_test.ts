@@ -4,16 +4,16 @@ import { Logger } from "@ark/node/telemetry";
 import { ConfigWatch } from "../../src/daemon/config_watch.ts";
 import { until } from "../inference/local_fixture.ts";
 
-Deno.test("ConfigWatch puts safe changes into effect, tells of the others, and survives a file that cannot be used", async () => {
+Deno.test("ConfigWatch puts safe changes into effect, tells of the others, and survives a file that cannot be used or comes later", async () => {
   const root = await Deno.makeTempDir({ prefix: "ark-config-" });
   const path = `${root}/ark.toml`;
-  await Deno.writeTextFile(path, `log-level = "info"\n`);
   const load = () => loadConfig({ flags: { data: root }, env: () => undefined });
   const lines: string[] = [];
   const applied: string[] = [];
   const stop = new AbortController();
   const running = new ConfigWatch({
     config: await load(),
+    file: path,
     load,
     apply: ({ logLevel, allowOrigins }) => applied.push(`${logLevel} ${allowOrigins}`),
     logger: new Logger({ write: (line) => lines.push(line) }),

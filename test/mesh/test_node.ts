@@ -1,5 +1,5 @@
 /** Whole nodes inside the test's process: real listeners, real TLS, real SQLite, real workers. */
-import { loadConfig } from "@ark/node/config";
+import { loadConfig, OwnSettings } from "@ark/node/config";
 import { type Daemon, type DaemonOptions, startDaemon } from "@ark/node/daemon";
 import { formatPublicKey, publicKeyOf } from "@ark/node/identity";
 import { ROLES } from "@ark/node/roles";
@@ -81,7 +81,8 @@ export class TestNode implements AsyncDisposable {
       ...options.flags,
       wireguard: "off",
     };
-    const config = await loadConfig({ flags, env: () => undefined });
+    const given = { flags, env: () => undefined };
+    const config = await loadConfig(given);
     const log: string[] = [];
     const logger = new Logger({ level: "debug", write: (line) => void log.push(line) });
     const program = workerCommand(worker);
@@ -95,6 +96,8 @@ export class TestNode implements AsyncDisposable {
       workerCommand: command,
       ...options.yieldTimes === undefined ? {} : { yieldTimes: options.yieldTimes },
       env: () => undefined,
+      reload: () => loadConfig(given),
+      settings: await OwnSettings.begin(given),
     });
     return new TestNode({ name, daemon, data, log, workerLog, own: options.data === undefined });
   }

@@ -1,4 +1,4 @@
-import { type Config, loadConfig, SERVE_FLAGS } from "@ark/node/config";
+import { type Config, loadConfig, OwnSettings, SERVE_FLAGS } from "@ark/node/config";
 import { type Daemon, forbidCoreFiles, startDaemon } from "@ark/node/daemon";
 import { formatNodeId, formatPublicKey, publicKeyOf } from "@ark/node/identity";
 import { ROLES } from "@ark/node/roles";
@@ -31,6 +31,7 @@ when the node is ready. Logs go to standard error.`,
       roles: ROLES.filter(({ name }) => config.roles.includes(name)),
       env,
       reload: () => loadConfig({ flags, env }),
+      settings: await OwnSettings.begin({ flags, env }),
     });
     await limited;
     if (json) out.line(JSON.stringify(ready(daemon, config)));

@@ -22,6 +22,7 @@ import { pairRoutes } from "./pair_routes.ts";
 import { peerRoutes, type PeerRoutesOptions } from "./peer_routes.ts";
 import { reputationRoutes, type ReputationRoutesOptions } from "./reputation_routes.ts";
 import { rotationRoutes, type RotationRoutesOptions } from "./rotation_routes.ts";
+import { settingsRoutes, type SettingsRoutesOptions } from "./settings_routes.ts";
 import { sharingRoutes, type SharingRoutesOptions } from "./sharing_routes.ts";
 import type { ViewRoutesOptions } from "./view_routes.ts";
 import { wakeRoutes, type WakeRoutesOptions } from "./wake_routes.ts";
@@ -37,6 +38,7 @@ export interface AdminOptions
     KeyRoutesOptions,
     DoctorRouteOptions,
     CopiesRoutesOptions,
+    SettingsRoutesOptions,
     SharingRoutesOptions,
     WakeRoutesOptions,
     Pick<ViewRoutesOptions, "ledger" | "hardware" | "history" | "energy" | "sessions">,
@@ -94,6 +96,7 @@ const STARTED = performance.now();
  * | `/peers/pair…`, `/peers/pending`, `/peers/ignore`, `/peers/unignore` | see {@linkcode pairRoutes} |
  * | `/invites…` | see {@linkcode inviteRoutes} |
  * | `GET /sharing`, `POST /sharing/pause`, `POST /sharing/resume` | see {@linkcode sharingRoutes} |
+ * | `GET /settings`, `POST /settings` | see {@linkcode settingsRoutes} |
  * | `GET /models`, `GET /models/show`, `POST /models/pull`, `POST /models/remove`, `POST /models/copy` | see {@linkcode modelRoutes} |
  * | `GET /models/copies`, `POST /models/copies` | see {@linkcode copiesRoutes} |
  * | `POST /models/export`, `POST /models/import`, `POST /models/approve` | see {@linkcode carryRoutes} |
@@ -103,7 +106,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   const app = new Hono();
   const guard = adminGuard(options);
   for (const path of ["/status", "/doctor", "/identity/*"]) app.use(path, guard);
-  for (const path of ["/keys", "/models", "/peers", "/invites", "/audit", "/sharing"]) {
+  for (const path of ["/keys", "/models", "/peers", "/invites", "/audit", "/settings", "/sharing"]) {
     app.use(path, guard).use(`${path}/*`, guard);
   }
   app.get("/status", ({ json }) => json(status(options)));
@@ -121,6 +124,7 @@ export function adminRoutes(options: AdminOptions): Hono {
   app.route("/peers", pairRoutes(options));
   app.route("/invites", inviteRoutes(options));
   app.route("/audit", auditRoutes(options));
+  app.route("/settings", settingsRoutes(options));
   app.route("/sharing", sharingRoutes(options));
   app.onError((error) => arkErrorResponse(toArkError(error)));
   return app;

@@ -25,6 +25,7 @@ import permissions from "./ui/permissions.js" with { type: "text" };
 import plot from "./ui/plot.js" with { type: "text" };
 import rows from "./ui/rows.js" with { type: "text" };
 import settings from "./ui/settings.js" with { type: "text" };
+import setup from "./ui/setup.js" with { type: "text" };
 import sharing from "./ui/sharing.js" with { type: "text" };
 import style from "./ui/style.css" with { type: "text" };
 
@@ -59,6 +60,7 @@ export const ASSET_TEXTS: Readonly<Record<string, string>> = {
   "plot.js": plot,
   "rows.js": rows,
   "settings.js": settings,
+  "setup.js": setup,
   "sharing.js": sharing,
   "style.css": style,
 };

@@ -3,21 +3,36 @@ import { useState } from "preact/hooks";
 import { Empty, html } from "./parts.js";
 import { counted, percent, size } from "./format.js";
 
-const WIDTH = 720;
-const HEIGHT = 380;
+/** Wide for many, and for a few as wide as a phone shows with words that can be read. */
+const WIDTH = { few: 480, many: 720 };
+const HEIGHT = { pair: 150, more: 380 };
 /** Golden angle: neighbours of one ring never line up. */
 const TURN = Math.PI * (3 - Math.sqrt(5));
 
-/** Where the n-th of so many nodes stands. @param {number} index @param {number} count */
+/** How many are a few. */
+const FEW = 12;
+
+/** @param {number} count */
+function widthOf(count) {
+  return count <= FEW ? WIDTH.few : WIDTH.many;
+}
+
+/** @param {number} count */
+function heightOf(count) {
+  return count <= 2 ? HEIGHT.pair : HEIGHT.more;
+}
+
+/** Where the n-th of so many nodes stands; two are left and right of this one, where no line meets their names. @param {number} index @param {number} count */
 function place(index, count) {
-  if (count <= 12) {
-    const angle = (index / Math.max(1, count)) * 2 * Math.PI - Math.PI / 2;
-    return { x: WIDTH / 2 + Math.cos(angle) * 270, y: HEIGHT / 2 + Math.sin(angle) * 135 };
+  const [width, height] = [widthOf(count), heightOf(count)];
+  if (count <= FEW) {
+    const angle = (index / Math.max(1, count)) * 2 * Math.PI - Math.PI;
+    return { x: width / 2 + Math.cos(angle) * 185, y: height / 2 + Math.sin(angle) * 140 };
   }
   const part = Math.sqrt((index + 3) / (count + 3));
   return {
-    x: WIDTH / 2 + Math.cos(index * TURN) * part * 330,
-    y: HEIGHT / 2 + Math.sin(index * TURN) * part * 172,
+    x: width / 2 + Math.cos(index * TURN) * part * 330,
+    y: height / 2 + Math.sin(index * TURN) * part * 172,
   };
 }
 
@@ -49,17 +64,18 @@ export function NodeMap({ grid }) {
         <text class="count" x=${x} y=${y + 5}>${node.models.length}</text>
       </g>
     `;
-  const middle = { x: WIDTH / 2, y: HEIGHT / 2 };
+  const [width, height] = [widthOf(others.length), heightOf(others.length)];
+  const middle = { x: width / 2, y: height / 2 };
   return html`
     <div class="map">
-      <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label=${`Map of ${
+      <svg viewBox=${`0 0 ${width} ${height}`} role="group" aria-label=${`Map of ${
         counted(grid.nodes.length, "node")
       }`}>
           ${others.map((node, i) => {
             const at = place(i, others.length);
-            return html`<line key=${key(node)} class=${`${node.state} ${node.running > 0 ? "flows" : ""}`} x1=${
-              WIDTH / 2
-            } y1=${HEIGHT / 2} x2=${at.x} y2=${at.y}/>`;
+            return html`<line key=${key(node)} class=${`${node.state} ${
+              node.running > 0 ? "flows" : ""
+            }`} x1=${middle.x} y1=${middle.y} x2=${at.x} y2=${at.y}/>`;
           })}
           ${others.map((node, i) => dot(node, place(i, others.length), radius))}
           ${dot(own, middle, 28)} ${words(own, middle, 28)} ${small

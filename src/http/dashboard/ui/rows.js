@@ -16,6 +16,7 @@ export function Rows({ total, head, load, row }) {
   const box = useRef(null);
   const [top, setTop] = useState(0);
   const [, redraw] = useState(0);
+  const [tries, retry] = useState(0);
   const pages = useRef(new Map());
   const asked = useRef(new Set());
   const height = Math.min(TALLEST, total * HEIGHT);
@@ -31,6 +32,8 @@ export function Rows({ total, head, load, row }) {
       asked.current.add(key);
       load(end, end - (page - 1) * PAGE).then((rows) => {
         for (const one of rows) pages.current.set(one.seq, one);
+        // The newest may be told of a moment before they can be read.
+        if (!pages.current.has(end)) setTimeout(() => asked.current.delete(key) && retry((count) => count + 1), 500);
         // What is far away is read again when it is seen again.
         if (pages.current.size > 5_000) {
           pages.current = new Map(rows.map((one) => [one.seq, one]));
@@ -39,7 +42,7 @@ export function Rows({ total, head, load, row }) {
         redraw((count) => count + 1);
       }, () => asked.current.delete(key));
     }
-  }, [from, total]);
+  }, [from, total, tries]);
   return html`
     <div class="rows" ref=${box} tabindex="0" role="region" style=${{
       height: `${Math.min(visible, total) * HEIGHT + 2}px`,

@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { useLive } from "./live.js";
 import { Act, Badge, Card, Confirm, Copy, Empty, Field, html, say, Waiting } from "./parts.js";
 import { ago } from "./format.js";
+import { Setup } from "./setup.js";
 
 export function Settings() {
   const { data: status, error } = useLive(() => call("/status"), { everyMs: 15_000 });
@@ -28,9 +29,8 @@ export function Settings() {
                 <dt>Program</dt>
                 <dd>ark-node ${status.version}, process ${status.pid}</dd>
                 </dl>
-                <p
-                  class="empty">Name, roles and addresses are given when the node starts: <code>ark-node --help</code> lists all flags.</p>
                 </${Card}>
+                <${Setup} />
                 <${Doctor} />
                 <${Keys} />
                 <${Upstreams} upstreams=${status.upstreams}/>
