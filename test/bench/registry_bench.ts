@@ -118,7 +118,7 @@ let renewal = 1;
 
 const QUESTIONS_ASKED: Record<string, (identities: readonly Identity[]) => string> = {
   "list, a page of 100": (all) => `/registry/v1/nodes?limit=100&after=${pick(all).id}`,
-  "list, a page of 500": (all) => `/registry/v1/nodes?limit=500&after=${pick(all).id}`,
+  "list, a page of 200": (all) => `/registry/v1/nodes?limit=200&after=${pick(all).id}`,
   "search by a model": (all) =>
     `/registry/v1/nodes?limit=100&model=${pick(FAMILIES)}:${pick(SIZES)}&after=${pick(all).id}`,
   "search by a beginning": (all) => `/registry/v1/nodes?limit=100&model=${pick(FAMILIES)}*&after=${pick(all).id}`,

@@ -29,7 +29,7 @@ export interface RegistryPage {
 }
 
 const BODY_BYTES = 32 << 10;
-const MOST_PAGE = 500;
+const MOST_PAGE = 200;
 /** How far a node's clock may be ahead of ours. */
 const SKEW_MS = 120_000;
 
