@@ -100,7 +100,7 @@ export async function openRegistryStore(where: string): Promise<RegistryStore> {
 /** Its driver is loaded where it is needed only: hardly any node is such a registry. */
 async function postgresAt(where: string): Promise<PostgresDialect> {
   const { Pool } = await import("pg");
-  const pool = new Pool({ connectionString: where, max: 8 });
+  const pool = new Pool({ connectionString: where, max: 4 });
   // A connection that breaks while nobody uses it is replaced by the next query; unheard, it would end the process.
   pool.on("error", () => {});
   return new PostgresDialect({ pool });

@@ -98,6 +98,11 @@ export class KeptPause {
     await this.#keep();
   }
 
+  /** Resolves when what counts is on the disk, as far as that can be written. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
   #keep(): Promise<void> {
     // What is written is what counts then: of several changes in a row the last one stays.
     const written = this.#writing.then(() => writeDurably(this.#path, JSON.stringify({ pause: this.#pause }) + "\n"));
