@@ -129,7 +129,8 @@ Deno.test({
       at: "2026-11-21T12:00:00.000Z",
       kind: "start",
       direction: "in",
-      peer: "abcdefghij",
+      // As the node writes them: what there is nothing of is left out.
+      ...seq % 7 === 0 ? {} : { peer: "abcdefghij" },
       model: `m${seq}`,
     });
     await page.route("**/audit?*", (route) => {

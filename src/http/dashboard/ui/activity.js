@@ -147,7 +147,8 @@ function Audit() {
           new Date(one.at).toLocaleString(),
           one.kind,
           one.direction ?? "",
-          one.peer === null ? "" : short(one.peer),
+          // Not every entry is about somebody.
+          one.peer ? short(one.peer) : "",
           one.model ?? "",
           one.completion_tokens ?? "",
           one.outcome ?? "",

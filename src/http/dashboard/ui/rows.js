@@ -4,6 +4,8 @@ import { html } from "./parts.js";
 
 const HEIGHT = 28;
 const PAGE = 100;
+/** Rows that the node could not give are asked for again then, in milliseconds. */
+const AGAIN_MS = 1_000;
 /** Browsers cannot make an element much taller. */
 const TALLEST = 8_000_000;
 
@@ -30,17 +32,17 @@ export function Rows({ total, head, load, row }) {
       const key = `${page}:${end}`;
       if (asked.current.has(key)) continue;
       asked.current.add(key);
+      const again = () => setTimeout(() => asked.current.delete(key) && retry((count) => count + 1), AGAIN_MS);
       load(end, end - (page - 1) * PAGE).then((rows) => {
         for (const one of rows) pages.current.set(one.seq, one);
-        // The newest may be told of a moment before they can be read.
-        if (!pages.current.has(end)) setTimeout(() => asked.current.delete(key) && retry((count) => count + 1), 500);
+        if (!pages.current.has(end)) again();
         // What is far away is read again when it is seen again.
         if (pages.current.size > 5_000) {
           pages.current = new Map(rows.map((one) => [one.seq, one]));
           asked.current = new Set([key]);
         }
         redraw((count) => count + 1);
-      }, () => asked.current.delete(key));
+      }, again);
     }
   }, [from, total, tries]);
   return html`
