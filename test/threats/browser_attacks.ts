@@ -55,6 +55,10 @@ export const BROWSER_ATTACKS: readonly BrowserAttack[] = [
     script: `post(node + "/peers/approve", { body: approval, mode: "no-cors" })`,
   },
   {
+    name: "fetch no-cors POST to settings",
+    script: `post(node + "/settings", { body: '{"name":"show-hardware","value":true}', mode: "no-cors" })`,
+  },
+  {
     name: "fetch no-cors POST of a question",
     script: `post(node + "/v1/chat/completions", { body: question, mode: "no-cors" })`,
   },

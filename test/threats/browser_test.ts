@@ -22,6 +22,7 @@ async function stateOf(node: TestNode) {
     audit: auditOf(node).length,
     peers: (await node.admin("/peers/status")).body,
     keys: (await node.admin("/keys")).body,
+    settings: (await node.admin("/settings")).body,
     loaded: body.models.loaded,
     worker: node.workerLog(),
     answered: node.log.filter((line) => /Answered an API request.* status=2/.test(line)).length,
@@ -75,10 +76,11 @@ Deno.test({
       await ask("/v1/completions", { method: "POST", headers: json, body: "{}" });
       await ask("/peers/approve", { method: "POST", headers: json, body: ${JSON.stringify(approvalOf())} });
       await ask("/keys", { method: "POST", headers: json, body: '{"name":"evil"}' });
+      await ask("/settings", { method: "POST", headers: json, body: '{"name":"show-hardware","value":true}' });
       await ask("/keys/revoke", { method: "POST", headers: json, body: '{"key":"evil"}' });
       return statuses;
     })()`) as [string, number, string][];
-    assert.equal(statuses.length, 16);
+    assert.equal(statuses.length, 17);
     const arrived = evil.seen.filter((line) => !line.includes("/favicon.ico"));
     assert.equal(arrived.length, statuses.length, "Every request arrived");
     for (const [path, status, text] of statuses) {

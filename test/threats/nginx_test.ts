@@ -37,6 +37,7 @@ Deno.test({
       "/metrics",
       "/doctor",
       "/keys",
+      "/settings",
       "/models",
       "/audit",
       "/audit/export",

@@ -28,6 +28,7 @@ const ENDPOINTS: readonly [method: "GET" | "POST", target: string, body: string]
   ["GET", "/peers/discovered", ""],
   ["POST", "/peers/approve", "{}"],
   ["POST", "/arknet/peers/revoke", "{}"],
+  ["POST", "/settings", `{"name":"show-hardware","value":true}`],
   ["GET", "/audit/export", ""],
   ["GET", "/", ""],
 ];
@@ -121,7 +122,7 @@ function sendFrom(source: string, { hostname, port }: PeerAddress, { head, body 
   return promise;
 }
 
-Deno.test("T01: 14 endpoints and 12 kinds of strangers: 168 equal refusals, and the worker has seen nothing", async () => {
+Deno.test("T01: 15 endpoints and 12 kinds of strangers: 180 equal refusals, and the worker has seen nothing", async () => {
   if (Deno.build.os !== "linux") {
     // deno-lint-ignore no-console
     console.log("Skipped: only Linux has more than one address on its loopback interface");
@@ -143,7 +144,7 @@ Deno.test("T01: 14 endpoints and 12 kinds of strangers: 168 equal refusals, and 
     for (const [text, what] of texts) answers.set(text, [...answers.get(text) ?? [], what]);
     sent += texts.length;
   }
-  assert.equal(sent, 168);
+  assert.equal(sent, 180);
   const summary = [...answers].map(([text, who]) => `${who.length} times, by ${who.slice(0, 3)}: ${text}`).join("\n\n");
   assert.equal(answers.size, 1, summary);
   const [text = ""] = answers.keys();
