@@ -1,24 +1,17 @@
 /** The dashboard in a real browser, at two real nodes. */
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { auditOf, FIXTURES, MODEL, TestNode } from "./test_node.ts";
 import { until } from "../inference/local_fixture.ts";
-import { DASHBOARD_PAGES, noBrowser, OwnerBrowser, visit } from "../support/owner_browser.ts";
+import { DASHBOARD_PAGES, noBrowser, OwnerBrowser, seriousFindings, visit } from "../support/owner_browser.ts";
 
 const reason = await noBrowser();
 // deno-lint-ignore no-console
 if (reason !== null) console.log(`dashboard_test: skipped, ${reason}`);
 
-const require = createRequire(import.meta.url);
-
 /** What of an element is needed; the types of pages are none of Deno's. */
 interface Box {
   scrollTop: number;
   readonly scrollHeight: number;
-}
-
-interface Axe {
-  axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> };
 }
 
 Deno.test({
@@ -96,14 +89,7 @@ Deno.test({
         for (const name of DASHBOARD_PAGES) {
           await visit(page, name);
           await page.locator("main .card, main .chat").first().waitFor();
-          // The page's policy lets no foreign script in; the driver's own world is not bound by it.
-          await page.evaluate(await Deno.readTextFile(require.resolve("axe-core/axe.min.js")));
-          const { violations } = await page.evaluate(() => (globalThis as unknown as Axe).axe.run());
-          for (const { id, impact, nodes } of violations) {
-            if (impact === "serious" || impact === "critical") {
-              found.push(`${name} ${scheme} ${size.width}: ${id} ${nodes[0]?.html}`);
-            }
-          }
+          for (const one of await seriousFindings(page)) found.push(`${name} ${scheme} ${size.width}: ${one}`);
           const wider = Number(await page.evaluate("document.documentElement.scrollWidth - innerWidth"));
           if (wider > 0) found.push(`${name} ${size.width}: ${wider} pixels wider than the screen`);
         }

@@ -1,19 +1,12 @@
 /** What the node is set to, in the dashboard, in a real browser. */
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import type { SettingView } from "@ark/node/http";
-import { noBrowser, OwnerBrowser, visit } from "../support/owner_browser.ts";
+import { noBrowser, OwnerBrowser, seriousFindings, visit } from "../support/owner_browser.ts";
 import { TestNode } from "./test_node.ts";
 
 const reason = await noBrowser();
 // deno-lint-ignore no-console
 if (reason !== null) console.log(`settings_dashboard_test: skipped, ${reason}`);
-
-const require = createRequire(import.meta.url);
-
-interface Axe {
-  axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> };
-}
 
 Deno.test({
   name:
@@ -32,10 +25,7 @@ Deno.test({
     for (const group of ["Limits", "Sharing", "Listeners", "Registry", "Everything else"]) {
       await page.locator("summary", { hasText: group }).click();
     }
-    await page.evaluate(await Deno.readTextFile(require.resolve("axe-core/axe.min.js")));
-    const { violations } = await page.evaluate(() => (globalThis as unknown as Axe).axe.run());
-    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-    assert.deepEqual(serious.map(({ id, nodes }) => `${id} ${nodes[0]?.html}`), []);
+    assert.deepEqual(await seriousFindings(page), []);
     // Where it listens was said on the command line, and who may reach it is no matter of a browser.
     assert.equal(await page.getByRole("button", { name: "Change listen" }).count(), 0);
     assert.equal(await page.getByRole("button", { name: "Change allow-origin" }).count(), 0);

@@ -1,19 +1,12 @@
 /** Pausing in the dashboard, in a real browser. */
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import type { SharingDetails } from "@ark/node/http";
-import { noBrowser, OwnerBrowser } from "../support/owner_browser.ts";
+import { noBrowser, OwnerBrowser, seriousFindings } from "../support/owner_browser.ts";
 import { TestNode } from "./test_node.ts";
 
 const reason = await noBrowser();
 // deno-lint-ignore no-console
 if (reason !== null) console.log(`sharing_dashboard_test: skipped, ${reason}`);
-
-const require = createRequire(import.meta.url);
-
-interface Axe {
-  axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> };
-}
 
 Deno.test({
   name: "An owner pauses sharing on Home, sees it live in a second window, and resumes; axe-core finds nothing serious",
@@ -36,12 +29,7 @@ Deno.test({
     assert.equal(state, "paused");
     assert.ok(Date.parse(until ?? "") - Date.now() <= 3_600_000);
 
-    for (const one of [page, other]) {
-      await one.evaluate(await Deno.readTextFile(require.resolve("axe-core/axe.min.js")));
-      const { violations } = await one.evaluate(() => (globalThis as unknown as Axe).axe.run());
-      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-      assert.deepEqual(serious.map(({ id, nodes }) => `${id} ${nodes[0]?.html}`), []);
-    }
+    for (const one of [page, other]) assert.deepEqual(await seriousFindings(one), []);
 
     await other.getByRole("button", { name: "Resume sharing" }).click();
     await page.getByRole("button", { name: "Pause until I resume" }).click();

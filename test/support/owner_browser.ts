@@ -1,4 +1,5 @@
 /** The owner's browser at dashboards of real nodes: Debian's Chromium, driven by Playwright; nothing is downloaded. */
+import { createRequire } from "node:module";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { findChromium } from "./chromium.ts";
 
@@ -78,4 +79,19 @@ export class OwnerBrowser implements AsyncDisposable {
 export async function visit(page: Page, name: typeof DASHBOARD_PAGES[number]): Promise<void> {
   await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name, exact: false }).last().click();
   await page.getByRole("heading", { level: 1, name: new RegExp(name, "i") }).waitFor();
+}
+
+const require = createRequire(import.meta.url);
+
+interface Axe {
+  axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> };
+}
+
+/** What axe-core finds serious or critical on a page as it is now: the rule, and the first element. */
+export async function seriousFindings(page: Page): Promise<string[]> {
+  // The page's policy lets no foreign script in; the driver's own world is not bound by it.
+  await page.evaluate(await Deno.readTextFile(require.resolve("axe-core/axe.min.js")));
+  const { violations } = await page.evaluate(() => (globalThis as unknown as Axe).axe.run());
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  return serious.map(({ id, nodes }) => `${id} ${nodes[0]?.html}`);
 }
