@@ -23,7 +23,7 @@ export * from "./data_directory.ts";
 export { duration } from "./flag_value.ts";
 export * from "./flags.ts";
 export * from "./own_settings.ts";
-export type { SettingOrigin, SettingValue } from "./setting_values.ts";
+export * from "./setting_values.ts";
 export * from "./presets.ts";
 export type { UpstreamConfig } from "./upstreams.ts";
 export type { ModelStores } from "./model_stores.ts";
