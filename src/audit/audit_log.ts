@@ -30,7 +30,7 @@ const EXPORT_BATCH = 256;
  *
  * | state | `append()` |
  * |---|---|
- * | open | commits the record together with those that came in the same turn of the event loop |
+ * | open | commits the record together with those that came in the same turn of the event loop; `atOnce`, without waiting for that turn's end where nothing was committed lately |
  * | the disk is full | spends its reserve on ends and the owner's acts; rejects what begins, as `start` and `deny` |
  * | the disk fails | rejects with `audit_unavailable`; each call tries anew, so the log recovers by itself |
  * | the database fails | goes on until the database is 50,000 entries behind, then rejects; recovers by itself |
@@ -89,15 +89,16 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Appends a record. Resolves when it is durable; entries stand in the order of the calls.
    *
+   * @param options `atOnce` for a record before which nothing else is to be done.
    * @throws {ArkError} `audit_unavailable`: it was not recorded, so what was to be recorded must not be done.
    * @throws {TypeError} Where a field of the record is not of its kind.
    */
-  append(record: AuditRecord): Promise<AuditEntry> {
+  append(record: AuditRecord, options: { atOnce?: boolean } = {}): Promise<AuditEntry> {
     try {
       const entry = unplaced(record);
       const fault = this.#standingFault() ?? this.#spentFault(entry);
       if (fault !== null) throw new ArkError("audit_unavailable", fault);
-      return this.#committer.add(entry);
+      return this.#committer.add(entry, options);
     } catch (error) {
       return Promise.reject(error);
     }

@@ -20,6 +20,9 @@ interface Waiting {
 /** Most records that wait for the disk. */
 const WAITING_LIMIT = 10_000;
 
+/** After so long without a commit the next one that somebody waits for does not wait for others to join it, in milliseconds. */
+const QUIET_MS = 5;
+
 /** What a {@linkcode Committer} works with. */
 export interface CommitterOptions {
   /** Where groups become durable. */
@@ -49,6 +52,8 @@ export class Committer {
   #writing = 0;
   #refusal: string | null = null;
   #fault: string | null = null;
+  /** Monotonic time at which the last commit ended, in milliseconds. */
+  #endedAt = -Infinity;
 
   /** Nothing is read or written before {@linkcode start}. */
   constructor(options: CommitterOptions) {
@@ -86,16 +91,18 @@ export class Committer {
   }
 
   /**
-   * Commits a record. Resolves when it is durable; entries stand in the order of the calls.
+   * Commits a record. Resolves when it is durable; entries stand in the order of the calls. With `atOnce` it does not wait
+   * for the end of this turn of the event loop where nothing was committed for a while: then nobody else is likely to join it.
    *
    * @throws {ArkError} `audit_unavailable`
    */
-  add(entry: UnplacedEntry): Promise<AuditEntry> {
+  add(entry: UnplacedEntry, { atOnce = false }: { atOnce?: boolean } = {}): Promise<AuditEntry> {
     const { promise, resolve, reject } = Promise.withResolvers<AuditEntry>();
     this.#waiting.push({ unplaced: entry, resolve, reject });
     // Now rather than when its turn comes: meanwhile the disk is at work.
     if (this.#ahead?.entries.length === this.#waiting.length - 1) this.#ahead.add(entry);
-    this.#committing ??= nextTurn().then(() => this.#commitAll());
+    const quiet = atOnce && performance.now() - this.#endedAt > QUIET_MS;
+    this.#committing ??= (quiet ? Promise.resolve() : nextTurn()).then(() => this.#commitAll());
     return promise;
   }
 
@@ -143,6 +150,7 @@ export class Committer {
       this.#rejectAll(new ArkError("audit_unavailable", `Cannot record: ${this.#fault}`, { cause: error }));
     } finally {
       this.#committing = undefined;
+      this.#endedAt = performance.now();
     }
   }
 

@@ -208,8 +208,10 @@ class HttpsMeshListener implements MeshListener {
         "ark-deadline": String(head.deadlineMs),
       },
       body: body?.stream ?? null,
-      signal,
     });
+    // Given to the constructor it would become another one that follows it.
+    Object.defineProperty(request, "signal", { value: signal });
+    body?.belongsTo(request);
     const caller = callerOf(head, remoteOf(incoming.socket));
     let response: Response;
     try {
@@ -225,7 +227,7 @@ class HttpsMeshListener implements MeshListener {
       if (body?.forged) return this.#refuse(exchange, { code: "unauthenticated", head });
       if (signal.aborted) return;
       // A body that the handler did not want must not keep the request unfinished.
-      if (!request.bodyUsed) incoming.resume();
+      if (body?.taken !== true) incoming.resume();
       const fields = headersOf(response);
       outgoing.writeHead(response.status, {
         ...fields,

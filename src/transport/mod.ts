@@ -55,6 +55,7 @@ export { listenPlain, type PlainLimits, PlainListener, type PlainListenOptions }
 export type { PlainHandler, PlainTimes } from "./plain_connection.ts";
 export { pumpFrom, type TakeBytes } from "./pump.ts";
 export { notePushed, type PushedBody, pushedBody } from "./pushed_body.ts";
+export { signedBody } from "./request_body.ts";
 export type { ByteSink } from "./socket_writer.ts";
 export { plainExchange, type PlainRequest, type PlainResponse } from "./plain_exchange.ts";
 export { DIAL_TIMES, type DialTimes } from "./pinned_connection.ts";

@@ -10,11 +10,22 @@ export interface AnnouncedBody {
   contentDigest: string;
 }
 
+const WHOLE = new WeakMap<Request, RequestBody>();
+
 /**
- * A request's body as a stream that nobody has read yet. On the first read the whole body is collected, then compared with
+ * The whole body of a signed request, compared with its digest: as `request.arrayBuffer()` gives it, without the turns of a
+ * stream. Null where the request came by another way, or its body was read already.
+ */
+export function signedBody(request: Request): Promise<Uint8Array<ArrayBuffer>> | null {
+  const body = WHOLE.get(request);
+  return body === undefined || body.taken ? null : body.whole();
+}
+
+/**
+ * A request's body that nobody has read yet. On the first read the whole body is collected, then compared with
  * the signed digest, and only then given out: no unverified byte gets through.
  *
- * The stream fails with `ArkError` `unauthenticated` when the body is not the signed one, and `unavailable` when it does
+ * Reading fails with `ArkError` `unauthenticated` when the body is not the signed one, and `unavailable` when it does
  * not arrive in time or the caller is gone.
  */
 export class RequestBody {
@@ -24,6 +35,7 @@ export class RequestBody {
   readonly #announced: AnnouncedBody;
   readonly #timeoutMs: number;
   #forged = false;
+  #taken = false;
 
   /** Wraps a body that is at most as long as the head announces, which the HTTP parser sees to. */
   constructor(incoming: IncomingMessage, options: AnnouncedBody & { timeoutMs: number }) {
@@ -32,7 +44,7 @@ export class RequestBody {
     this.#timeoutMs = options.timeoutMs;
     this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
       pull: async (controller) => {
-        const body = await this.#collect();
+        const body = await this.whole();
         if (body.length > 0) controller.enqueue(body);
         controller.close();
       },
@@ -46,13 +58,38 @@ export class RequestBody {
     return this.#forged;
   }
 
-  async #collect(): Promise<Uint8Array<ArrayBuffer>> {
-    const body = await this.#read();
+  /** Whether somebody has begun to read it. */
+  get taken(): boolean {
+    return this.#taken;
+  }
+
+  /** Lets it be had by {@linkcode signedBody}, too. */
+  belongsTo(request: Request): void {
+    WHOLE.set(request, this);
+  }
+
+  /** Collects and compares it; once. */
+  async whole(): Promise<Uint8Array<ArrayBuffer>> {
+    this.#taken = true;
+    const body = await this.#arrived() ?? await this.#read();
     if (contentDigest(body) !== this.#announced.contentDigest) {
       this.#forged = true;
       throw new ArkError("unauthenticated", "The body is not the one that the caller signed");
     }
     return body;
+  }
+
+  /** The body, where all of it came together with the head, as that of a short question does; else null, and nothing was read. */
+  async #arrived(): Promise<Uint8Array<ArrayBuffer> | null> {
+    // The parser is still at the bytes that the head was in.
+    await Promise.resolve();
+    const { contentLength } = this.#announced;
+    const incoming = this.#incoming;
+    if (incoming.readableLength !== contentLength || incoming.errored || incoming.destroyed) return null;
+    const bytes: Uint8Array<ArrayBuffer> = incoming.read();
+    // So that its end is seen, and the connection can carry the next request.
+    incoming.resume();
+    return bytes;
   }
 
   #read(): Promise<Uint8Array<ArrayBuffer>> {

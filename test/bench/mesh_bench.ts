@@ -2,9 +2,15 @@
  * What the mesh adds, to the first token and to each: node B asked by its owner is the baseline, node A that asks B the
  * other, in turn. The engine is a fake one that writes a token every few milliseconds, with the time on it.
  *
- * A's way has two durable records that B's own has not: both nodes write down a peer's question before it is answered.
+ * A's way has two durable records that B's own has not: both nodes write down a peer's question before it is answered. So
+ * what a durable record takes on this disk, and what a signed request takes through the transport with nothing behind it,
+ * is measured in the same run: no node that keeps its promises can be faster. With `ARK_BENCH_DATA` set the nodes keep their
+ * data in that directory; on a file system in memory (`/dev/shm`) it shows what is left without the disk.
  */
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { generateIdentity, type NodeId } from "@ark/node/identity";
+import { MeshClient } from "@ark/node/transport";
 import { NodeProcess } from "../support/node_process.ts";
 import { until } from "../inference/local_fixture.ts";
 import { heading, result, row, Samples } from "./samples.ts";
@@ -16,6 +22,10 @@ const WARM_UP = 150;
 const TOKENS = 24;
 const FIXTURES = fileURLToPath(new URL("../fixtures", import.meta.url));
 const MAIN = fileURLToPath(new URL("../support/fake_node.ts", import.meta.url));
+const FLOOR = fileURLToPath(new URL("../support/signed_floor.ts", import.meta.url));
+const DATA = Deno.env.get("ARK_BENCH_DATA");
+/** Blocks of the file that durable records are written to, and bytes of each. */
+const BLOCKS = { count: 256, bytes: 4_096 };
 
 /** One way to the answers, and what it took. */
 class Way {
@@ -39,24 +49,123 @@ class Way {
   }
 }
 
+/** The transport of nodes with nothing behind it, in a process of its own. */
+class Floor implements AsyncDisposable {
+  readonly firsts = new Samples();
+  readonly tokens = new Samples();
+  readonly #child: Deno.ChildProcess;
+  readonly #client = new MeshClient({ identity: generateIdentity() });
+  readonly #to: { id: NodeId; port: number };
+
+  private constructor(child: Deno.ChildProcess, to: { id: NodeId; port: number }) {
+    this.#child = child;
+    this.#to = to;
+  }
+
+  static async start(): Promise<Floor> {
+    const args = ["run", "-A", FLOOR, String(TOKENS), "3"];
+    const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
+    const reader = child.stdout.getReader();
+    const { value } = await reader.read();
+    reader.releaseLock();
+    return new Floor(child, JSON.parse(new TextDecoder().decode(value)));
+  }
+
+  async ask(counts: boolean): Promise<void> {
+    const { id, port } = this.#to;
+    const body = JSON.stringify({ model: "arkling", input: { kind: "chat", messages: [] }, parameters: {} });
+    const began = performance.now();
+    const call = { method: "POST", path: "/ark/v1/infer", body, deadlineMs: 10_000 };
+    const response = await this.#client.request({ id, addresses: [{ hostname: "127.0.0.1", port }] }, call);
+    let count = 0;
+    await response.pump?.((bytes) => {
+      const now = performance.now();
+      for (const stamp of new TextDecoder().decode(bytes).trim().split("\n").map(Number)) {
+        if (counts) {
+          (count === 0 ? this.firsts : this.tokens).add(now - (count === 0 ? began : stamp - performance.timeOrigin));
+        }
+        count++;
+      }
+      return null;
+    });
+    if (count !== TOKENS) throw new Error(`Of ${TOKENS} pieces ${count} came`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+    this.#child.kill();
+    await this.#child.stdout.cancel();
+    await this.#child.status;
+  }
+}
+
+/** A file on the disk of the nodes' data, to which records are written durably one by one. */
+class Disk implements Disposable {
+  readonly records = new Samples();
+  readonly #file: Deno.FsFile;
+  readonly #block = new Uint8Array(BLOCKS.bytes);
+  #count = 0;
+
+  constructor(directory: string) {
+    this.#file = Deno.openSync(join(directory, "records"), { read: true, write: true, create: true });
+    for (let block = 0; block < BLOCKS.count; block++) this.#file.writeSync(this.#block);
+    this.#file.syncSync();
+  }
+
+  write(counts: boolean): void {
+    const began = performance.now();
+    this.#file.seekSync((this.#count++ % BLOCKS.count) * BLOCKS.bytes, Deno.SeekMode.Start);
+    this.#file.writeSync(this.#block);
+    this.#file.syncDataSync();
+    if (counts) this.records.add(performance.now() - began);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
 /** Measures and prints. */
 export async function meshBench(): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "ark-mesh-bench-", ...DATA === undefined ? {} : { dir: DATA } });
+  try {
+    await measure(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function measure(directory: string): Promise<void> {
   const command = [Deno.execPath(), "run", "-A", MAIN];
   const quiet = ["--no-mdns", "--log-level", "warn", "--wireguard", "off"];
-  await using b = await NodeProcess.start({ name: "B", command, args: [...quiet, "--models", FIXTURES] });
-  await using a = await NodeProcess.start({ name: "A", command, args: [...quiet, "--peer", b.ready.mesh] });
+  const [bData, aData] = [join(directory, "b"), join(directory, "a")];
+  await using b = await NodeProcess.start({ name: "B", command, data: bData, args: [...quiet, "--models", FIXTURES] });
+  await using a = await NodeProcess.start({
+    name: "A",
+    command,
+    data: aData,
+    args: [...quiet, "--peer", b.ready.mesh],
+  });
+  await using floor = await Floor.start();
+  using disk = new Disk(directory);
   await b.json("peers", "approve", a.ready.public_key);
   await a.json("peers", "approve", b.ready.public_key);
   await until(async () => (await a.json<{ models: unknown[] }>("models")).models.length > 0);
   const [far, near] = [new Way(a), new Way(b)];
   for (let round = -WARM_UP; round < ROUNDS; round++) {
     for (const way of round % 2 === 0 ? [far, near] : [near, far]) await way.ask(round >= 0);
+    // Enough for a median, and the answers of nodes are what this is about.
+    if (round % 4 === 0) await floor.ask(round >= 0);
+    disk.write(round >= 0);
   }
   heading(`2. Mesh, two nodes on loopback, one kept connection, ${ROUNDS} answers of ${TOKENS} tokens each, in turn`);
   row("first token: node B, asked by its owner", near.firsts);
   row("first token: node A, which asks node B", far.firsts);
   row("a token on its way: from B's engine to its owner", near.tokens);
   row("a token on its way: from B's engine to A's owner", far.tokens);
+  row("the transport alone: a signed request", floor.firsts);
+  row("the transport alone: a token on its way", floor.tokens);
+  row(`the disk alone: a durable record in ${DATA ?? "the usual directory"}`, disk.records);
   row("between two tokens: B's owner", near.gaps);
   row("between two tokens: A's owner", far.gaps);
   added("first token", { near: near.firsts, far: far.firsts }, [1, 5]);

@@ -17,7 +17,7 @@ import {
 } from "@ark/node/protocol";
 import type { SharedEngine } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
-import type { Caller, PeerAddress } from "@ark/node/transport";
+import { type Caller, type PeerAddress, signedBody } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { copiesAnswer } from "./copies_answer.ts";
 import { contentAnswer, type ContentAnswerOptions, isContentPath } from "./content_answer.ts";
@@ -136,18 +136,19 @@ export function meshApp(options: MeshAppOptions): MeshApp {
       }
     },
     async fetch(request, caller) {
-      const url = new URL(request.url);
       try {
+        // First, and without the work of parsing: it is what nearly all requests are, and what somebody waits for.
+        if (request.method === "POST" && isInfer(request.url)) {
+          running++;
+          return await infer(request, { caller, options, over, answers, admitted: () => streams.changed() });
+        }
+        const url = new URL(request.url);
         if (request.method === "GET" && url.pathname === "/ark/v1/offer") {
           const peer = listening(url, { caller, options });
           return Response.json(offerMaker(options)(peer));
         }
         if (request.method === "GET" && url.pathname === "/ark/v1/offers") {
           return streams.open(listening(url, { caller, options }).node_id);
-        }
-        if (request.method === "POST" && url.pathname === "/ark/v1/infer") {
-          running++;
-          return await infer(request, { caller, options, over, answers, admitted: () => streams.changed() });
         }
         const { witness, content, copies } = options;
         if (copies !== undefined && request.method === "GET" && url.pathname === "/ark/v1/copies") {
@@ -172,6 +173,15 @@ export function meshApp(options: MeshAppOptions): MeshApp {
       }
     },
   };
+}
+
+const INFER = "/ark/v1/infer";
+
+/** Whether a URL has the path of a question to a model. */
+function isInfer(url: string): boolean {
+  const path = url.indexOf("/", url.indexOf("//") + 2);
+  const end = path + INFER.length;
+  return url.startsWith(INFER, path) && (end === url.length || url[end] === "?");
 }
 
 /** The peer that wants to know what is offered to it. It tells where it listens itself. */
@@ -298,7 +308,7 @@ async function infer(request: Request, { caller, options, over, answers, admitte
       throw new ArkError("forbidden", "This node's additions to models are for its owner; ask without lora");
     }
     const parameters = { ...asked.parameters, max_tokens: lease.charge.maxTokens };
-    const traceparent = new URL(request.url).searchParams.get("traceparent");
+    const traceparent = request.url.includes("?") ? new URL(request.url).searchParams.get("traceparent") : null;
     const told = { peer: caller.nodeId, request: caller.signature, traceparent };
     return await answer.start(options.serving?.(engine.backend, told) ?? engine.backend, {
       request: { ...asked, model: model.id, parameters },
@@ -311,8 +321,11 @@ async function infer(request: Request, { caller, options, over, answers, admitte
   }
 }
 
+const DECODER = new TextDecoder();
+
 async function bodyOf(request: Request): Promise<unknown> {
-  const text = await request.text();
+  const bytes = signedBody(request);
+  const text = bytes === null ? await request.text() : DECODER.decode(await bytes);
   try {
     return JSON.parse(text);
   } catch {

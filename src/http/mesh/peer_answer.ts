@@ -88,7 +88,8 @@ export class PeerAnswer implements PushedBody {
   ): Promise<Response> {
     const { audit, caller, model, events } = this.#options;
     const peer = caller.nodeId;
-    this.#leaf = (await audit.append({ kind: "start", direction: "in", peer, model, request: caller.signature })).seq;
+    const start = { kind: "start", direction: "in", peer, model, request: caller.signature } as const;
+    this.#leaf = (await audit.append(start, { atOnce: true })).seq;
     events.emit({ type: "request", phase: "start", request: caller.signature, direction: "in", peer, model });
     const either = AbortSignal.any([signal, this.#hangUp.signal]);
     const options = { priority: "peer", principal: peer, signal: either, direct: this.#direct() } as const;
