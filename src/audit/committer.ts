@@ -35,6 +35,8 @@ export interface CommitterOptions {
   logger: Logger | undefined;
   /** Gets an `audit` event then. */
   events: Events | undefined;
+  /** Monotonic time in milliseconds. */
+  now?(): number;
   /** Brings file and database to the same end. */
   recover(): Promise<{ head: Head; refusal: string | null }>;
 }
@@ -101,7 +103,7 @@ export class Committer {
     this.#waiting.push({ unplaced: entry, resolve, reject });
     // Now rather than when its turn comes: meanwhile the disk is at work.
     if (this.#ahead?.entries.length === this.#waiting.length - 1) this.#ahead.add(entry);
-    const quiet = atOnce && performance.now() - this.#endedAt > QUIET_MS;
+    const quiet = atOnce && this.#now() - this.#endedAt > QUIET_MS;
     this.#committing ??= (quiet ? Promise.resolve() : nextTurn()).then(() => this.#commitAll());
     return promise;
   }
@@ -120,6 +122,10 @@ export class Committer {
   /** Waits until nothing is committed any more. */
   async settled(): Promise<void> {
     await this.#committing;
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? performance.now();
   }
 
   async #recover(): Promise<void> {
@@ -150,7 +156,7 @@ export class Committer {
       this.#rejectAll(new ArkError("audit_unavailable", `Cannot record: ${this.#fault}`, { cause: error }));
     } finally {
       this.#committing = undefined;
-      this.#endedAt = performance.now();
+      this.#endedAt = this.#now();
     }
   }
 

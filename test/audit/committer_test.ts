@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { ArkError } from "@ark/node/protocol";
 import { Logger } from "@ark/node/telemetry";
 import { unplaced } from "../../src/audit/audit_record.ts";
@@ -23,11 +24,14 @@ async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
 }
 
 /** A committer on a disk that takes something or not, whose log nobody can write to, and whose database may refuse to follow. */
-async function committer(disk: { sound: boolean; follows: boolean }): Promise<Committer> {
+async function committer(
+  disk: { sound: boolean; follows: boolean; commits?: number; ms?: number },
+): Promise<Committer> {
   const made = new Committer({
     journal: {
       path: "audit.log",
       commit() {
+        disk.commits = (disk.commits ?? 0) + 1;
         if (!disk.sound) throw new ArkError("audit_unavailable", "The disk takes nothing");
       },
     } as unknown as Journal,
@@ -43,6 +47,7 @@ async function committer(disk: { sound: boolean; follows: boolean }): Promise<Co
       },
     }),
     events: undefined,
+    now: () => disk.ms ?? 0,
     recover: () => Promise.resolve({ head: { seq: 0, hash: "0".repeat(64), monotonic_ms: 0 }, refusal: null }),
   });
   await made.start();
@@ -64,5 +69,35 @@ Deno.test("Committer.add() settles, and so do those after it, where what is told
   disk.follows = true;
   await soon(made.settled(), "The committer");
   assert.equal((await soon(made.add(unplaced(RECORD)), "A record")).seq, 3);
+  await soon(made.settled(), "The committer");
+});
+
+Deno.test("Committer.add() does not wait for others at once, and together with others as soon as there are some", async () => {
+  const disk = { sound: true, follows: true, commits: 0, ms: 1_000 };
+  const made = await committer(disk);
+  const order: string[] = [];
+  const turn = new Promise<void>((resolve) => setImmediate(resolve)).then(() => order.push("turn"));
+  const alone = made.add(unplaced(RECORD), { atOnce: true }).then(() => order.push("alone"));
+  const beside = made.add(unplaced(RECORD)).then(() => order.push("beside"));
+  await soon(Promise.all([turn, alone, beside]), "A record");
+  // What was added before anything was committed goes with it.
+  assert.deepEqual([order, disk.commits], [["alone", "beside", "turn"], 1]);
+  await soon(made.settled(), "The committer");
+  disk.ms += 5;
+  // A moment later somebody else is likely to come, too.
+  const later: string[] = [];
+  const next = new Promise<void>((resolve) => setImmediate(resolve)).then(() => later.push("turn"));
+  const one = made.add(unplaced(RECORD), { atOnce: true }).then(() => later.push("one"));
+  await Promise.resolve().then(() => Promise.resolve());
+  const two = made.add(unplaced(RECORD), { atOnce: true }).then(() => later.push("two"));
+  await soon(Promise.all([next, one, two]), "A record");
+  assert.deepEqual([later, disk.commits], [["turn", "one", "two"], 2]);
+  await soon(made.settled(), "The committer");
+  disk.ms += 6;
+  const last: string[] = [];
+  const over = new Promise<void>((resolve) => setImmediate(resolve)).then(() => last.push("turn"));
+  const three = made.add(unplaced(RECORD), { atOnce: true }).then(() => last.push("three"));
+  await soon(Promise.all([over, three]), "A record");
+  assert.deepEqual([last, disk.commits], [["three", "turn"], 3]);
   await soon(made.settled(), "The committer");
 });

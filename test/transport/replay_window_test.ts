@@ -82,6 +82,22 @@ Deno.test("ReplayWindow.issue() gives a nonce that counts for 120 s, for one pee
   assert.equal(window.judge(alice, stampWith(nonce)), "clock");
 });
 
+Deno.test("A nonce that one peer has used a moment ago counts for no other one, and runs out as any", () => {
+  const { window, clock } = openWindow();
+  const [first, other] = [window.issue(alice), window.issue(carol)];
+  assert.equal(window.judge(alice, stampWith(first)), "fresh");
+  assert.equal(window.judge(carol, stampWith(first)), "clock");
+  assert.equal(window.judge(carol, stampWith(other)), "fresh");
+  assert.equal(window.judge(carol, stampWith(first)), "clock");
+  assert.equal(window.judge(alice, stampWith(other)), "clock");
+  clock.pass(60);
+  const second = window.issue(alice);
+  for (const nonce of [second, first, second, first]) assert.equal(window.judge(alice, stampWith(nonce)), "fresh");
+  clock.pass(SERVER_NONCE_SECONDS - 59);
+  for (const nonce of [first, first]) assert.equal(window.judge(alice, stampWith(nonce)), "clock");
+  assert.equal(window.judge(alice, stampWith(second)), "fresh");
+});
+
 Deno.test("ReplayWindow.judge() takes no nonce that it did not issue, nor one that is spelt in another way", () => {
   const { window } = openWindow();
   const nonce = window.issue(alice);
