@@ -5,7 +5,9 @@
  * A's way has two durable records that B's own has not: both nodes write down a peer's question before it is answered. So
  * what a durable record takes on this disk, and what a signed request takes through the transport with nothing behind it,
  * is measured in the same run: no node that keeps its promises can be faster. With `ARK_BENCH_DATA` set the nodes keep their
- * data in that directory; on a file system in memory (`/dev/shm`) it shows what is left without the disk.
+ * data in that directory; on a file system in memory (`/dev/shm`) it shows what is left without the disk. With
+ * `ARK_BENCH_ASKER_DATA` node A keeps its own there: A's record is on no request's way, but on one machine it takes the very
+ * disk that B waits for at that moment, which two machines never do.
  */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,12 +20,14 @@ import { streamedAnswer } from "./streamed_answer.ts";
 
 const ROUNDS = Number(Deno.env.get("ARK_BENCH_ROUNDS") ?? 400);
 const WARM_UP = 150;
+const FLOOR_WARM_UP = 400;
 /** Long enough that the end of an answer, which is recorded, falls into no first token. */
 const TOKENS = 24;
 const FIXTURES = fileURLToPath(new URL("../fixtures", import.meta.url));
 const MAIN = fileURLToPath(new URL("../support/fake_node.ts", import.meta.url));
 const FLOOR = fileURLToPath(new URL("../support/signed_floor.ts", import.meta.url));
 const DATA = Deno.env.get("ARK_BENCH_DATA");
+const ASKER_DATA = Deno.env.get("ARK_BENCH_ASKER_DATA") ?? DATA;
 /** Blocks of the file that durable records are written to, and bytes of each. */
 const BLOCKS = { count: 256, bytes: 4_096 };
 
@@ -63,17 +67,20 @@ class Floor implements AsyncDisposable {
   }
 
   static async start(): Promise<Floor> {
-    const args = ["run", "-A", FLOOR, String(TOKENS), "3"];
+    const args = ["run", "-A", FLOOR, "3"];
     const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
     const reader = child.stdout.getReader();
     const { value } = await reader.read();
     reader.releaseLock();
-    return new Floor(child, JSON.parse(new TextDecoder().decode(value)));
+    const floor = new Floor(child, JSON.parse(new TextDecoder().decode(value)));
+    // As often as the nodes are asked something, until the compiler has seen enough.
+    for (let round = 0; round < FLOOR_WARM_UP; round++) await floor.ask({ pieces: 1, counts: false });
+    return floor;
   }
 
-  async ask(counts: boolean): Promise<void> {
+  async ask({ pieces, counts }: { pieces: number; counts: boolean }): Promise<void> {
     const { id, port } = this.#to;
-    const body = JSON.stringify({ model: "arkling", input: { kind: "chat", messages: [] }, parameters: {} });
+    const body = JSON.stringify({ pieces });
     const began = performance.now();
     const call = { method: "POST", path: "/ark/v1/infer", body, deadlineMs: 10_000 };
     const response = await this.#client.request({ id, addresses: [{ hostname: "127.0.0.1", port }] }, call);
@@ -88,7 +95,7 @@ class Floor implements AsyncDisposable {
       }
       return null;
     });
-    if (count !== TOKENS) throw new Error(`Of ${TOKENS} pieces ${count} came`);
+    if (count !== pieces) throw new Error(`Of ${pieces} pieces ${count} came`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,18 +134,22 @@ class Disk implements Disposable {
 
 /** Measures and prints. */
 export async function meshBench(): Promise<void> {
-  const directory = await Deno.makeTempDir({ prefix: "ark-mesh-bench-", ...DATA === undefined ? {} : { dir: DATA } });
-  try {
-    await measure(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  await using stack = new AsyncDisposableStack();
+  const [directory, asker] = [await newDirectory(DATA, stack), await newDirectory(ASKER_DATA, stack)];
+  await measure(directory, asker);
 }
 
-async function measure(directory: string): Promise<void> {
+/** A directory that vanishes with the stack. */
+async function newDirectory(dir: string | undefined, stack: AsyncDisposableStack): Promise<string> {
+  const path = await Deno.makeTempDir({ prefix: "ark-mesh-bench-", ...dir === undefined ? {} : { dir } });
+  stack.defer(() => Deno.remove(path, { recursive: true }));
+  return path;
+}
+
+async function measure(directory: string, asker: string): Promise<void> {
   const command = [Deno.execPath(), "run", "-A", MAIN];
   const quiet = ["--no-mdns", "--log-level", "warn", "--wireguard", "off"];
-  const [bData, aData] = [join(directory, "b"), join(directory, "a")];
+  const [bData, aData] = [join(directory, "b"), join(asker, "a")];
   await using b = await NodeProcess.start({ name: "B", command, data: bData, args: [...quiet, "--models", FIXTURES] });
   await using a = await NodeProcess.start({
     name: "A",
@@ -155,7 +166,7 @@ async function measure(directory: string): Promise<void> {
   for (let round = -WARM_UP; round < ROUNDS; round++) {
     for (const way of round % 2 === 0 ? [far, near] : [near, far]) await way.ask(round >= 0);
     // Enough for a median, and the answers of nodes are what this is about.
-    if (round % 4 === 0) await floor.ask(round >= 0);
+    if (round % 4 === 0) await floor.ask({ pieces: TOKENS, counts: round >= 0 });
     disk.write(round >= 0);
   }
   heading(`2. Mesh, two nodes on loopback, one kept connection, ${ROUNDS} answers of ${TOKENS} tokens each, in turn`);
