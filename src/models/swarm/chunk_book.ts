@@ -165,7 +165,9 @@ export class ChunkBook {
     const entry = this.#sources.get(key);
     const flight = entry.flights.get(index);
     if (flight !== undefined) {
-      entry.pace.chunk((now - flight.since) * CHUNK_BYTES / chunkLength(this.#size, index));
+      const length = chunkLength(this.#size, index);
+      // Of a short last chunk the way there is most of the time: what that says of a whole one is nothing.
+      if (length >= CHUNK_BYTES / 2) entry.pace.chunk((now - flight.since) * CHUNK_BYTES / length);
       this.#land(entry, index);
     }
     this.#done.set(index);

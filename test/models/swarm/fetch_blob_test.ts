@@ -20,10 +20,12 @@ interface Outcome {
 
 async function fetched(
   natures: readonly Nature[],
-  { chunks = CHUNKS, ...options }: Partial<FetchBlobOptions> & { chunks?: number } = {},
+  { chunks = CHUNKS, size = sizeOf(chunks), ...options }: Partial<FetchBlobOptions> & {
+    chunks?: number;
+    size?: number;
+  } = {},
 ): Promise<Outcome> {
   const clock = new VirtualClock();
-  const size = sizeOf(chunks);
   const file = new CountedFile(size);
   const sources = natures.map((nature, index) => new VirtualSource(`s${index}`, { clock, size, nature }));
   const signal = new AbortController().signal;
@@ -60,6 +62,17 @@ Deno.test("fetchBlob() gets 92 % of what unequal sources give together", async (
   const outcome = await fetched(natures);
   assert.ok(share(outcome, natures) >= 0.92, `${share(outcome, natures)}`);
   assert.ok(outcome.duplicates <= 0.01, `${outcome.duplicates}`);
+});
+
+Deno.test("fetchBlob() does not take a source for slow that sent the short last chunk first", async () => {
+  // Nearly all of such a chunk's time is the way there.
+  for (const rates of [[30], [30, 30], [80, 40, 20, 5]]) {
+    const natures = rates.map((rate) => ({ rate: rate * MB, delayMs: 25 }));
+    const outcome = await fetched(natures, { size: CHUNK_BYTES * CHUNKS + 400, random: () => 0.999 });
+    assert.ok(outcome.file.order.slice(0, 4).includes(CHUNKS), "The last chunk comes first");
+    assert.ok(share(outcome, natures) >= 0.95, `${rates}: ${share(outcome, natures)}`);
+    assert.ok(outcome.duplicates <= 0.01, `${rates}: ${outcome.duplicates}`);
+  }
 });
 
 for (const how of ["diesAt", "hangsAt", "refusesAt"] as const) {

@@ -50,6 +50,8 @@ export class VirtualClock implements SwarmClock {
 export interface Nature {
   /** Bytes a second. */
   rate: number;
+  /** How long a chunk takes before its first byte is sent, in virtual milliseconds: the way there, and what is looked up. */
+  delayMs?: number;
   /** From when on nothing comes any more, in virtual milliseconds. */
   hangsAt?: number;
   /** From when on every request fails at once. */
@@ -101,8 +103,9 @@ export class VirtualSource implements PieceSource {
   }
 
   async fetch(index: number, { signal, into, arrived }: PieceRequest): Promise<Uint8Array> {
-    const { rate, lies, busy, has } = this.nature;
+    const { rate, lies, busy, has, delayMs = 0 } = this.nature;
     this.asked++;
+    await this.#clock.sleep(delayMs, signal);
     this.#answer();
     const wait = busy?.(this.#clock.now()) ?? null;
     if (wait !== null) throw new ArkError("busy", "Busy", { retryAfterSeconds: wait });
