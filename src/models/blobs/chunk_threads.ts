@@ -1,12 +1,19 @@
 import { availableParallelism } from "node:os";
 import { CHUNK_BYTES } from "@ark/node/protocol";
 
-/** What a thread is told first: which file it writes; then chunks. Where `at` is null, a chunk is only checked. */
-export type ChunkQuestion =
-  | { path: string }
-  | { bytes: SharedArrayBuffer; length: number; hash: Uint8Array; at: number | null };
+/** A chunk for a thread. Where `at` is null, it is only checked. */
+export interface ChunkWork {
+  readonly bytes: SharedArrayBuffer;
+  readonly length: number;
+  /** SHA-256 that it must have. */
+  readonly hash: Uint8Array;
+  readonly at: number | null;
+}
 
-/** Whether a chunk is the right one, and written where it should be; or why that failed. */
+/** What a thread is told first: which file it writes; then chunks, some at once. */
+export type ChunkQuestion = { path: string } | { chunks: readonly ChunkWork[] };
+
+/** Whether a chunk was the right one, and is written where it should be; or why that failed. */
 export type ChunkAnswer = { right: boolean } | { error: string; code: string | null };
 
 /** The threads are no more; whether a chunk was written is not known. */
@@ -17,19 +24,29 @@ export class ThreadsEnded extends Error {
 
 /** Threads of one file: with two, a processor that has no instructions for SHA-256 keeps up with a fast network. */
 const THREADS = availableParallelism() > 2 ? 2 : 1;
+/** Chunks that a thread is given at once: where the processor has no instructions for SHA-256 they are hashed together. */
+const MOST_AT_ONCE = 4;
 
-/** One thread, and what it is asked. */
+/** A chunk that waits for its answer. */
+interface Asked {
+  readonly work: ChunkWork;
+  readonly answer: PromiseWithResolvers<ChunkAnswer>;
+}
+
+/** One thread, and what it works at. */
 interface Thread {
   readonly worker: Worker;
-  readonly answers: PromiseWithResolvers<ChunkAnswer>[];
+  working: readonly Asked[];
 }
 
 /**
  * Checks and writes the chunks of a file in threads, so that neither holds up the event loop. Bytes go to them in memory that
- * is shared: one copy for each chunk, and none where they lie in such memory already.
+ * is shared: one copy for each chunk, and none where they lie in such memory already. A chunk never waits for others to come;
+ * those that came while all threads were at work go to the next one together.
  */
 export class ChunkThreads implements Disposable {
   readonly #threads: Thread[];
+  readonly #waiting: Asked[] = [];
   readonly #buffers: SharedArrayBuffer[] = [];
   #ended = false;
 
@@ -37,8 +54,13 @@ export class ChunkThreads implements Disposable {
   constructor(path: string) {
     this.#threads = Array.from({ length: THREADS }, (): Thread => {
       const worker = new Worker(new URL("./chunk_worker.ts", import.meta.url), { type: "module" });
-      const thread: Thread = { worker, answers: [] };
-      worker.onmessage = ({ data }: MessageEvent<ChunkAnswer>) => thread.answers.shift()?.resolve(data);
+      const thread: Thread = { worker, working: [] };
+      worker.onmessage = ({ data }: MessageEvent<readonly ChunkAnswer[]>) => {
+        const done = thread.working;
+        thread.working = [];
+        this.#give();
+        done.forEach(({ answer }, at) => answer.resolve(data[at] ?? { error: "It was forgotten", code: null }));
+      };
       worker.onerror = (event) => {
         event.preventDefault();
         this[Symbol.dispose]();
@@ -75,18 +97,30 @@ export class ChunkThreads implements Disposable {
   /** Ends them as they are. */
   [Symbol.dispose](): void {
     this.#ended = true;
-    for (const { worker, answers } of this.#threads) {
-      worker.terminate();
-      for (const answer of answers.splice(0)) answer.reject(new ThreadsEnded("The threads of a file ended"));
+    const lost = this.#waiting.splice(0);
+    for (const thread of this.#threads) {
+      thread.worker.terminate();
+      lost.push(...thread.working);
+      thread.working = [];
     }
+    for (const { answer } of lost) answer.reject(new ThreadsEnded("The threads of a file ended"));
   }
 
-  #ask(question: ChunkQuestion): Promise<ChunkAnswer> {
-    const [thread] = this.#threads.toSorted((a, b) => a.answers.length - b.answers.length);
-    if (this.#ended || thread === undefined) return Promise.reject(new ThreadsEnded("The threads of a file ended"));
-    const answer = Promise.withResolvers<ChunkAnswer>();
-    thread.answers.push(answer);
-    thread.worker.postMessage(question);
-    return answer.promise;
+  #ask(work: ChunkWork): Promise<ChunkAnswer> {
+    if (this.#ended) return Promise.reject(new ThreadsEnded("The threads of a file ended"));
+    const asked = { work, answer: Promise.withResolvers<ChunkAnswer>() };
+    this.#waiting.push(asked);
+    this.#give();
+    return asked.answer.promise;
+  }
+
+  /** Gives what waits to whoever is free. */
+  #give(): void {
+    for (const thread of this.#threads) {
+      if (this.#waiting.length === 0) return;
+      if (thread.working.length > 0) continue;
+      thread.working = this.#waiting.splice(0, MOST_AT_ONCE);
+      thread.worker.postMessage({ chunks: thread.working.map(({ work }) => work) } satisfies ChunkQuestion);
+    }
   }
 }

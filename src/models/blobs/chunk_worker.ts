@@ -1,22 +1,23 @@
 /**
- * Thread of `ChunkThreads`. The first message names the file; each further one is a chunk in shared memory with its hash and its
- * place, and the answer whether it is right. Nothing is written of one that is not.
+ * Thread of `ChunkThreads`. The first message names the file; each further one has chunks in shared memory with their hashes
+ * and their places, and the answer says of each whether it is right. Nothing is written of one that is not.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { constants, openSync, writeSync } from "node:fs";
 import { reasonOf } from "@ark/node/protocol";
-import type { ChunkAnswer, ChunkQuestion } from "./chunk_threads.ts";
+import { ChunkHasher } from "./chunk_hasher.ts";
+import type { ChunkAnswer, ChunkQuestion, ChunkWork } from "./chunk_threads.ts";
 
 /** What a thread has; the types of the program are those of its main thread. */
 interface Thread {
   onmessage: ((event: { data: ChunkQuestion }) => void) | null;
-  postMessage(message: ChunkAnswer): void;
+  postMessage(message: readonly ChunkAnswer[]): void;
 }
 
 const thread = globalThis as unknown as Thread;
+const hasher = new ChunkHasher();
 let file: number | undefined;
 
 thread.onmessage = ({ data }) => {
@@ -24,16 +25,24 @@ thread.onmessage = ({ data }) => {
     file = openSync(data.path, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0));
     return;
   }
+  const all = data.chunks.map(({ bytes, length }) => new Uint8Array(bytes, 0, length));
+  const digests = hasher.digests(all);
+  thread.postMessage(data.chunks.map((work, at) => answer(work, { bytes: all[at], digest: digests[at] })));
+};
+
+function answer(
+  { hash, at }: ChunkWork,
+  { bytes, digest }: { bytes: Uint8Array | undefined; digest: Uint8Array | undefined },
+): ChunkAnswer {
   try {
-    const bytes = new Uint8Array(data.bytes, 0, data.length);
-    const right = createHash("sha256").update(bytes).digest().equals(Buffer.from(data.hash));
-    if (right && data.at !== null) write(bytes, data.at);
-    thread.postMessage({ right });
+    if (bytes === undefined || digest === undefined || !Buffer.from(digest).equals(hash)) return { right: false };
+    if (at !== null) write(bytes, at);
+    return { right: true };
   } catch (error) {
     const { code } = Object(error) as { code?: unknown };
-    thread.postMessage({ error: reasonOf(error), code: typeof code === "string" ? code : null });
+    return { error: reasonOf(error), code: typeof code === "string" ? code : null };
   }
-};
+}
 
 function write(bytes: Uint8Array, at: number): void {
   if (file === undefined) throw new Error("The thread has no file");
