@@ -37,6 +37,8 @@ export class ChunkBook {
   readonly #done: Bitfield;
   readonly #sources: ChunkSources;
   readonly #flights = new Map<number, Flight[]>();
+  /** Chunks that have come and are being checked and written: nobody is asked for them, and who brought them is free. */
+  readonly #checking = new Set<number>();
 
   /** Begins with what is here. */
   constructor({ size, have, first = 1, random = Math.random }: ChunkBookOptions) {
@@ -56,7 +58,8 @@ export class ChunkBook {
 
   /** Chunks that are neither here nor on their way. */
   get todo(): number {
-    return this.count - this.#done.count - this.#flights.size;
+    const checking = this.#checking.values().filter((index) => !this.#flights.has(index) && !this.#done.get(index));
+    return this.count - this.#done.count - this.#flights.size - [...checking].length;
   }
 
   /** Bytes that are here. */
@@ -160,8 +163,8 @@ export class ChunkBook {
     return flight;
   }
 
-  /** Notes that a chunk is here and right. Gives the sources from which it is still on its way. */
-  done(key: string, index: number, now: number): string[] {
+  /** Notes that a chunk has come, and is being checked and written: its source may be asked for the next one meanwhile. */
+  arrived(key: string, index: number, now: number): void {
     const entry = this.#sources.get(key);
     const flight = entry.flights.get(index);
     if (flight !== undefined) {
@@ -170,6 +173,21 @@ export class ChunkBook {
       if (length >= CHUNK_BYTES / 2) entry.pace.chunk((now - flight.since) * CHUNK_BYTES / length);
       this.#land(entry, index);
     }
+    this.#checking.add(index);
+  }
+
+  /** Whether a chunk is being checked and written. */
+  isChecking(index: number): boolean {
+    return this.#checking.has(index);
+  }
+
+  /** Notes that checking a chunk is over, whatever came of it. */
+  checked(index: number): void {
+    this.#checking.delete(index);
+  }
+
+  /** Notes that a chunk is here and right. Gives the sources from which it is still on its way. */
+  done(index: number): string[] {
     this.#done.set(index);
     return (this.#flights.get(index) ?? []).map((other) => other.key);
   }
@@ -212,7 +230,7 @@ export class ChunkBook {
     let all = true;
     const sources = this.#sources.usable().length;
     for (let index = 0; index < this.count; index++) {
-      if (this.#done.get(index) || this.#flights.has(index) || !this.#takes(entry, index)) continue;
+      if (!this.#isTodo(index) || !this.#takes(entry, index)) continue;
       const holders = this.#sources.holders(index);
       if (index < this.#first) return index;
       if (holders < sources) all = false;
@@ -256,8 +274,13 @@ export class ChunkBook {
     return usual === null ? spent : Math.max(usual - spent, spent / 2);
   }
 
+  #isTodo(index: number): boolean {
+    return !this.#done.get(index) && !this.#flights.has(index) && !this.#checking.has(index);
+  }
+
   #mayCopy(entry: ChunkSource, index: number, flights: readonly Flight[]): boolean {
     return flights.length < MOST_COPIES && this.#takes(entry, index) && !this.#done.get(index) &&
+      !this.#checking.has(index) &&
       flights.every(({ key }) => key !== entry.key);
   }
 
@@ -281,7 +304,7 @@ export class ChunkBook {
     let rarest = Infinity;
     for (let index = 0; index < this.count; index++) {
       const holders = this.#sources.holders(index);
-      if (holders > 0 && !this.#done.get(index) && !this.#flights.has(index)) rarest = Math.min(rarest, holders);
+      if (holders > 0 && this.#isTodo(index)) rarest = Math.min(rarest, holders);
     }
     return rarest;
   }

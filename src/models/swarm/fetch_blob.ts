@@ -45,8 +45,6 @@ class Fetching {
   readonly #buffers: Uint8Array[] = [];
   readonly #aborts = new Map<Flight, AbortController>();
   readonly #tasks = new Set<Promise<void>>();
-  /** Chunks that are being written. */
-  readonly #writing = new Set<number>();
   readonly #stop = new AbortController();
   readonly #flow = new Flow();
   readonly #peerFlow = new Flow();
@@ -269,12 +267,14 @@ class Fetching {
   async #keep(state: SourceState, { flight: { index }, bytes }: { flight: Flight; bytes: Uint8Array }): Promise<void> {
     const { key } = state.source;
     const length = chunkLength(this.#sink.size, index);
-    if (this.#sink.have.get(index) || this.#writing.has(index)) {
+    if (this.#sink.have.get(index) || this.#book.isChecking(index)) {
       this.#wasted += length;
       this.#book.failed(key, index);
       return;
     }
-    this.#writing.add(index);
+    this.#book.arrived(key, index, this.#clock.now());
+    // Its source has a place free: to hash and to write takes longer than the way from a near one.
+    this.#wake();
     try {
       if (!await this.#sink.write(index, bytes)) {
         this.#wasted += length;
@@ -284,16 +284,15 @@ class Fetching {
     } catch (error) {
       // Not the source's fault: the disk cannot take it.
       this.#failure = { error };
-      this.#book.failed(key, index);
       return;
     } finally {
-      this.#writing.delete(index);
+      this.#book.checked(index);
     }
     const now = this.#clock.now();
     state.kept(length);
     this.#book.setWell(key);
     this.#movedAt = now;
-    for (const other of this.#book.done(key, index, now)) {
+    for (const other of this.#book.done(index)) {
       for (const [flight, abort] of this.#aborts) {
         if (flight.key === other && flight.index === index) abort.abort(new Error("it is here"));
       }

@@ -75,6 +75,33 @@ Deno.test("fetchBlob() does not take a source for slow that sent the short last 
   }
 });
 
+Deno.test("fetchBlob() asks a source for the next chunk while one is being checked and written", async () => {
+  const clock = new VirtualClock();
+  const size = sizeOf(CHUNKS);
+  const file = new CountedFile(size);
+  const signal = new AbortController().signal;
+  let atOnce = 0;
+  let most = 0;
+  // It takes longer than a chunk's way here, but for several at once.
+  const sink = {
+    size,
+    have: file.have,
+    write: async (index: number, bytes: Uint8Array) => {
+      most = Math.max(most, ++atOnce);
+      await clock.sleep(150, signal);
+      atOnce--;
+      return await file.write(index, bytes);
+    },
+  };
+  const natures = [{ rate: 80 * MB }, { rate: 5 * MB }];
+  const sources = natures.map((nature, index) => new VirtualSource(`s${index}`, { clock, size, nature }));
+  const report = await clock.run(fetchBlob(sink, { sources, signal, clock }));
+  const share = size / report.ms * 1_000 / (85 * MB);
+  assert.ok(share >= 0.95, `${share}`);
+  assert.equal(report.wasted, 0);
+  assert.ok(most <= 12, `Memory is bounded: ${most} chunks`);
+});
+
 for (const how of ["diesAt", "hangsAt", "refusesAt"] as const) {
   Deno.test(`fetchBlob() loses less than two seconds by a source that ${how.replace("At", "")}, whenever that is`, async () => {
     for (const at of [100, 3_000, 7_000, 12_000, 13_200]) {
