@@ -7,6 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { formatPublicKey, generateIdentity, type Identity } from "@ark/node/identity";
 import { CHUNK_BYTES } from "@ark/node/protocol";
+import { NODE_FLAGS } from "../../src/daemon/worker_command.ts";
 import { until } from "../inference/local_fixture.ts";
 import { cleanEnvironment, NodeProcess } from "../support/node_process.ts";
 import { writeRandomModel } from "./random_model.ts";
@@ -32,7 +33,7 @@ export async function transferBench(): Promise<void> {
 
 async function measure(directory: string): Promise<void> {
   const sha256 = await writeRandomModel(`${directory}/random.gguf`, BYTES);
-  const command = [Deno.execPath(), "run", "-A", FAKE_NODE];
+  const command = [Deno.execPath(), "run", ...NODE_FLAGS, "-A", FAKE_NODE];
   const args = ["--no-mdns", "--wireguard", "off", "--log-level", "warn", "--models", directory];
   await using node = await NodeProcess.start({ name: "B", command, args });
   const identity = await approvedPeer(node);
@@ -52,7 +53,7 @@ async function measure(directory: string): Promise<void> {
   const rates = new Map<string, number[]>();
   const note = (name: string, rate: number) => void rates.set(name, [...rates.get(name) ?? [], rate]);
   const lag = new Samples();
-  let [grew, cpuMs] = [0, 0];
+  let [grew, cpuMs] = [0, Infinity];
   for (let round = 0; round < ROUNDS; round++) {
     const curl = await signedCurl({ identity, id: node.id, port }, { paths, into: `${directory}/curl` });
     note("curl, one connection", curl.bytes / curl.ms / 1_000);
@@ -65,8 +66,12 @@ async function measure(directory: string): Promise<void> {
     const whole = await fetchBy({ ...base, lanes: 4, into: `${directory}/pulled` });
     note("a peer, checked and written, 4 at once", whole.bytes / whole.ms / 1_000);
     await Deno.remove(`${directory}/pulled`);
-    grew = Math.max(grew, whole.grewBytes);
-    cpuMs = whole.cpuMs / (whole.bytes / 1e9);
+    const pulled = await fetchBy({ ...base, lanes: 0, into: `${directory}/pulled`, pull: true });
+    note("a node's own pull, all chunks", pulled.bytes / pulled.ms / 1_000);
+    note("the same, and the whole file's digest", pulled.bytes / (pulled.ms + (pulled.finishMs ?? NaN)) / 1_000);
+    await Deno.remove(`${directory}/pulled`);
+    grew = Math.max(grew, whole.grewBytes, pulled.grewBytes);
+    cpuMs = Math.min(cpuMs, whole.cpuMs / (whole.bytes / 1e9));
   }
   for (const [name, all] of rates) {
     console.log(
@@ -101,7 +106,7 @@ export async function approvedPeer(node: NodeProcess): Promise<Identity> {
 /** Fetches in a process of its own. */
 export async function fetchBy(order: TransferOrder): Promise<TransferOutcome> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", CLIENT, JSON.stringify(order)],
+    args: ["run", ...NODE_FLAGS, "-A", CLIENT, JSON.stringify(order)],
     env: cleanEnvironment(),
     clearEnv: true,
   }).output();

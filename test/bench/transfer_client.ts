@@ -3,11 +3,14 @@
  * A peer that fetches all chunks of a file, in a process of its own: what it takes is not the server's. Its arguments are a
  * JSON; the answer is one.
  */
-import { open } from "node:fs/promises";
 import process from "node:process";
 import { Identity } from "@ark/node/identity";
+import { PartBlob, type SwarmPeers } from "@ark/node/models";
 import { CHUNK_BYTES, chunkCount, chunkHash, chunkLength, decodeChunkList } from "@ark/node/protocol";
 import { MeshClient, type MeshResponse } from "@ark/node/transport";
+import { ChunkThreads } from "../../src/models/blobs/chunk_threads.ts";
+import { fetchBlob } from "../../src/models/swarm/fetch_blob.ts";
+import { PeerSource } from "../../src/models/swarm/peer_source.ts";
 
 /** What to fetch. */
 export interface TransferOrder {
@@ -21,8 +24,10 @@ export interface TransferOrder {
   sha256: string;
   /** Requests at once. */
   lanes: number;
-  /** Where it is written, each chunk when it is checked; null for nowhere, and without a check. */
+  /** Where it is written, each chunk when it is checked, as a node does it; null for nowhere, and without a check. */
   into: string | null;
+  /** Whether a node's own pull fetches it: it chooses how many requests there are at once, and checks the whole file at last. */
+  pull?: boolean;
   /** Stops after this time, in milliseconds. */
   forMs?: number;
 }
@@ -37,13 +42,17 @@ export interface TransferOutcome {
   grewBytes: number;
   /** Refusals for which it waited. */
   waited: number;
+  /** How long the check of the whole file took after the last chunk, in milliseconds. */
+  finishMs?: number;
 }
+
+/** Chunks that are being fetched or checked at once: as many as in a pull. */
+const ROOMS = 12;
 
 if (import.meta.main) console.log(JSON.stringify(await transfer(JSON.parse(Deno.args[0] ?? ""))));
 
-async function transfer(
-  { pem, id, port, sha256, lanes, into, forMs = Infinity }: TransferOrder,
-): Promise<TransferOutcome> {
+async function transfer(order: TransferOrder): Promise<TransferOutcome> {
+  const { pem, id, port, sha256, lanes, into, forMs = Infinity } = order;
   await using client = new MeshClient({ identity: new Identity(pem) });
   const to = { id, addresses: [{ hostname: "127.0.0.1", port }] };
   let waited = 0;
@@ -60,31 +69,65 @@ async function transfer(
   };
   const list = decodeChunkList(new Uint8Array(await new Response((await ask("chunks")).body).arrayBuffer()));
   const count = chunkCount(list.size);
-  const file = into === null ? null : await open(into, "w");
   const before = rss("VmRSS");
   const cpu = process.cpuUsage();
   const began = performance.now();
+  const outcome = (bytes: number, ms: number) => {
+    const { user, system } = process.cpuUsage(cpu);
+    return { bytes, ms, cpuMs: (user + system) / 1_000, grewBytes: rss("VmHWM") - before, waited };
+  };
+  if (order.pull && into !== null) {
+    const signal = new AbortController().signal;
+    const peers: SwarmPeers = {
+      list: () => [{ id, name: "B" }],
+      request: (_, call) => client.request(to, { method: "GET", ...call }),
+      offended: () => {},
+    };
+    await using part = await PartBlob.open(`${into}.part`, { sha256, size: list.size, list, signal });
+    const source = new PeerSource(peers, { peer: { id, name: "B" }, sha256, size: list.size });
+    await fetchBlob(part, { sources: [source], signal });
+    const ms = performance.now() - began;
+    await part.finish(into);
+    return { ...outcome(list.size, ms), finishMs: performance.now() - began - ms };
+  }
+  if (into !== null) await Deno.writeFile(into, new Uint8Array(0));
+  using threads = into === null ? null : new ChunkThreads(into);
+  const rooms = Array.from({ length: threads === null ? lanes : ROOMS }, () => room());
+  const work = new Set<Promise<void>>();
   let [next, bytes] = [0, 0];
   await Promise.all(Array.from({ length: lanes }, async () => {
-    const buffer = new Uint8Array(CHUNK_BYTES);
     while (performance.now() - began < forMs) {
+      while (rooms.length === 0) await Promise.race(work);
       const index = next++;
       if (forMs === Infinity && index >= count) break;
+      const buffer = rooms.pop() ?? room();
       const length = chunkLength(list.size, index % count);
       const got = await (await ask(`data?chunk=${index % count}`)).readInto?.(buffer);
       if (got !== length) throw new Error(`Chunk ${index} has ${got} bytes`);
       bytes += length;
-      if (file === null) continue;
-      const chunk = buffer.subarray(0, length);
-      const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", chunk));
-      if (hash.toHex() !== chunkHash(list, index % count).toHex()) throw new Error(`Chunk ${index} is wrong`);
-      await file.write(chunk, 0, length, index * CHUNK_BYTES);
+      if (threads === null) {
+        rooms.push(buffer);
+        continue;
+      }
+      // As in a pull: the next chunk comes while this one is checked and written.
+      const checked = threads.put(buffer.subarray(0, length), {
+        hash: chunkHash(list, index % count),
+        at: index * CHUNK_BYTES,
+      }).then((right) => {
+        if (!right) throw new Error(`Chunk ${index} is wrong`);
+        rooms.push(buffer);
+        work.delete(checked);
+      });
+      work.add(checked);
     }
   }));
-  const ms = performance.now() - began;
-  const { user, system } = process.cpuUsage(cpu);
-  await file?.close();
-  return { bytes, ms, cpuMs: (user + system) / 1_000, grewBytes: rss("VmHWM") - before, waited };
+  await Promise.all(work);
+  return outcome(bytes, performance.now() - began);
+}
+
+/** Room for a chunk, in memory that threads share. */
+function room(): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(CHUNK_BYTES));
 }
 
 function rss(name: string): number {
