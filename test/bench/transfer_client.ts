@@ -47,7 +47,7 @@ export interface TransferOutcome {
 }
 
 /** Chunks that are being fetched or checked at once: as many as in a pull. */
-const ROOMS = 12;
+const ROOMS = 6;
 
 if (import.meta.main) console.log(JSON.stringify(await transfer(JSON.parse(Deno.args[0] ?? ""))));
 

@@ -2,11 +2,12 @@
  * Thread of `ChunkThreads`. The first message names the file; each further one has chunks in shared memory with their hashes
  * and their places, and the answer says of each whether it is right. Nothing is written of one that is not.
  *
+ * It imports nothing of other modules: each thread would load them for itself, some megabytes.
+ *
  * @module
  */
 import { Buffer } from "node:buffer";
 import { constants, openSync, writeSync } from "node:fs";
-import { reasonOf } from "@ark/node/protocol";
 import { ChunkHasher } from "./chunk_hasher.ts";
 import type { ChunkAnswer, ChunkQuestion, ChunkWork } from "./chunk_threads.ts";
 
@@ -40,7 +41,10 @@ function answer(
     return { right: true };
   } catch (error) {
     const { code } = Object(error) as { code?: unknown };
-    return { error: reasonOf(error), code: typeof code === "string" ? code : null };
+    return {
+      error: error instanceof Error ? error.message : String(error),
+      code: typeof code === "string" ? code : null,
+    };
   }
 }
 

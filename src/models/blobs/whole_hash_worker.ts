@@ -2,10 +2,11 @@
  * Thread of `WholeHash`. The first message names the file and its size, each further one how many bytes of it can be hashed;
  * the answer is the digest when all are.
  *
+ * It imports nothing of other modules: each thread would load them for itself, some megabytes.
+ *
  * @module
  */
 import { createHash } from "node:crypto";
-import { reasonOf } from "@ark/node/protocol";
 import type { HashAnswer, HashQuestion } from "./whole_hash.ts";
 
 /** What a thread has; the types of the program are those of its main thread. */
@@ -41,6 +42,6 @@ thread.onmessage = ({ data }) => {
   } catch (error) {
     file?.close();
     file = undefined;
-    thread.postMessage({ error: reasonOf(error) });
+    thread.postMessage({ error: error instanceof Error ? error.message : String(error) });
   }
 };

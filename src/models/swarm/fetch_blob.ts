@@ -9,8 +9,13 @@ import { SourceState } from "./source_state.ts";
 import { SWARM_CLOCK, type SwarmClock } from "./swarm_clock.ts";
 import { Tiers } from "./tiers.ts";
 
-/** Most chunks on their way at once: the memory that a pull takes. */
+/**
+ * Most chunks on their way or being checked at once: the memory that a pull takes. A source alone sends four at once, and two
+ * more are checked meanwhile.
+ */
 const MOST_FLIGHTS = 12;
+const FLIGHTS_OF_ONE = 6;
+const FLIGHTS_MORE = 2;
 /** How often it is looked at what is late, in milliseconds. */
 const TICK_MS = 100;
 const TELL_MS = 250;
@@ -213,11 +218,12 @@ class Fetching {
 
   #pump(now: number): void {
     const active = this.#active(now);
+    const most = Math.min(MOST_FLIGHTS, FLIGHTS_OF_ONE + FLIGHTS_MORE * (active.length - 1));
     // One chunk for each in turn, so that none takes all the room.
     for (let asked = true; asked;) {
       asked = false;
       for (const state of active) {
-        if (this.#aborts.size >= MOST_FLIGHTS) return;
+        if (this.#aborts.size >= most) return;
         if (state.resumeAt > now) continue;
         const flight = this.#book.next(state.source.key, now);
         if (flight === null) continue;
