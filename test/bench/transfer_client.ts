@@ -46,8 +46,8 @@ export interface TransferOutcome {
   finishMs?: number;
 }
 
-/** Chunks that are being fetched or checked at once: as many as in a pull. */
-const ROOMS = 6;
+/** Chunks that are being fetched or checked at once: as many as in a pull from one source. */
+const ROOMS = 7;
 
 if (import.meta.main) console.log(JSON.stringify(await transfer(JSON.parse(Deno.args[0] ?? ""))));
 

@@ -10,11 +10,11 @@ import { SWARM_CLOCK, type SwarmClock } from "./swarm_clock.ts";
 import { Tiers } from "./tiers.ts";
 
 /**
- * Most chunks on their way or being checked at once: the memory that a pull takes. A source alone sends four at once, and two
+ * Most chunks on their way or being checked at once: the memory that a pull takes. A source alone sends four at once, and three
  * more are checked meanwhile.
  */
 const MOST_FLIGHTS = 12;
-const FLIGHTS_OF_ONE = 6;
+const FLIGHTS_OF_ONE = 7;
 const FLIGHTS_MORE = 2;
 /** How often it is looked at what is late, in milliseconds. */
 const TICK_MS = 100;
