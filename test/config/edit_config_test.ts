@@ -21,7 +21,8 @@ Deno.test("editConfig() changes one setting, and leaves remarks and everything e
   assert.equal(edit("max-queued", "16"), TEXT.replace(`"max-queued" = 8`, `max-queued = "16"`));
   assert.equal(edit("share-hours", ["22-6"]), TEXT.replace(/share_hours = \[[^\]]*\]/, `share_hours = [ "22-6" ]`));
   assert.equal(edit("share-hours", null), TEXT.replace(/share_hours = \[[^\]]*\]\n/, ""));
-  assert.equal(edit("show-hardware", true), `${TEXT}show-hardware = true\n`);
+  const on = true;
+  assert.equal(edit("show-hardware", on), `${TEXT}show-hardware = true\n`);
   assert.equal(edit("registry", null), TEXT);
   assert.equal(editConfig("", { path: "ark.toml", name: "slots", value: "2" }), `slots = "2"\n`);
   assert.equal(editConfig("", { path: "ark.json", name: "slots", value: "2" }), `{\n  "slots": "2"\n}\n`);
