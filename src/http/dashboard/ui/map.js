@@ -68,7 +68,9 @@ export function NodeMap({ grid }) {
   const middle = { x: width / 2, y: height / 2 };
   return html`
     <div class="map">
-      <svg viewBox=${`0 0 ${width} ${height}`} role="group" aria-label=${`Map of ${
+      <svg class=${others.length <= FEW
+        ? "few"
+        : ""} viewBox=${`0 0 ${width} ${height}`} role="group" aria-label=${`Map of ${
         counted(grid.nodes.length, "node")
       }`}>
           ${others.map((node, i) => {
