@@ -79,14 +79,19 @@ export class RequestBody {
     return body;
   }
 
-  /** The body, where all of it came together with the head, as that of a short question does; else null, and nothing was read. */
+  /** The body, where all of it is here by now, as that of a short question is with its head; else null, and nothing was read. */
   async #arrived(): Promise<Uint8Array<ArrayBuffer> | null> {
     // The parser is still at the bytes that the head was in.
     await Promise.resolve();
     const { contentLength } = this.#announced;
     const incoming = this.#incoming;
     if (incoming.readableLength !== contentLength || incoming.errored || incoming.destroyed) return null;
-    const bytes: Uint8Array<ArrayBuffer> = incoming.read();
+    // Without the number it would be the first packet's part alone.
+    const bytes: Uint8Array<ArrayBuffer> | null = incoming.read(contentLength);
+    if (bytes?.length !== contentLength) {
+      if (bytes !== null) incoming.unshift(bytes);
+      return null;
+    }
     // So that its end is seen, and the connection can carry the next request.
     incoming.resume();
     return bytes;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { signedBody } from "@ark/node/transport";
 import { headText, requestText, statusOf, TestMesh } from "./mesh_fixture.ts";
 
@@ -36,6 +37,27 @@ Deno.test("signedBody() gives the whole body, in however many pieces it comes, a
     assert.equal(text.length, head + length);
   }
   assert.equal(mesh.handled.length, 15);
+});
+
+Deno.test("signedBody() gives the whole body where all its pieces lie there before it is asked for", async () => {
+  await using mesh = await TestMesh.start({
+    handler: async (request) => {
+      // So many turns of the event loop that what was sent has come.
+      for (let turn = 0; turn < 300; turn++) await new Promise((resolve) => setImmediate(resolve));
+      return await echo(request);
+    },
+  });
+  using connection = await mesh.connect();
+  for (const length of [3, 15_000, 60_000, 120_000]) {
+    const body = "xyz".repeat(length).slice(0, length);
+    const text = requestText(mesh.request({ body }));
+    const middle = text.length - (length >> 1);
+    await connection.send(text.slice(0, middle));
+    await connection.send(text.slice(middle));
+    const answer = await connection.readTo(DONE);
+    assert.equal(statusOf(answer), 200, `${length} bytes`);
+    assert.ok(answer.includes(JSON.stringify({ said: body }).slice(0, 60)));
+  }
 });
 
 Deno.test("signedBody() rejects a body that is not the signed one, and the caller gets the answer of everybody else", async () => {
