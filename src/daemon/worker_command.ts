@@ -26,13 +26,13 @@ const RUNTIME: Runtime = {
   isFile: (path) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false,
 };
 
-/** Nothing is fetched, asked for or looked up in the folder where the owner happens to be. */
 /**
  * How Deno runs a node, beside what it may do. V8 lets new objects take 48 MB before it looks which of them are still in use;
- * of a stream or a request hardly any are, so a twelfth of that is enough and costs no more time. `compile.sh` has the same.
+ * of a stream or a request hardly any are, so a fourth of that is enough. `compile.sh` and the task `ark-node` have the same.
  */
 export const NODE_FLAGS: readonly string[] = ["--v8-flags=--max-semi-space-size=4"];
 
+/** Nothing is fetched, asked for or looked up in the folder where the owner happens to be. */
 const QUIETLY = ["--quiet", "--no-prompt", "--cached-only", "--no-remote", "--no-lock"];
 
 /**
