@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { LANES } from "./sha256_lane_program.ts";
 import { Sha256Lanes } from "./sha256_lanes.ts";
 
 /** Options of {@linkcode ChunkHasher}. */
@@ -34,7 +35,7 @@ export class ChunkHasher {
 
   /** Digests of some messages, in their order. */
   digests(messages: readonly Uint8Array[]): Uint8Array[] {
-    if (this.#alone > 0 && this.#alone < INSTRUCTIONS && messages.length >= LEAST_LANES && messages.length <= 4) {
+    if (this.#alone > 0 && this.#alone < INSTRUCTIONS && messages.length >= LEAST_LANES && messages.length <= LANES) {
       const { length } = messages[0] ?? { length: 0 };
       const lanes = messages.every((message) => message.length === length) ? this.#vectors() : null;
       if (lanes !== null) return lanes.digests(messages);
