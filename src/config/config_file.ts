@@ -47,7 +47,7 @@ export function parseConfig(
 ): ConfigFile {
   let value: unknown;
   try {
-    value = /\.json$/i.test(path) ? JSON.parse(text) : parseToml(text);
+    value = isJson(path) ? JSON.parse(text) : parseToml(text);
   } catch (error) {
     // The parser shows the line below its sentence, which may hold anything.
     throw new ConfigError(`Cannot read the configuration ${path}: ${reasonOf(error).split("\n")[0]?.trim()}`);
@@ -71,6 +71,16 @@ export async function findConfigFile(root: string, specs: Record<string, FlagSpe
   return path === undefined ? null : await readConfigFile(path, specs);
 }
 
+/** Whether a configuration file is JSON and not TOML. */
+export function isJson(path: string): boolean {
+  return /\.json$/i.test(path);
+}
+
+/** The setting that a key of the file means: a flag's name, of which the dashes may be written as `_`. */
+export function settingName(key: string): string {
+  return key.replaceAll("_", "-");
+}
+
 function configValues(
   value: unknown,
   { path, specs }: { path: string; specs: Record<string, FlagSpec> },
@@ -82,7 +92,7 @@ function configValues(
   for (const [key, given] of Object.entries(value)) {
     // For editors, which find the schema by it.
     if (key === "$schema") continue;
-    const name = key.replaceAll("_", "-");
+    const name = settingName(key);
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (spec === undefined) {
       const near = nearest(name, Object.keys(specs));

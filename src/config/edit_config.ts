@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { parse, stringify } from "smol-toml";
 import { ConfigError } from "./config_error.ts";
+import { isJson, settingName } from "./config_file.ts";
 
 /** A value of more lines is none that a person wrote. */
 const MOST_LINES = 200;
@@ -16,9 +17,9 @@ export function editConfig(
   text: string,
   { path, name, value }: { path: string; name: string; value: string | boolean | readonly string[] | null },
 ): string {
-  const json = /\.json$/i.test(path);
+  const json = isJson(path);
   const before = (json ? JSON.parse(text === "" ? "{}" : text) : parse(text)) as Record<string, unknown>;
-  const key = Object.keys(before).find((one) => one.replaceAll("_", "-") === name) ?? name;
+  const key = Object.keys(before).find((one) => settingName(one) === name) ?? name;
   const { [key]: _, ...others } = before;
   const wanted: Record<string, unknown> = value === null ? others : { ...before, [key]: value };
   if (json) return JSON.stringify(wanted, null, 2) + "\n";
