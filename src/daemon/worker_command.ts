@@ -32,8 +32,11 @@ const RUNTIME: Runtime = {
  */
 export const NODE_FLAGS: readonly string[] = ["--v8-flags=--max-semi-space-size=4"];
 
-/** Nothing is fetched, asked for or looked up in the folder where the owner happens to be. */
-const QUIETLY = ["--quiet", "--no-prompt", "--cached-only", "--no-remote", "--no-lock"];
+/**
+ * Nothing is fetched, asked for or looked up in the folder where the owner happens to be. Packages are taken as they lie in
+ * node_modules: to choose their versions anew, Deno would need the registry's lists, which an installation by a lock never has.
+ */
+const QUIETLY = ["--quiet", "--no-prompt", "--cached-only", "--no-remote", "--no-lock", "--node-modules-dir=manual"];
 
 /**
  * How a worker is started that runs models of strangers, and the process that looks before which engine works.

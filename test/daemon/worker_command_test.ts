@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { WORKER_BARRIER, workerPermissions, workerProgram } from "@ark/node/daemon";
+import { cleanEnvironment, finished } from "../support/node_process.ts";
+import { withDirectory } from "../support/temporary.ts";
 
 const HOW = { files: ["/models/a.gguf"], barrier: true };
 const PROBE = { gpu: "auto", binding: null, barrier: false } as const;
@@ -33,6 +36,20 @@ Deno.test("workerProgram() starts this program under the same deno with as littl
   assert.deepEqual(rest.slice(-2), ["/home/me/my ark/main.ts", "worker"]);
   const [program] = workerProgram("C:\\data", { ...SOURCE, shell: false }).worker(HOW);
   assert.equal(program, "/usr/bin/deno");
+});
+
+Deno.test("workerProgram() starts from source where Deno has cached nothing but node_modules", async () => {
+  // As after an installation by the lock, which fetches packages and never the registry's lists of their versions.
+  const mainModule = new URL("../../main.ts", import.meta.url).href;
+  const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
+  const isFile = (path: string) => path === config;
+  const runtime = { standalone: false, execPath: Deno.execPath(), mainModule, shell: false, isFile };
+  await withDirectory(async (cache) => {
+    const [program = "", ...args] = workerProgram("/data", runtime).probe(PROBE);
+    const { code, stdout, stderr } = await finished(program, { args, env: { ...cleanEnvironment(), DENO_DIR: cache } });
+    assert.equal(code, 0, stderr);
+    assert.equal(typeof JSON.parse(stdout).path, "string");
+  });
 });
 
 Deno.test("workerProgram() runs nothing but the launcher where there is one", () => {
