@@ -146,7 +146,11 @@ export async function dialPinned(
     return new PinnedConnection(tls, address);
   } catch (error) {
     closeQuietly(tls);
-    const why = late ? `fell silent in the handshake for ${handshakeMs} ms` : "does not prove to be this node";
+    const why = late
+      ? `fell silent in the handshake for ${handshakeMs} ms`
+      : error instanceof Deno.errors.InvalidData
+      ? "does not prove to be this node"
+      : "broke off in the handshake";
     throw new ArkError("unavailable", `${at} ${signal.aborted ? "was given up" : why}`, { cause: error });
   } finally {
     clearTimeout(timer);

@@ -59,7 +59,16 @@ async function transfer(order: TransferOrder): Promise<TransferOutcome> {
   const ask = async (what: string): Promise<MeshResponse> => {
     for (;;) {
       const call = { method: "GET", path: `/ark/v1/blobs/sha256-${sha256}/${what}`, deadlineMs: 120_000 };
-      const response = await client.request(to, call);
+      const response = await client.request(to, call).catch((error: unknown) => {
+        // A node lets in only so many connections of one address at once on which nobody has proved himself yet.
+        if (error instanceof Error && /broke off in the handshake/.test(error.message)) return null;
+        throw error;
+      });
+      if (response === null) {
+        waited++;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        continue;
+      }
       if (response.status === 200) return response;
       const text = await new Response(response.body).text();
       if (response.status !== 429) throw new Error(`${what}: ${response.status} ${text}`);
