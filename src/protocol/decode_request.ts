@@ -96,9 +96,9 @@ export function decodeModelRef(value: unknown): ModelRef {
  * @throws {ArkError} `bad_request`
  */
 export function decodeGenerationParameters(value: unknown): GenerationParameters {
-  const fields = record(value, "parameters", [...Object.keys(NUMBERS), "stop", "logit_bias", "format", "lora"]);
+  const fields = record(value, "parameters", PARAMETERS);
   const parameters: GenerationParameters = {};
-  for (const [name, [least, most, integer]] of Object.entries(NUMBERS) as NumberRules) {
+  for (const [name, [least, most, integer]] of NUMBER_RULES) {
     const given = fields[name];
     if (given === undefined) continue;
     if (typeof given !== "number" || !Number.isFinite(given) || given < least || given > most) {
@@ -114,7 +114,8 @@ export function decodeGenerationParameters(value: unknown): GenerationParameters
   return parameters;
 }
 
-type NumberRules = [NumberField, readonly [number, number, boolean]][];
+const NUMBER_RULES = Object.entries(NUMBERS) as [NumberField, readonly [number, number, boolean]][];
+const PARAMETERS: readonly string[] = [...Object.keys(NUMBERS), "stop", "logit_bias", "format", "lora"];
 
 /**
  * Reads what an answer must look like.

@@ -31,6 +31,9 @@ export interface AttemptOptions {
   number?: number;
 }
 
+/** What asking on comes to after the end. One for all: an error of its own would have its stack written down with each answer. */
+const ENDED = new ArkError("internal", "The answer has ended");
+
 /**
  * One request to one candidate. Events come one by one when they are asked for; nothing is read ahead. It can be stopped at any
  * time, and whoever waits for an event hears of it at once, however long the candidate takes to notice.
@@ -168,7 +171,7 @@ export class Attempt {
     } else if (event.type === "end") {
       this.#observation.end("ok");
       this.watch?.[Symbol.dispose]();
-      this.#over = new ArkError("internal", "The answer has ended");
+      this.#over = ENDED;
       this.#settled = Promise.resolve(this.#events.return?.()).catch(() => {});
     } else {
       this.#observation.firstToken();

@@ -7,7 +7,10 @@ const OWN_FIELDS: ReadonlySet<string> = new Set(["connection", "content-length",
 export function headBytes({ status, headers }: Response, framing: string): Uint8Array {
   const reason = REASONS[status] ?? "";
   let text = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (const [name, value] of headers) if (!OWN_FIELDS.has(name)) text += `${name}: ${value}\r\n`;
+  // Not by its iterator, which makes an object and an array for each field.
+  headers.forEach((value, name) => {
+    if (!OWN_FIELDS.has(name)) text += `${name}: ${value}\r\n`;
+  });
   if (!headers.has("date")) text += `date: ${new Date().toUTCString()}\r\n`;
   return Buffer.from(`${text}${framing}\r\n`, "latin1");
 }

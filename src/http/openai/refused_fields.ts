@@ -87,8 +87,9 @@ export const COMPLETION_REFUSALS: RefusalRules = {
  * @throws {RequestFault} `unsupported_value`
  */
 export function refuseUnsupported(fields: RequestFields, rules: RefusalRules): void {
-  for (const [name, { harmless, rule }] of Object.entries(rules)) {
-    const value = given(fields, name);
-    if (value !== undefined && !harmless(value)) throw unsupported(name, rule);
+  for (const name of Object.keys(fields)) {
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
+    const value = rule === undefined ? undefined : given(fields, name);
+    if (rule !== undefined && value !== undefined && !rule.harmless(value)) throw unsupported(name, rule.rule);
   }
 }
