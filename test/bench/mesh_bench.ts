@@ -13,8 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generateIdentity, type NodeId } from "@ark/node/identity";
 import { MeshClient } from "@ark/node/transport";
-import { NODE_FLAGS } from "../../src/daemon/worker_command.ts";
-import { NodeProcess } from "../support/node_process.ts";
+import { nodeCommand, NodeProcess } from "../support/node_process.ts";
 import { until } from "../inference/local_fixture.ts";
 import { heading, result, row, Samples } from "./samples.ts";
 import { streamedAnswer } from "./streamed_answer.ts";
@@ -148,7 +147,7 @@ async function newDirectory(dir: string | undefined, stack: AsyncDisposableStack
 }
 
 async function measure(directory: string, asker: string): Promise<void> {
-  const command = [Deno.execPath(), "run", ...NODE_FLAGS, "-A", MAIN];
+  const command = nodeCommand(MAIN);
   const quiet = ["--no-mdns", "--log-level", "warn", "--wireguard", "off"];
   const [bData, aData] = [join(directory, "b"), join(asker, "a")];
   await using b = await NodeProcess.start({ name: "B", command, data: bData, args: [...quiet, "--models", FIXTURES] });

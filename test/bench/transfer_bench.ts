@@ -7,9 +7,8 @@
 import { fileURLToPath } from "node:url";
 import { formatPublicKey, generateIdentity, type Identity } from "@ark/node/identity";
 import { CHUNK_BYTES } from "@ark/node/protocol";
-import { NODE_FLAGS } from "../../src/daemon/worker_command.ts";
 import { until } from "../inference/local_fixture.ts";
-import { cleanEnvironment, NodeProcess } from "../support/node_process.ts";
+import { cleanEnvironment, nodeCommand, NodeProcess } from "../support/node_process.ts";
 import { writeRandomModel } from "./random_model.ts";
 import { heading, result, row, Samples } from "./samples.ts";
 import { signedCurl } from "./signed_curl.ts";
@@ -33,7 +32,7 @@ export async function transferBench(): Promise<void> {
 
 async function measure(directory: string): Promise<void> {
   const sha256 = await writeRandomModel(`${directory}/random.gguf`, BYTES);
-  const command = [Deno.execPath(), "run", ...NODE_FLAGS, "-A", FAKE_NODE];
+  const command = nodeCommand(FAKE_NODE);
   const args = ["--no-mdns", "--wireguard", "off", "--log-level", "warn", "--models", directory];
   await using node = await NodeProcess.start({ name: "B", command, args });
   const identity = await approvedPeer(node);
@@ -105,8 +104,9 @@ export async function approvedPeer(node: NodeProcess): Promise<Identity> {
 
 /** Fetches in a process of its own. */
 export async function fetchBy(order: TransferOrder): Promise<TransferOutcome> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", ...NODE_FLAGS, "-A", CLIENT, JSON.stringify(order)],
+  const [program = "", ...args] = nodeCommand(CLIENT);
+  const { code, stdout, stderr } = await new Deno.Command(program, {
+    args: [...args, JSON.stringify(order)],
     env: cleanEnvironment(),
     clearEnv: true,
   }).output();

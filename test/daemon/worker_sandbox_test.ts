@@ -8,6 +8,8 @@ import { withDirectory } from "../support/temporary.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PROBE = fileURLToPath(new URL("../support/forbidden_actions.ts", import.meta.url));
+/** Deno with every permission; what is imported from strangers gets into no lock. */
+const FREE = [Deno.execPath(), "run", "-A", "--no-lock", "--node-modules-dir=manual"];
 const SECRETS = ["node.key", "admin.token", "node.db", "audit.log", "approved_peers.json"];
 
 interface Place {
@@ -83,7 +85,7 @@ Deno.test("T58: Of forty forbidden actions a worker can do none, by Deno's permi
     assert.deepEqual(cameOff, []);
     assert.ok(tried.length >= 40, `Only ${tried.length} were tried`);
     // The list says something only where the actions come off without the permissions.
-    const free = await attempts([Deno.execPath(), "run", "-A", "--no-lock", "--node-modules-dir=manual", PROBE], place);
+    const free = await attempts([...FREE, PROBE], place);
     const impossible = ["ffi: load an addon", "env: the node's secret"];
     const onlyHere = Deno.build.os === "linux" ? [] : tried.filter((name) => /^(process|data: .* root)/.test(name));
     assert.deepEqual(
@@ -96,7 +98,7 @@ Deno.test("T58: Of forty forbidden actions a worker can do none, by Deno's permi
 
 Deno.test("T58: A worker that was started with every permission has none left once its model is loaded", async () => {
   await withPlace(async (place) => {
-    const command = [Deno.execPath(), "run", "-A", "--no-prompt", "--no-lock", "--node-modules-dir=manual", PROBE];
+    const command = [...FREE, "--no-prompt", PROBE];
     assert.deepEqual((await attempts(command, { ...place, confine: true })).cameOff, []);
   });
 });
@@ -106,16 +108,7 @@ Deno.test("T58: Behind the barrier code with every permission reaches no network
   await withPlace(async (place) => {
     for (const model of [place.model, `${place.data}/models/a.gguf`]) {
       const command = ["/bin/sh", "-c", WORKER_BARRIER, "sh", "auto", place.data, model];
-      const all = [
-        ...command,
-        Deno.execPath(),
-        "run",
-        "-A",
-        "--no-lock",
-        "--node-modules-dir=manual",
-        "--cached-only",
-        PROBE,
-      ];
+      const all = [...command, ...FREE, "--cached-only", PROBE];
       const { cameOff } = await attempts(all, { ...place, model });
       // Its own loopback has nobody on it; a shell may be run, and is behind the barrier as well.
       assert.deepEqual(

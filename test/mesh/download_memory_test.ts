@@ -1,11 +1,10 @@
 /** What a node's memory does while peers download. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { NODE_FLAGS } from "../../src/daemon/worker_command.ts";
 import { writeRandomModel } from "../bench/random_model.ts";
 import { approvedPeer, fetchBy } from "../bench/transfer_bench.ts";
 import { until } from "../inference/local_fixture.ts";
-import { NodeProcess } from "../support/node_process.ts";
+import { nodeCommand, NodeProcess } from "../support/node_process.ts";
 import { withDirectory } from "../support/temporary.ts";
 
 const FAKE_NODE = fileURLToPath(new URL("../support/fake_node.ts", import.meta.url));
@@ -25,7 +24,7 @@ Deno.test("A node's memory grows by at most 100 MiB while three peers download a
       return console.log("Skipped: how much memory a process has is read from Linux's /proc");
     }
     const sha256 = await writeRandomModel(`${directory}/random.gguf`, BYTES);
-    const command = [Deno.execPath(), "run", ...NODE_FLAGS, "-A", FAKE_NODE];
+    const command = nodeCommand(FAKE_NODE);
     const args = ["--no-mdns", "--wireguard", "off", "--models", directory];
     await using node = await NodeProcess.start({ name: "B", command, args });
     const { pid, mesh } = node.ready;

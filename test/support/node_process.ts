@@ -56,14 +56,13 @@ export function cleanEnvironment(): Record<string, string> {
   );
 }
 
+/** How a program is run that is a node, with the flags that nodes run with. */
+export function nodeCommand(program: string): readonly string[] {
+  return [Deno.execPath(), "run", ...NODE_FLAGS, "-A", program];
+}
+
 /** How a node is started from source. */
-export const FROM_SOURCE: readonly string[] = [
-  Deno.execPath(),
-  "run",
-  ...NODE_FLAGS,
-  "-A",
-  fileURLToPath(new URL("../../main.ts", import.meta.url)),
-];
+export const FROM_SOURCE: readonly string[] = nodeCommand(fileURLToPath(new URL("../../main.ts", import.meta.url)));
 
 /** A node in a process of its own. Disposing it stops it by its pid and removes its data directory. */
 export class NodeProcess implements AsyncDisposable {
