@@ -41,6 +41,8 @@ const NUMBERS: Record<NumberField, readonly [number, number, boolean]> = {
   repeat_last_n: [0, 8_192, true],
   logprobs: [0, LIMITS.topLogprobs, true],
 };
+const NUMBER_RULES = Object.entries(NUMBERS) as [NumberField, readonly [number, number, boolean]][];
+const PARAMETERS: readonly string[] = [...Object.keys(NUMBERS), "stop", "logit_bias", "format", "lora"];
 
 /**
  * Reads an {@linkcode InferenceRequest} from any JSON value. Strict: an unknown field anywhere is refused, so nothing
@@ -113,9 +115,6 @@ export function decodeGenerationParameters(value: unknown): GenerationParameters
   if (fields.lora !== undefined) parameters.lora = decodeLora(fields.lora);
   return parameters;
 }
-
-const NUMBER_RULES = Object.entries(NUMBERS) as [NumberField, readonly [number, number, boolean]][];
-const PARAMETERS: readonly string[] = [...Object.keys(NUMBERS), "stop", "logit_bias", "format", "lora"];
 
 /**
  * Reads what an answer must look like.

@@ -89,7 +89,8 @@ export const COMPLETION_REFUSALS: RefusalRules = {
 export function refuseUnsupported(fields: RequestFields, rules: RefusalRules): void {
   for (const name of Object.keys(fields)) {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
-    const value = rule === undefined ? undefined : given(fields, name);
-    if (rule !== undefined && value !== undefined && !rule.harmless(value)) throw unsupported(name, rule.rule);
+    const value = given(fields, name);
+    if (rule === undefined || value === undefined || rule.harmless(value)) continue;
+    throw unsupported(name, rule.rule);
   }
 }
