@@ -54,8 +54,8 @@ export interface Journey {
   step(step: RouteStep): void;
   /** Takes note of who answers. */
   chosen(route: Pick<Route, "name" | "peer" | "upstream">): void;
-  /** Takes note of an event of the answer; text is not looked at. */
-  event(event: InferenceEvent): void;
+  /** Takes note of an event of the answer, which came at a monotonic time, or now; text is not looked at. */
+  event(event: InferenceEvent, at?: number): void;
   /** Takes note of the end. Only the first one counts. */
   end(outcome: "ok" | ErrorCode): void;
 }
@@ -109,11 +109,11 @@ export class Journeys {
         where = route.peer !== null ? "peer" : route.upstream ? "upstream" : "local";
         entry.answering({ name: route.name, where });
       },
-      event(event) {
-        entry.event(event);
+      event(event, at) {
+        entry.event(event, at);
         const more = tokensOf(event);
         tokens += more;
-        counted?.tokens(more);
+        counted?.tokens(more, at);
         if (where === "local") energy.tokens(more);
         if (event.type === "end" && where === "local") metrics.loaded(event.timings.load_ms);
       },
@@ -146,8 +146,8 @@ export class Journeys {
         const where = { key: "local", name: backend.name };
         let [begun, written] = [false, 0];
         journey.step({ type: "asked", ...where, attempt: 0, ms: 0 });
-        const see = (event: InferenceEvent) => {
-          journey.event(event);
+        const see = (event: InferenceEvent, at?: number) => {
+          journey.event(event, at);
           if (event.type === "start") return;
           if (!begun) journey.step({ type: "began", ...where, ms: performance.now() - came });
           begun = true;

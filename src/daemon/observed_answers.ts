@@ -45,9 +45,9 @@ export function observedAnswers(
         journey.chosen(now);
         options.chosen?.(now);
       };
-      const see = (event: InferenceEvent) => {
+      const see = (event: InferenceEvent, at?: number) => {
         tokens += tokensOf(event);
-        journey.event(event);
+        journey.event(event, at);
       };
       const told = {
         ...asked,

@@ -6,8 +6,8 @@ import type { Metrics } from "@ark/node/telemetry";
 export interface CountedRequest {
   /** Counts a step. */
   step(step: RouteStep): void;
-  /** Counts tokens that were just written. */
-  tokens(count: number): void;
+  /** Counts tokens that were written at a monotonic time, or now. */
+  tokens(count: number, at?: number): void;
   /** Counts the end. Only the first one counts. */
   end(outcome: "ok" | ErrorCode, where: AnsweredAt | null): void;
 }
@@ -70,9 +70,8 @@ export class RoutingMetrics {
             gaps.observe(step.gapMs / 1_000);
         }
       },
-      tokens(count) {
+      tokens(count, now = performance.now()) {
         if (count <= 0) return;
-        const now = performance.now();
         if (lastToken === null) firstTokens.observe((now - began) / 1_000, { where: where ?? "local" });
         else (between ??= interTokens.series({ where: where ?? "local" }))((now - lastToken) / 1_000 / count);
         lastToken = now;

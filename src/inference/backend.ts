@@ -16,6 +16,24 @@ export interface PartSink {
    * that is there when it does: whoever makes parts waits for it. Neither it nor the promise ever fails.
    */
   take(parts: readonly AnswerPart[]): Promise<void> | null;
+  /** The same in two steps; absent where a part has to be seen by everybody before it goes on, or something is held back. */
+  readonly later?: LateSink | undefined;
+}
+
+/**
+ * Shows parts at once, and takes note of them some at a time: what the layers between know of an answer lies all over memory,
+ * and to look at all of it for each token takes longer than the work itself.
+ */
+export interface LateSink {
+  /** Shows parts to the reader, as {@linkcode PartSink.take} does. */
+  show(parts: readonly AnswerPart[]): Promise<void> | null;
+  /** Takes note of parts that were shown, in their order; `times` says when each was, by the monotonic clock. */
+  note(parts: readonly AnswerPart[], times: readonly number[]): void;
+}
+
+/** A short way in two steps; one that knows of one step only has nothing to note. */
+export function lateSink(sink: PartSink): LateSink {
+  return sink.later ?? { show: (parts) => sink.take(parts), note() {} };
 }
 
 /** Who asks, how urgently, and until when. */

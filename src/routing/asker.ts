@@ -263,9 +263,9 @@ export class Asker {
     this.#state.breakers.succeeded(key, model);
   }
 
-  /** Stops whoever is still at it. */
-  stopAll(reason: ArkError): void {
-    for (const attempt of this.#attempts.keys()) this.stop(attempt, reason);
+  /** Stops whoever is still at it. Mostly that is nobody, and an error that nobody gets is not made. */
+  stopAll(cause?: unknown): void {
+    for (const attempt of this.#attempts.keys()) if (!attempt.over) this.stop(attempt, cancelled(cause));
   }
 
   /** Stops one whose answer is not needed. */

@@ -1,4 +1,4 @@
-import type { InferOptions, PartSink } from "@ark/node/inference";
+import type { InferOptions, LateSink, PartSink } from "@ark/node/inference";
 import {
   type AnswerPart,
   ArkError,
@@ -34,6 +34,10 @@ export interface AttemptOptions {
 /** What asking on comes to after the end. One for all: an error of its own would have its stack written down with each answer. */
 const ENDED = new ArkError("internal", "The answer has ended");
 
+/** So many tokens, and so long, others may wait to hear of what was shown: the totals of an answer that runs, say. */
+const MOST_LATE = 16;
+const LATE_MS = 500;
+
 /**
  * One request to one candidate. Events come one by one when they are asked for; nothing is read ahead. It can be stopped at any
  * time, and whoever waits for an event hears of it at once, however long the candidate takes to notice.
@@ -47,12 +51,18 @@ export class Attempt {
   watch: StallWatch | null = null;
   /** Takes its parts by the short way, where it leads. */
   sink: PartSink | null = null;
+  /** Looks, now and then while it leads, whether a faster one is to go on: it waits then for the promise. */
+  moves: (() => Promise<void> | null) | null = null;
   readonly #observation: Observation;
   readonly #written: number;
   readonly #hangUp = new AbortController();
   readonly #events: AsyncIterator<InferenceEvent>;
   #waiting: PromiseWithResolvers<InferenceEvent> | null = null;
   #started = false;
+  /** Parts that were shown and nobody has taken note of, and when each was. */
+  #late: AnswerPart[] = [];
+  #times: number[] = [];
+  #lookedAt = 0;
   /** Why nothing more comes. */
   #over: ArkError | null = null;
   #settled: Promise<unknown> = Promise.resolve();
@@ -110,6 +120,20 @@ export class Attempt {
     }
   }
 
+  /** Takes note of what was shown until now. With `rest` nothing more is waited for after the last of it. */
+  catchUp({ rest = false }: { rest?: boolean } = {}): void {
+    const [parts, times] = [this.#late, this.#times];
+    if (parts.length === 0) return;
+    [this.#late, this.#times] = [[], []];
+    parts.forEach((part, index) => {
+      const at = times[index];
+      this.#observation.tokens(tokensOf(part), at);
+      if (rest && index === parts.length - 1) this.watch?.rest(at);
+      else this.watch?.waitOn(at);
+    });
+    this.sink?.later?.note(parts, times);
+  }
+
   /** Gives it up for a reason, which is returned: what it failed with before, where it had. */
   stop(reason: ArkError): ArkError {
     if (this.#over !== null) return this.#over;
@@ -132,6 +156,12 @@ export class Attempt {
   #handed(parts: readonly AnswerPart[]): Promise<void> | null {
     // What comes after it was stopped is nobody's.
     if (this.#over !== null || this.sink === null) return null;
+    const { later } = this.sink;
+    const [only] = parts;
+    if (later !== undefined && only !== undefined && parts.length === 1 && isToken(only)) {
+      return this.#shown(parts, { only, later });
+    }
+    this.catchUp();
     let tokens = 0;
     for (const part of parts) tokens += tokensOf(part);
     if (tokens === 0) this.#observation.firstToken();
@@ -140,16 +170,43 @@ export class Attempt {
     if (this.#over !== null || this.watch === null) return full;
     if (full === null) this.watch.waitOn();
     else {
-      // Time that our own reader takes is not the candidate's silence.
       this.watch.rest();
-      void full.then(() => {
-        if (this.#over === null) this.watch?.wait();
-      });
+      this.#waitAfter(full);
     }
     return full;
   }
 
+  /** Shows a token at once; what else is to be done about it is done for some at a time. */
+  #shown(
+    parts: readonly AnswerPart[],
+    { only, later }: { only: AnswerPart; later: LateSink },
+  ): Promise<void> | null {
+    const now = performance.now();
+    // Before it is shown: whoever reads it may stop everything at once.
+    this.#late.push(only);
+    this.#times.push(now);
+    const full = later.show(parts);
+    if (this.#over !== null) return full;
+    if (full !== null) {
+      this.catchUp({ rest: true });
+      this.#waitAfter(full);
+      return full;
+    }
+    if (this.#late.length < MOST_LATE && now - this.#lookedAt < LATE_MS) return null;
+    this.#lookedAt = now;
+    this.catchUp();
+    return this.moves?.() ?? null;
+  }
+
+  /** Time that our own reader takes is not the candidate's silence. */
+  #waitAfter(full: Promise<void>): void {
+    void full.then(() => {
+      if (this.#over === null) this.watch?.wait();
+    });
+  }
+
   #end(reason: ArkError): void {
+    this.catchUp();
     this.#over = reason;
     this.watch?.[Symbol.dispose]();
     this.#observation.end(reason.code);
@@ -162,6 +219,7 @@ export class Attempt {
     const waiting = this.#waiting;
     // What comes after it was stopped is nobody's.
     if (waiting === null || this.#over !== null) return;
+    this.catchUp();
     this.watch?.rest();
     if (done === true) return this.#end(this.#brokenOff());
     if ((event.type === "start") === this.#started) return void this.stop(this.#disorder());
@@ -192,4 +250,9 @@ export class Attempt {
   #disorder(): ArkError {
     return new ArkError("unavailable", `${this.choice.name} sent its answer in a wrong order`);
   }
+}
+
+/** Whether a part is what most are: text, and the tokens that it is made of. */
+function isToken(part: AnswerPart): boolean {
+  return (part.type === "text" || part.type === "reasoning") && part.tokens > 0;
 }

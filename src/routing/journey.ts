@@ -1,4 +1,5 @@
-import { ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
+import { type LateSink, lateSink } from "@ark/node/inference";
+import { type AnswerPart, ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
 import type { Attempt } from "./attempt.ts";
 import { Asker, cancelled, type RoutingState } from "./asker.ts";
 import type { Choice } from "./choices.ts";
@@ -67,7 +68,7 @@ export class Journey {
     const { signal } = this.#options;
     const asker = this.#asker;
     const transcript = this.#transcript;
-    const abort = () => asker.stopAll(cancelled(signal.reason));
+    const abort = () => asker.stopAll(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     let outcome: ArkError["code"] | "ok" = "cancelled";
     try {
@@ -121,7 +122,7 @@ export class Journey {
       throw failure;
     } finally {
       signal.removeEventListener("abort", abort);
-      asker.stopAll(cancelled(undefined));
+      asker.stopAll();
       asker.step({ type: "ended", outcome, tokens: transcript.tokens });
       await asker.settled();
     }
@@ -230,9 +231,25 @@ export class Journey {
     this.#mover.lead(attempt);
     const { direct } = this.#options;
     if (direct === undefined) return;
+    const shown = this.#shown;
+    const late = lateSink(direct);
+    const later: LateSink = {
+      show: (parts) => {
+        if (this.#prepared !== null) this.#dropPrepared();
+        return late.show(bare(parts));
+      },
+      note(parts, times) {
+        shown.note(parts, times);
+        late.note(parts, times);
+      },
+    };
+    attempt.moves = () => this.#move(attempt);
     attempt.sink = {
       get open() {
         return direct.open;
+      },
+      get later() {
+        return shown.holds ? undefined : later;
       },
       take: (given) => {
         if (this.#prepared !== null) this.#dropPrepared();
@@ -258,6 +275,7 @@ export class Journey {
       ...choice.key === "local" ? { leastMs: OWN_STALL_MS } : {},
     });
     attempt.watch = new StallWatch(rule, {
+      looks: () => attempt.catchUp(),
       half: () => this.#prepare(attempt, "worth it"),
       stalled: () => this.#stalled(attempt),
     });
@@ -348,4 +366,12 @@ function nobodyFaster(): ArkError {
 /** Why one is stopped that wrote more slowly than another one will. */
 function unfinished(): ArkError {
   return new ArkError("cancelled", "A faster node goes on with the answer");
+}
+
+/** Parts without what only nodes are told; the very same where there is none of it. */
+function bare(parts: readonly AnswerPart[]): readonly AnswerPart[] {
+  const [only] = parts;
+  if (parts.length !== 1 || only === undefined) return parts.map(withoutIds);
+  const shown = withoutIds(only);
+  return shown === only ? parts : [shown];
 }

@@ -46,8 +46,8 @@ export interface Observation {
   started(promptTokens?: number): void;
   /** The first token came; `tokens` tells it too. */
   firstToken(): void;
-  /** So many tokens came. */
-  tokens(count: number): void;
+  /** So many tokens came, at a time of the clock, or now. */
+  tokens(count: number, at?: number): void;
   /** The answer ended, or what failed. */
   end(outcome: "ok" | ErrorCode): void;
 }
@@ -161,8 +161,7 @@ export class Observations {
     let written = 0;
     let open = true;
     let entry: Entry | null = null;
-    const take = (count: number) => {
-      const now = clock();
+    const take = (count: number, now: number) => {
       // Looked up once, and not for each token: it counts as used when an answer begins and when it ends.
       if (entry === null || entry.gone) entry = this.#entry(key, model);
       if (firstAt === null) {
@@ -179,10 +178,10 @@ export class Observations {
         if (promptTokens !== undefined) prompt = promptTokens;
       },
       firstToken: () => {
-        if (open && firstAt === null) take(0);
+        if (open && firstAt === null) take(0, clock());
       },
-      tokens: (count) => {
-        if (open && count > 0) take(count);
+      tokens: (count, at) => {
+        if (open && count > 0) take(count, at ?? clock());
       },
       end: (outcome) => {
         if (!open) return;

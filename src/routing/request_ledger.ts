@@ -102,8 +102,8 @@ export interface LedgerRun {
   step(step: RouteStep): void;
   /** Takes note of who answers, where no step says so. */
   answering(route: { name: string; where: AnsweredAt }): void;
-  /** Takes note of how many tokens an event brings; nothing else of it is looked at. */
-  event(event: InferenceEvent): void;
+  /** Takes note of how many tokens an event brings, at a monotonic time, or now; nothing else of it is looked at. */
+  event(event: InferenceEvent, at?: number): void;
   /** Takes note of the end. Only the first one counts. */
   end(outcome: "ok" | ErrorCode): void;
 }
@@ -177,11 +177,11 @@ export class RequestLedger {
         entry.where = where;
         entry.answered_by = name;
       },
-      event: (event) => {
+      event: (event, at) => {
         if (entry.outcome !== null) return;
         if (event.type === "start") entry.prompt_tokens ??= event.prompt_tokens;
         const tokens = tokensOf(event);
-        if (tokens > 0) entry.first_token_ms ??= rounded(performance.now() - began);
+        if (tokens > 0) entry.first_token_ms ??= rounded((at ?? performance.now()) - began);
         entry.tokens += tokens;
       },
       end: (outcome) => {

@@ -22,6 +22,16 @@ export class ShownParts {
     this.#transcript = transcript;
   }
 
+  /** Whether parts are held until it is settled which tokens they belong to. */
+  get holds(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** Takes note of parts that were shown at monotonic times, each with its tokens, while nothing was held. */
+  note(parts: readonly AnswerPart[], times: readonly number[]): void {
+    parts.forEach((part, index) => this.#transcript.take(part, times[index]));
+  }
+
   /** Takes parts, in their order. */
   take(parts: readonly AnswerPart[]): Shown {
     const [only] = parts;

@@ -6,6 +6,8 @@ export interface StallListener {
   half(): void;
   /** It is a stall. False where nobody else could go on: then it is asked again after as long once more. */
   stalled(): boolean;
+  /** Told before each look: what has come and was not told yet is told now. */
+  looks?(): void;
 }
 
 /** How many looks at the clock there are at least until a stall. */
@@ -53,10 +55,9 @@ export class StallWatch implements Disposable {
     if (this.#timer === undefined) this.#lookLater();
   }
 
-  /** What it waited for has come, and this node waits for more at once. */
-  waitOn(): void {
+  /** What it waited for has come, at a monotonic time or now, and this node waits for more at once. */
+  waitOn(now: number = performance.now()): void {
     if (!this.#waiting) return this.wait();
-    const now = performance.now();
     this.#waitedMs += now - this.#since;
     this.#rule.note(now - this.#since);
     this.#since = this.#countedTo = now;
@@ -65,11 +66,11 @@ export class StallWatch implements Disposable {
     if (this.#timer === undefined) this.#lookLater();
   }
 
-  /** What it waited for has come. */
-  rest(): void {
+  /** What it waited for has come, at a monotonic time or now. */
+  rest(now: number = performance.now()): void {
     if (!this.#waiting) return;
     this.#waiting = false;
-    const ms = performance.now() - this.#since;
+    const ms = now - this.#since;
     this.#waitedMs += ms;
     this.#rule.note(ms);
   }
@@ -90,6 +91,8 @@ export class StallWatch implements Disposable {
   }
 
   readonly #look = (): void => {
+    // While the timer stands: what is told now sets no other one.
+    if (this.#waiting) this.#listener.looks?.();
     this.#timer = undefined;
     // Who rests is looked after again from when it waits the next time.
     if (!this.#waiting) return;

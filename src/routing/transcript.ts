@@ -89,11 +89,11 @@ export class Transcript {
   }
 
   /**
-   * Takes a part that is shown next.
+   * Takes a part that is shown next, or was at a monotonic time.
    *
    * @throws {ArkError} `unavailable` where the one who goes on repeats a call of a function, or goes on with none.
    */
-  take(part: AnswerPart): void {
+  take(part: AnswerPart, at: number = performance.now()): void {
     if (part.type === "tool_call") {
       const repeated = part.index !== this.#calls || this.#callIds.has(part.id);
       if (this.#continued && repeated) throw notTheRest();
@@ -104,7 +104,7 @@ export class Transcript {
     }
     const count = tokensOf(part);
     this.#tokens += count;
-    this.#lastAt = performance.now();
+    this.#lastAt = at;
     if (this.#firstAt === 0) this.#firstAt = this.#lastAt;
     if (this.#prompt === null) return;
     const ids = "ids" in part ? part.ids ?? [] : [];
