@@ -1,6 +1,6 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { withDefaults } from "@ark/node/models";
 import { ArkError, type InferenceEvent, type InferenceRequest, type ModelRef } from "@ark/node/protocol";
+import { nextBeat } from "@ark/node/telemetry";
 import type { AskedModel } from "./asked_model.ts";
 import type { Backend, InferOptions } from "./backend.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -90,7 +90,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
       }
       this.#early.load();
       this.#dispatcher.schedule();
-      await pause(watchMs, undefined, { signal, ref: false }).catch(() => {});
+      await nextBeat(watchMs, { signal, ref: false });
     }
   }
 
