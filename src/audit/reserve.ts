@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { reasonOf } from "@ark/node/protocol";
-import type { Logger } from "@ark/node/telemetry";
+import { type Logger, nextBeat } from "@ark/node/telemetry";
 
 /** Options of {@linkcode Reserve}. */
 export interface ReserveOptions {
@@ -76,7 +76,7 @@ export class Reserve {
     await pause(afterMs, undefined, { signal }).catch(() => {});
     while (!signal.aborted) {
       await this.take();
-      await pause(2 * RETRY_MS, undefined, { signal }).catch(() => {});
+      await nextBeat(2 * RETRY_MS, { signal });
     }
   }
 

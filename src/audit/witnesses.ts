@@ -1,7 +1,6 @@
-import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
 import { reasonOf } from "@ark/node/protocol";
-import type { Events, Logger } from "@ark/node/telemetry";
+import { type Events, type Logger, nextBeat } from "@ark/node/telemetry";
 import type { MeshClient, PeerAddress } from "@ark/node/transport";
 import type { AuditLog } from "./audit_log.ts";
 import { NOTE_LIMIT } from "./checkpoint.ts";
@@ -81,7 +80,7 @@ export class Witnesses {
       await this.round(signal);
       const woken = new AbortController();
       audit.checkpoints.next.then(() => woken.abort());
-      await pause(everyMs, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {});
+      await nextBeat(everyMs, { signal: AbortSignal.any([signal, woken.signal]) });
     }
   }
 

@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import { setTimeout as pause } from "node:timers/promises";
 import { type Config, LIVE_SETTINGS } from "@ark/node/config";
 import { reasonOf } from "@ark/node/protocol";
-import type { Logger } from "@ark/node/telemetry";
+import { type Logger, nextBeat } from "@ark/node/telemetry";
 
 /** What {@linkcode ConfigWatch} needs. */
 export interface ConfigWatchOptions {
@@ -43,7 +42,7 @@ export class ConfigWatch {
     const { file, everyMs = 2_000 } = this.#options;
     this.#seen = await versionOf(file);
     while (!signal.aborted) {
-      await pause(everyMs, undefined, { signal }).catch(() => {});
+      await nextBeat(everyMs, { signal });
       if (signal.aborted) return;
       const version = await versionOf(file);
       // A file that is being replaced may be away for a moment.

@@ -1,8 +1,7 @@
-import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
 import type { Offer } from "@ark/node/protocol";
 import type { PeerTable } from "@ark/node/routing";
-import type { Metrics } from "@ark/node/telemetry";
+import { type Metrics, nextBeat } from "@ark/node/telemetry";
 
 /** How often it is looked, in milliseconds. */
 const EVERY_MS = 1_000;
@@ -38,7 +37,7 @@ export class OfferChanges {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.look();
-      await pause(EVERY_MS, undefined, { signal }).catch(() => {});
+      await nextBeat(EVERY_MS, { signal });
     }
   }
 }

@@ -1,6 +1,6 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { type LocalBackend, readMemory } from "@ark/node/inference";
 import { type GpuLayer, gpuLayer, type Hardware } from "@ark/node/protocol";
+import { nextBeat } from "@ark/node/telemetry";
 
 /** How often it is looked at the hardware for peers, in milliseconds. */
 const EVERY_MS = 5_000;
@@ -54,7 +54,7 @@ export class OwnHardware {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       if (this.#options.show) this.#shown = coarse(await this.look());
-      await pause(EVERY_MS, undefined, { signal }).catch(() => {});
+      await nextBeat(EVERY_MS, { signal });
     }
   }
 }

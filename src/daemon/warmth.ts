@@ -1,11 +1,10 @@
-import { setTimeout as pause } from "node:timers/promises";
 import type { Config } from "@ark/node/config";
 import type { NodeId } from "@ark/node/identity";
 import { DemandHistory, Prewarmer } from "@ark/node/inference";
 import type { PeerBook } from "@ark/node/peers";
 import { type PeerTable, Replicas } from "@ark/node/routing";
 import type { Store } from "@ark/node/store";
-import type { Logger, Metrics } from "@ark/node/telemetry";
+import { type Logger, type Metrics, nextBeat } from "@ark/node/telemetry";
 import type { OwnEngine } from "./role.ts";
 import type { Service } from "./service.ts";
 import { attempt } from "./start_error.ts";
@@ -90,6 +89,6 @@ export async function openWarmth(ground: WarmthGround): Promise<Warmth> {
 async function every(replicas: Replicas, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     replicas.tick();
-    await pause(REPLICAS_MS, undefined, { signal }).catch(() => {});
+    await nextBeat(REPLICAS_MS, { signal });
   }
 }

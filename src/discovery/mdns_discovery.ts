@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
+import { nextBeat } from "@ark/node/telemetry";
 import type { Discovery, Sighting } from "./discovery.ts";
 import { linksFor } from "./link.ts";
 import { MdnsSession } from "./mdns_session.ts";
@@ -111,7 +111,7 @@ export class MdnsDiscovery implements Discovery {
       }
       session?.refresh(performance.now());
       heard(cache.sweep(performance.now()));
-      await pause(TICK_MS, undefined, { signal }).catch(() => {});
+      await nextBeat(TICK_MS, { signal });
     }
     await session?.goodbye();
     await session?.[Symbol.asyncDispose]();

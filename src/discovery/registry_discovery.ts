@@ -1,6 +1,6 @@
-import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
 import { reasonOf } from "@ark/node/protocol";
+import { nextBeat } from "@ark/node/telemetry";
 import type { Discovery, Sighting } from "./discovery.ts";
 import { parsePeerAddress } from "./peer_address.ts";
 import type { RegistryClient } from "./registry_client.ts";
@@ -51,7 +51,7 @@ export class RegistryDiscovery implements Discovery {
         }
         if (signal.aborted) return;
       }
-      await pause(LOOK_MS, undefined, { signal }).catch(() => {});
+      await nextBeat(LOOK_MS, { signal });
     }
   }
 

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { nextBeat } from "@ark/node/telemetry";
 import type { Discovery, Sighting } from "./discovery.ts";
 import { parseWireGuardPeers, type WireGuardPeer } from "./wireguard_peers.ts";
 
@@ -62,7 +62,7 @@ export class WireGuardDiscovery implements Discovery {
       const news = look !== null && "fault" in look ? look.fault : null;
       if (news !== null && fault === null) unavailable(news);
       fault = news;
-      await pause(everyMs, undefined, { signal }).catch(() => {});
+      await nextBeat(everyMs, { signal });
     }
   }
 }

@@ -1,6 +1,6 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { withDefaults } from "@ark/node/models";
 import { ArkError, type InferenceEvent, type InferenceRequest, type ModelRef } from "@ark/node/protocol";
+import { nextBeat } from "@ark/node/telemetry";
 import type { AskedModel } from "./asked_model.ts";
 import type { Backend, InferOptions } from "./backend.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -9,7 +9,7 @@ import { EventStream } from "./event_stream.ts";
 import { AnswerJob, cancelled, type Job, keyOf, LoadJob, mainTask, modelNotFound } from "./job.ts";
 import type { LoadedModel, LoadingModel, LoadOptions, LocalBackendOptions, LocalQueue } from "./local_options.ts";
 import { MemoryGuard } from "./memory_guard.ts";
-import { readMemory } from "./memory_reader.ts";
+import { MemoryReader } from "./memory_reader.ts";
 import type { ModelSpeed } from "./model_speeds.ts";
 import { freeFor, type Occupancy, occupancyOf } from "./occupancy.ts";
 import { mustWait } from "./refusals.ts";
@@ -76,7 +76,8 @@ export class LocalBackend implements Backend, AsyncDisposable {
    * gone is loaded again.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { memory = readMemory, watchMs = WATCH_MS, logger } = this.#options;
+    const reader = new MemoryReader();
+    const { memory = () => reader.read(), watchMs = WATCH_MS, logger } = this.#options;
     while (!signal.aborted && !this.#disposed) {
       const reading = await memory();
       this.#dispatcher.residents.note(reading);
@@ -89,7 +90,7 @@ export class LocalBackend implements Backend, AsyncDisposable {
       }
       this.#early.load();
       this.#dispatcher.schedule();
-      await pause(watchMs, undefined, { signal, ref: false }).catch(() => {});
+      await nextBeat(watchMs, { signal, ref: false });
     }
   }
 

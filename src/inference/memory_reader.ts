@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { closeSync, openSync, readSync } from "node:fs";
 
 /** Memory as it was at one moment. Each count grows from the start of the machine, or of the group. */
 export interface MemoryReading {
@@ -25,6 +25,12 @@ const GROUP_ROOTS = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 /** No limit of a group is a number near the largest there is. */
 const NO_LIMIT = 2 ** 60;
 
+/** How long it counts where the node's own control group is, and which files there are not, in milliseconds. */
+const KNOWN_MS = 60_000;
+/** Into which every file is read, one after the other. */
+const BUFFER = new Uint8Array(FILE_BYTES);
+const DECODER = new TextDecoder();
+
 /** Options of {@linkcode readMemory}. */
 export interface ReadMemoryOptions {
   /** Put before every path. @default {""} */
@@ -33,31 +39,115 @@ export interface ReadMemoryOptions {
   group?: string;
 }
 
+/** Options of {@linkcode MemoryReader}. */
+export interface MemoryReaderOptions extends ReadMemoryOptions {
+  /** The monotonic clock, in milliseconds. */
+  now?(): number;
+}
+
 /**
- * Reads how memory stands. Never fails: what cannot be read is null. macOS and Windows have none of the files, and a
+ * Reads how memory stands, once. Never fails: what cannot be read is null. macOS and Windows have none of the files, and a
  * program that Deno lets read no more than its permissions say has `/proc/pressure` alone: both know how much memory
  * there is, and how much of it is available.
  */
-export async function readMemory({ root = "", group }: ReadMemoryOptions = {}): Promise<MemoryReading> {
-  const read = (path: string) => textOf(root + path);
-  const [pressure, vmstat, meminfo] = await Promise.all([
-    read("/proc/pressure/memory"),
-    read("/proc/vmstat"),
-    read("/proc/meminfo"),
-  ]);
-  const own = await ownGroup(read, group ?? groupIn(await read("/proc/self/cgroup")));
-  const told = meminfo === "" && root === "" ? systemMemory() : null;
-  const total = told?.total ?? lineValue(meminfo, /^MemTotal:\s+(\d+) kB$/m, 1_024);
-  const available = told?.available ?? lineValue(meminfo, /^MemAvailable:\s+(\d+) kB$/m, 1_024);
-  return {
-    ms: performance.now(),
-    stalledUs: stallIn(pressure),
-    ownStalledUs: stallIn(own.pressure),
-    swappedIn: lineValue(vmstat, /^pswpin (\d+)$/m),
-    majorFaults: lineValue(vmstat, /^pgmajfault (\d+)$/m),
-    totalBytes: least(total, own.limit),
-    availableBytes: least(available, own.available),
-  };
+export function readMemory(options: ReadMemoryOptions = {}): Promise<MemoryReading> {
+  return Promise.resolve(new MemoryReader(options).read());
+}
+
+/**
+ * Reads how memory stands again and again, at little cost: files that are not there are not looked for each time. What
+ * has come since, and a move to another control group, is seen within a minute.
+ *
+ * The files are read at once and not by a thread: none of them is on a disk, so that each takes some ten microseconds,
+ * and handing it to a thread and back takes several times that.
+ */
+export class MemoryReader {
+  readonly #root: string;
+  readonly #group: string | undefined;
+  readonly #now: () => number;
+  readonly #absent = new Set<string>();
+  #groups: OwnGroups = { v2: null, v1: null };
+  #knownAt = -Infinity;
+
+  /** Makes a reader that has not read yet. */
+  constructor({ root = "", group, now = () => performance.now() }: MemoryReaderOptions = {}) {
+    this.#root = root;
+    this.#group = group;
+    this.#now = now;
+  }
+
+  /** Reads once, as {@linkcode readMemory} does. */
+  read(): MemoryReading {
+    const ms = this.#now();
+    if (ms - this.#knownAt >= KNOWN_MS) {
+      this.#knownAt = ms;
+      this.#absent.clear();
+      this.#groups = this.#group === undefined
+        ? groupsIn(this.#text("/proc/self/cgroup"))
+        : { v2: this.#group, v1: null };
+    }
+    const pressure = this.#text("/proc/pressure/memory");
+    const vmstat = this.#text("/proc/vmstat");
+    const meminfo = this.#text("/proc/meminfo");
+    const own = this.#ownGroup();
+    const told = meminfo === "" && this.#root === "" ? systemMemory() : null;
+    const total = told?.total ?? lineValue(meminfo, /^MemTotal:\s+(\d+) kB$/m, 1_024);
+    const available = told?.available ?? lineValue(meminfo, /^MemAvailable:\s+(\d+) kB$/m, 1_024);
+    return {
+      ms,
+      stalledUs: stallIn(pressure),
+      ownStalledUs: stallIn(own.pressure),
+      swappedIn: lineValue(vmstat, /^pswpin (\d+)$/m),
+      majorFaults: lineValue(vmstat, /^pgmajfault (\d+)$/m),
+      totalBytes: least(total, own.limit),
+      availableBytes: least(available, own.available),
+    };
+  }
+
+  /** The node's own group: of version 2, and of version 1 where the machine limits memory there. */
+  #ownGroup(): Group {
+    const { v2, v1 } = this.#groups;
+    const found: Group = { pressure: "", limit: null, available: null };
+    for (const base of v2 === null ? [] : GROUP_ROOTS.map((root) => root + v2)) {
+      found.pressure ||= this.#text(`${base}/memory.pressure`);
+      const limit = lineValue(this.#text(`${base}/memory.max`), /^(\d+)$/m);
+      if (limit === null) continue;
+      const used = lineValue(this.#text(`${base}/memory.current`), /^(\d+)$/m);
+      const file = lineValue(this.#text(`${base}/memory.stat`), /^file (\d+)$/m) ?? 0;
+      return { ...found, limit, available: used === null ? null : Math.max(0, limit - Math.max(0, used - file)) };
+    }
+    const base = v1 === null ? null : `/sys/fs/cgroup/memory${v1}`;
+    const limit = base === null ? null : lineValue(this.#text(`${base}/memory.limit_in_bytes`), /^(\d+)$/m);
+    if (base === null || limit === null || limit >= NO_LIMIT) return found;
+    const used = lineValue(this.#text(`${base}/memory.usage_in_bytes`), /^(\d+)$/m);
+    const file = lineValue(this.#text(`${base}/memory.stat`), /^total_cache (\d+)$/m) ?? 0;
+    return { ...found, limit, available: used === null ? null : Math.max(0, limit - Math.max(0, used - file)) };
+  }
+
+  /** What a file says, or nothing where it cannot be read. */
+  #text(path: string): string {
+    if (this.#absent.has(path)) return "";
+    let file: number;
+    try {
+      file = openSync(this.#root + path, "r");
+    } catch {
+      this.#absent.add(path);
+      return "";
+    }
+    try {
+      let length = 0;
+      while (length < BUFFER.length) {
+        const read = readSync(file, BUFFER, length, BUFFER.length - length, null);
+        if (read === 0) break;
+        length += read;
+      }
+      return DECODER.decode(BUFFER.subarray(0, length));
+    } catch {
+      return "";
+    } finally {
+      closeSync(file);
+    }
+  }
 }
 
 function systemMemory(): { total: number; available: number } | null {
@@ -75,33 +165,13 @@ interface Group {
   available: number | null;
 }
 
-/** The node's own group: of version 2, and of version 1 where the machine limits memory there. */
-async function ownGroup(read: (path: string) => Promise<string>, group: OwnGroups | string | null): Promise<Group> {
-  const { v2, v1 } = typeof group === "string" ? { v2: group, v1: null } : group ?? { v2: null, v1: null };
-  const found: Group = { pressure: "", limit: null, available: null };
-  for (const base of v2 === null ? [] : GROUP_ROOTS.map((root) => root + v2)) {
-    found.pressure ||= await read(`${base}/memory.pressure`);
-    const limit = lineValue(await read(`${base}/memory.max`), /^(\d+)$/m);
-    if (limit === null) continue;
-    const used = lineValue(await read(`${base}/memory.current`), /^(\d+)$/m);
-    const file = lineValue(await read(`${base}/memory.stat`), /^file (\d+)$/m) ?? 0;
-    return { ...found, limit, available: used === null ? null : Math.max(0, limit - Math.max(0, used - file)) };
-  }
-  const base = v1 === null ? null : `/sys/fs/cgroup/memory${v1}`;
-  const limit = base === null ? null : lineValue(await read(`${base}/memory.limit_in_bytes`), /^(\d+)$/m);
-  if (base === null || limit === null || limit >= NO_LIMIT) return found;
-  const used = lineValue(await read(`${base}/memory.usage_in_bytes`), /^(\d+)$/m);
-  const file = lineValue(await read(`${base}/memory.stat`), /^total_cache (\d+)$/m) ?? 0;
-  return { ...found, limit, available: used === null ? null : Math.max(0, limit - Math.max(0, used - file)) };
-}
-
 interface OwnGroups {
   v2: string | null;
   v1: string | null;
 }
 
 /** Where this process stands, as `/proc/self/cgroup` says. */
-function groupIn(text: string): OwnGroups {
+function groupsIn(text: string): OwnGroups {
   const v2 = /^0::(\/.*)$/m.exec(text)?.[1] ?? null;
   const v1 = /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(\/.*)$/m.exec(text)?.[1] ?? null;
   return { v2: pathOf(v2), v1: pathOf(v1) };
@@ -126,20 +196,4 @@ function lineValue(text: string, pattern: RegExp, factor = 1): number | null {
 function least(a: number | null, b: number | null): number | null {
   if (a === null || b === null) return a ?? b;
   return Math.min(a, b);
-}
-
-async function textOf(path: string): Promise<string> {
-  try {
-    await using file = await open(path, "r");
-    const buffer = new Uint8Array(FILE_BYTES);
-    let length = 0;
-    while (length < buffer.length) {
-      const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
-      if (bytesRead === 0) break;
-      length += bytesRead;
-    }
-    return new TextDecoder().decode(buffer.subarray(0, length));
-  } catch {
-    return "";
-  }
 }

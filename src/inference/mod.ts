@@ -69,7 +69,13 @@ export * from "./local_options.ts";
 export { Prewarmer, type PrewarmerOptions, type WarmBackend } from "./prewarmer.ts";
 export type { ModelSpeed } from "./model_speeds.ts";
 export { leastModelBytes } from "./model_memory.ts";
-export { type MemoryReading, readMemory, type ReadMemoryOptions } from "./memory_reader.ts";
+export {
+  MemoryReader,
+  type MemoryReaderOptions,
+  type MemoryReading,
+  readMemory,
+  type ReadMemoryOptions,
+} from "./memory_reader.ts";
 export type { ModelOccupancy, Occupancy } from "./occupancy.ts";
 export type { WorkerTimes } from "./worker_times.ts";
 export * from "./worker/engine.ts";

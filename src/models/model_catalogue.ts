@@ -1,7 +1,6 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { ArkError, type ChunkList, LIMITS, type ModelRef } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
-import type { Logger } from "@ark/node/telemetry";
+import { type Logger, nextBeat } from "@ark/node/telemetry";
 import { ChunkListing, type HashedFile } from "./blobs/chunk_listing.ts";
 import { type ChunkLists, MemoryChunkLists, storedChunkLists } from "./blobs/chunk_lists.ts";
 import { type DigestCache, MemoryDigestCache, storeDigestCache } from "./digest_cache.ts";
@@ -188,7 +187,7 @@ export class ModelCatalogue {
   async #rescan(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.refresh(signal);
-      await pause(this.#intervalMs, undefined, { signal }).catch(() => {});
+      await nextBeat(this.#intervalMs, { signal });
     }
   }
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type Identity, type NodeId, nodeIdOf, publicKeyOf } from "@ark/node/identity";
 import { ArkError, type PairingMessage, type PairingNonce, type PairingState } from "@ark/node/protocol";
-import type { Logger } from "@ark/node/telemetry";
+import { type Logger, nextBeat } from "@ark/node/telemetry";
 import type { MeshClient, PeerAddress } from "@ark/node/transport";
 import { AttemptRates } from "./attempt_rates.ts";
 import type { IgnoredNodes } from "./ignored_nodes.ts";
@@ -200,7 +200,8 @@ export class Pairings implements AsyncDisposable {
   /** Ends pairings whose time is over. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await pause(TICK_MS, undefined, { signal }).catch(() => {});
+      // Where there is none, none can end; one that begins meanwhile has minutes.
+      await nextBeat(this.#cards.size === 0 ? 2 * TICK_MS : TICK_MS, { signal });
       this.tick();
     }
   }

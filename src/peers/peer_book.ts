@@ -1,8 +1,7 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { formatPublicKey, type NodeId, publicKeyOf } from "@ark/node/identity";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
-import type { Logger } from "@ark/node/telemetry";
+import { type Logger, nextBeat } from "@ark/node/telemetry";
 import { type Approval, type ApprovedPeer, decodeApproval } from "./approved_peer.ts";
 import { writeDurably } from "@ark/node/store";
 import { Turns } from "./turns.ts";
@@ -208,7 +207,7 @@ export class PeerBook {
   /** Follows edits by hand and expiries, by looking once a second: it works on every file system. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await pause(1_000, undefined, { signal }).catch(() => {});
+      await nextBeat(1_000, { signal });
       if (signal.aborted) return;
       await this.reload();
       if (this.#tellRemoved()) this.#changed();

@@ -1,8 +1,7 @@
-import { setTimeout as pause } from "node:timers/promises";
 import type { NodeId } from "@ark/node/identity";
 import { reasonOf } from "@ark/node/protocol";
 import type { Store } from "@ark/node/store";
-import type { Logger } from "@ark/node/telemetry";
+import { type Logger, nextBeat } from "@ark/node/telemetry";
 import { Account } from "./account.ts";
 import type { TokenSlot } from "./token_window.ts";
 
@@ -73,7 +72,7 @@ export class Usage implements AsyncDisposable {
   /** Writes what has changed, every three seconds until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await pause(EVERY_MS, undefined, { signal }).catch(() => {});
+      await nextBeat(EVERY_MS, { signal });
       await this.flush();
     }
   }

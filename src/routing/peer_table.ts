@@ -3,6 +3,7 @@ import type { NodeId } from "@ark/node/identity";
 import type { ApprovedPeer } from "@ark/node/peers";
 import type { ArkError, ModelRef } from "@ark/node/protocol";
 import type { PeerAddress } from "@ark/node/transport";
+import { nextBeat } from "@ark/node/telemetry";
 import { AwakeClock } from "./awake_clock.ts";
 import { OfferFollower } from "./offer_follower.ts";
 import { type PeerAnswer, PeerQuestions } from "./peer_question.ts";
@@ -13,6 +14,8 @@ import { findOffered, type PeerOffering, type PeerView, roomAt, standingOf } fro
 
 /** How often it is looked at who is to be asked, in milliseconds, at least. */
 const TICK_MS = 200;
+/** How often it is looked while nobody is to be asked before that, in milliseconds: whoever has news wakes the table. */
+const IDLE_MS = 1_000;
 /** How long a peer is away before it is asked less often, and how much less. */
 const AWAY = [{ ms: 300_000, factor: 8 }, { ms: 30_000, factor: 3 }];
 /** The shortest time between two questions because a peer asked us, in milliseconds. */
@@ -172,25 +175,32 @@ export class PeerTable {
       const approved = this.#options.approved();
       this.#forgetOthers(new Set(approved.flatMap(({ node_id, paused }) => paused ? [] : node_id)), approved);
       // Nobody waits for a peer that is slow to answer: the others are asked again in their turn.
-      for (const { node_id: id, paused } of approved) if (!paused) this.#tend(this.#row(id), { signal, tickMs });
+      const waits = approved.map(({ node_id: id, paused }) =>
+        paused ? Infinity : this.#tend(this.#row(id), { signal, tickMs })
+      );
       const either = AbortSignal.any([signal, woken.signal]);
-      await pause(tickMs, undefined, { signal: either }).catch(() => {});
+      const soonest = Math.max(tickMs, Math.min(IDLE_MS, ...waits));
+      if (soonest === IDLE_MS) await nextBeat(IDLE_MS, { signal: either });
+      else await pause(soonest, undefined, { signal: either }).catch(() => {});
     }
     this.#running = null;
     this.#wake = () => {};
     await Promise.all(this.#tasks);
   }
 
-  /** Asks a peer whose turn it is, or opens the stream of its offers. */
-  #tend(row: PeerRow, { signal, tickMs }: { signal: AbortSignal; tickMs: number }): void {
+  /**
+   * Asks a peer whose turn it is, or opens the stream of its offers. Returns in how many milliseconds it must be looked at
+   * again: one that tells by itself how it stands need not be.
+   */
+  #tend(row: PeerRow, { signal, tickMs }: { signal: AbortSignal; tickMs: number }): number {
     const now = performance.now();
     const { everyMs, hurryMs } = this.#options;
     const { due, stream, askedAt, inFlight } = row;
     row.due = false;
-    if (stream !== null && row.answers) return;
+    if (stream !== null && row.answers) return Infinity;
     if (!due && row.answers && row.offer !== null && now >= row.streamAfter) {
       this.#task(this.#follower.follow(row, signal));
-      return;
+      return tickMs;
     }
     const away = row.awayAt === null ? 0 : now - row.awayAt;
     const factor = AWAY.find(({ ms }) => away >= ms)?.factor ?? 1;
@@ -198,7 +208,10 @@ export class PeerTable {
     const usual = inFlight > 0 ? hurryMs : everyMs * factor;
     const wait = row.awayAt === null ? usual : Math.min(usual, away / 2);
     // A timer may fire a little early.
-    if (due || now - askedAt >= wait - tickMs / 8) this.ask(row.id, signal);
+    const left = wait - tickMs / 8 - (now - askedAt);
+    if (due || left <= 0) this.ask(row.id, signal);
+    // One that answers may get a request at any moment, and is then asked more often.
+    return row.answers || due || left <= 0 ? tickMs : left;
   }
 
   #begin(row: PeerRow, signal: AbortSignal): Promise<"answered" | "aborted"> {

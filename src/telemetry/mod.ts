@@ -52,6 +52,8 @@
  * names the model, the node, numbers of tokens and times. An approved peer is told the place in the trace, and uses it
  * where its own owner traces; each request is a trace of its own.
  *
+ * {@linkcode nextBeat} is when all look that look after something now and then, what is told here among it.
+ *
  * @example
  * ```ts
  * import { Logger, Metrics } from "@ark/node/telemetry";
@@ -68,6 +70,7 @@
  *
  * @module
  */
+export { nextBeat, type NextBeatOptions } from "./beat.ts";
 export * from "./escaped.ts";
 export * from "./events.ts";
 export * from "./energy_history.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import { readMemory } from "../../src/inference/memory_reader.ts";
+import { MemoryReader, readMemory } from "../../src/inference/memory_reader.ts";
 
 /** A folder that looks like a machine's root. */
 async function rootWith(files: Record<string, string | Uint8Array>): Promise<string> {
@@ -95,6 +95,42 @@ Deno.test("readMemory() says null of files that are absent, odd, huge or folders
     { "/proc/pressure/memory": "some avg10=0.00 avg60=0.00 avg300=0.00 total=5\n" },
   ];
   for (const files of odd) assert.deepEqual(await readingOf(files), nothing, Object.keys(files).join());
+});
+
+Deno.test("MemoryReader sees each change of what it reads at once, and new files and another group within a minute", async () => {
+  const [first, second] = ["/sys/fs/cgroup/first", "/sys/fs/cgroup/second"];
+  const root = await rootWith({
+    ...MACHINE,
+    "/proc/self/cgroup": "0::/first\n",
+    [`${first}/memory.max`]: "4000000000\n",
+    [`${second}/memory.max`]: "3000000000\n",
+  });
+  let now = 1_000;
+  const reader = new MemoryReader({ root, now: () => now });
+  const read = () => {
+    const { ms, totalBytes, availableBytes } = reader.read();
+    assert.equal(ms, now);
+    return [totalBytes, availableBytes];
+  };
+  const write = (path: string, text: string) => Deno.writeTextFile(root + path, text);
+  try {
+    assert.deepEqual(read(), [4e9, 8_192_000_000]);
+    await write(`${first}/memory.max`, "5000000000\n");
+    await write("/proc/meminfo", "MemTotal: 16000000 kB\nMemAvailable: 1000 kB\n");
+    assert.deepEqual(read(), [5e9, 1_024_000]);
+
+    await write("/proc/self/cgroup", "0::/second\n");
+    await write(`${second}/memory.current`, "2999999999\n");
+    await write(`${first}/memory.current`, "4999999998\n");
+    now += 59_999;
+    assert.deepEqual(read(), [5e9, 1_024_000], "What is there was looked for again");
+    now += 1;
+    assert.deepEqual(read(), [3e9, 1]);
+    await Deno.remove(`${root}${second}`, { recursive: true });
+    assert.deepEqual(read(), [16_384_000_000, 1_024_000]);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
 });
 
 Deno.test("readMemory() knows this machine's memory", async () => {

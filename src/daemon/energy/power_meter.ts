@@ -1,5 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
-import type { EnergyHistory, PowerOf } from "@ark/node/telemetry";
+import { type EnergyHistory, nextBeat, type PowerOf } from "@ark/node/telemetry";
 import { type RunTool, runTool } from "../sharing/run_tool.ts";
 import { NVIDIA_POWER_QUERY, parseNvidiaPower } from "./nvidia_power.ts";
 import { type EnergyCounter, joulesBetween, SysfsPower } from "./sysfs_power.ts";
@@ -73,7 +72,7 @@ export class PowerMeter {
       const now = performance.now();
       if (reading !== null && now - last <= LONGEST_MS) this.#options.history.power({ ...reading, ms: now - last });
       last = now;
-      await pause(this.#options.everyMs, undefined, { signal }).catch(() => {});
+      await nextBeat(this.#options.everyMs, { signal });
     }
   }
 

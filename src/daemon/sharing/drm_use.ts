@@ -1,5 +1,5 @@
-import { readdir, readlink } from "node:fs/promises";
-import { beginningOf } from "./own_processes.ts";
+import { readdirSync, readlinkSync } from "node:fs";
+import { beginningOf, ShortTurns } from "./own_processes.ts";
 
 /** How much one program used a GPU, since it opened it. */
 export interface DrmClient {
@@ -79,18 +79,25 @@ export class DrmClients {
     this.#root = root;
   }
 
-  /** Looks once; null where this program may not, or the system has no such thing. */
-  async look(own: ReadonlySet<number>): Promise<DrmLook | null> {
+  /**
+   * Looks once; null where this program may not, or the system has no such thing. Which programs are this node's own is
+   * asked where there is a client at all.
+   */
+  async look(own: () => Promise<ReadonlySet<number>>): Promise<DrmLook | null> {
     try {
       const ms = performance.now();
       if (this.#known === null || ms - this.#known.at > REMEMBER_MS) {
         this.#known = { at: ms, descriptors: await this.#find() };
       }
       const found: { others: DrmClient[]; own: DrmClient[] } = { others: [], own: [] };
-      for (const [pid, names] of this.#known.descriptors) {
+      const { descriptors } = this.#known;
+      const mine = descriptors.size === 0 ? new Set() : await own();
+      const turns = new ShortTurns();
+      for (const [pid, names] of descriptors) {
         for (const name of names) {
-          const client = parseFdinfo(await beginningOf(`${this.#root}/${pid}/fdinfo/${name}`));
-          if (client !== null) (own.has(pid) ? found.own : found.others).push(client);
+          if (turns.over) await turns.next();
+          const client = parseFdinfo(beginningOf(`${this.#root}/${pid}/fdinfo/${name}`));
+          if (client !== null) (mine.has(pid) ? found.own : found.others).push(client);
         }
       }
       return { ms, ...found };
@@ -101,18 +108,34 @@ export class DrmClients {
 
   async #find(): Promise<Map<number, string[]>> {
     const found = new Map<number, string[]>();
-    const ids = (await readdir(this.#root)).filter((name) => /^\d{1,10}$/.test(name)).slice(0, MOST_PROCESSES);
+    const ids = readdirSync(this.#root).filter((name) => /^\d{1,10}$/.test(name)).slice(0, MOST_PROCESSES);
+    const turns = new ShortTurns();
     for (const id of ids) {
       const folder = `${this.#root}/${id}/fd`;
-      // Descriptors of other users cannot be seen, and need not be.
-      const names = await readdir(folder).catch(() => [] as string[]);
       const gpus: string[] = [];
-      for (const name of names.slice(0, MOST_DESCRIPTORS)) {
-        const target = await readlink(`${folder}/${name}`).catch(() => "");
-        if (target.startsWith("/dev/dri/")) gpus.push(name);
+      for (const name of namesIn(folder).slice(0, MOST_DESCRIPTORS)) {
+        if (turns.over) await turns.next();
+        if (targetOf(`${folder}/${name}`).startsWith("/dev/dri/")) gpus.push(name);
       }
       if (gpus.length > 0) found.set(Number(id), gpus);
     }
     return found;
+  }
+}
+
+/** What a folder holds, or nothing: descriptors of other users cannot be seen, and need not be. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return "";
   }
 }

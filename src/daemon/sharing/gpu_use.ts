@@ -42,9 +42,9 @@ export class GpuUse implements UseDetector {
 
   /** Looks once. */
   async look(signal: AbortSignal): Promise<UseReading> {
-    const all = await listProcesses(`${this.#options.root}/proc`);
-    const mine = [Deno.pid, ...this.#options.own.pids()];
-    const own = all === null ? new Set(mine) : familyOf(mine, all);
+    // Where no program uses a GPU nobody asks whose it is: to list all processes is most of the work.
+    let family: Promise<ReadonlySet<number>> | undefined;
+    const own = () => family ??= this.#family();
     const nvidia = await this.#nvidia(own, signal);
     if (nvidia?.kind === "used") return nvidia;
     const kernel = await this.#kernel(own);
@@ -53,7 +53,14 @@ export class GpuUse implements UseDetector {
     return kernel;
   }
 
-  async #nvidia(own: ReadonlySet<number>, signal: AbortSignal): Promise<UseReading | null> {
+  /** This node, its workers, and all that they have started. */
+  async #family(): Promise<ReadonlySet<number>> {
+    const all = await listProcesses(`${this.#options.root}/proc`);
+    const mine = [Deno.pid, ...this.#options.own.pids()];
+    return all === null ? new Set(mine) : familyOf(mine, all);
+  }
+
+  async #nvidia(own: () => Promise<ReadonlySet<number>>, signal: AbortSignal): Promise<UseReading | null> {
     if (performance.now() < this.#missingUntil) return null;
     const { run } = this.#options;
     const listed = await run("nvidia-smi", ["pmon", "-c", "1", "-s", "u"], signal);
@@ -63,7 +70,7 @@ export class GpuUse implements UseDetector {
     }
     const processes = listed.kind === "printed" ? parsePmon(listed.text) : null;
     const seen = processes !== null && processes.some(({ pid }) => pid !== null);
-    const part = seen ? othersPart(processes, own) : null;
+    const part = seen ? othersPart(processes, await own()) : null;
     if (part !== null) return this.#reading(part);
     // In a container and on Windows nobody is listed: then there is only the load of the whole GPU.
     const query = ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"];
@@ -79,7 +86,7 @@ export class GpuUse implements UseDetector {
     return this.#reading(whole);
   }
 
-  async #kernel(own: ReadonlySet<number>): Promise<UseReading> {
+  async #kernel(own: () => Promise<ReadonlySet<number>>): Promise<UseReading> {
     const [before, now] = [this.#before, await this.#drm.look(own)];
     this.#before = now;
     const load = await this.#amdLoad();
@@ -105,7 +112,7 @@ export class GpuUse implements UseDetector {
     const cards = (await readdir(folder).catch(() => [] as string[])).filter((name) => /^card\d+$/.test(name));
     let most: number | null = null;
     for (const card of cards.slice(0, MOST_CARDS)) {
-      const [percent] = /^\d{1,3}$/.exec((await beginningOf(`${folder}/${card}/device/gpu_busy_percent`)).trim()) ?? [];
+      const [percent] = /^\d{1,3}$/.exec(beginningOf(`${folder}/${card}/device/gpu_busy_percent`).trim()) ?? [];
       if (percent !== undefined && Number(percent) <= 100) most = Math.max(most ?? 0, Number(percent) / 100);
     }
     return most;

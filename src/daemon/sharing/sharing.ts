@@ -1,8 +1,7 @@
-import { setTimeout as rest } from "node:timers/promises";
 import type { Config, YieldUse } from "@ark/node/config";
 import type { SharingControl, SharingDetails, SharingView } from "@ark/node/http";
 import { ArkError, reasonOf } from "@ark/node/protocol";
-import type { Events, Logger } from "@ark/node/telemetry";
+import { type Events, type Logger, nextBeat } from "@ark/node/telemetry";
 import { decideSharing } from "./decide_sharing.ts";
 import type { KeptPause } from "./kept_pause.ts";
 import { SteadyUse, type YieldTimes } from "./steady_use.ts";
@@ -136,7 +135,7 @@ export class Sharing implements SharingControl {
       this.#look();
       const woken = this.#woken = new AbortController();
       const tick = Math.min(TICK_MS, this.#options.everyMs ?? TICK_MS);
-      await rest(tick, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {});
+      await nextBeat(tick, { signal: AbortSignal.any([signal, woken.signal]) });
     }
   }
 

@@ -1,11 +1,10 @@
-import { setTimeout as rest } from "node:timers/promises";
 import type { Config } from "@ark/node/config";
 import type { WakeControl, WakeResult } from "@ark/node/http";
 import type { NodeId } from "@ark/node/identity";
 import type { PeerBook } from "@ark/node/peers";
 import { ArkError, decodeWakeFacts, type ModelRef, type WakeFacts } from "@ark/node/protocol";
 import { ANSWERING, type AsleepModel, type PeerTable, type PeerView, type Sleepers } from "@ark/node/routing";
-import type { Logger } from "@ark/node/telemetry";
+import { type Logger, nextBeat } from "@ark/node/telemetry";
 import type { MeshClient } from "@ark/node/transport";
 import { KnownNodes } from "./known_nodes.ts";
 import { ownAddresses, sendMagic, wakeTargets } from "./magic_packet.ts";
@@ -137,7 +136,7 @@ export class OwnNodes implements Sleepers, WakeControl, AsyncDisposable {
       for (const view of this.#ground.table.list()) {
         if (view.peer.own === true && ANSWERING.has(view.state) && !signal.aborted) await this.#see(view, signal);
       }
-      await rest(LOOK_MS, undefined, { signal }).catch(() => {});
+      await nextBeat(LOOK_MS, { signal });
     }
   }
 
