@@ -6,8 +6,6 @@ import { READ_BUFFER_BYTES } from "./response_reader.ts";
 export class PlainConnection {
   /** Room for reading; made once, since it outlives many requests. */
   readonly buffer: Uint8Array<ArrayBuffer> = new Uint8Array(READ_BUFFER_BYTES);
-  /** Requests that it has carried. */
-  uses = 0;
   /** When it is closed that nobody uses, on the clock that only grows. */
   until = 0;
   readonly #tcp: Deno.TcpConn;

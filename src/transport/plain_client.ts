@@ -29,7 +29,7 @@ const TARGET = /^[\x21-\x7e]+$/;
 
 /**
  * Sends requests without encryption to one server, for the owner's own ones. Its connections are kept for a while after
- * an answer that was read to its end: to open and to close one is a tenth of what it costs to pass a short answer on.
+ * an answer that was read to its end: to open and to close one is a fourth of what it costs to pass a short answer on.
  *
  * Not `fetch`: the streams that it reads through take most of the time of passing a token on (some 130 of 200
  * microseconds), and a stream that is only passed on has nothing else to do.

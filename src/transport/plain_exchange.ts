@@ -57,16 +57,18 @@ export class PlainExchange implements PlainResponse {
     this.#connection = connection;
     this.#kept = kept;
     this.#signal = signal;
-    connection.uses++;
     this.#reader = new ResponseReader((into) => connection.read(into), connection.buffer, { untilClose: true });
     this.#onAbort = () => this.#close();
     signal.addEventListener("abort", this.#onAbort, { once: true });
     if (signal.aborted) this.#close();
   }
 
-  /** Whether the connection had died while it was idle, so that the request can be sent again on a fresh one. */
+  /**
+   * Whether a connection that was kept had died while it was idle, so that the request can be sent again on a fresh one: it
+   * failed before a byte of an answer came.
+   */
   get stale(): boolean {
-    return this.#connection.uses > 1 && !this.#reader.sawBytes && !this.#signal.aborted;
+    return !this.#reader.sawBytes && !this.#signal.aborted;
   }
 
   /**

@@ -228,6 +228,40 @@ Deno.test("Upstream asks again on connections that it has, whatever was asked, a
   });
 });
 
+Deno.test("Upstream.infer() does not wait for the end of a stream that is complete, and asks again on its connection", async () => {
+  const { promise, resolve: end } = Promise.withResolvers<void>();
+  const slow = twoWords().body?.pipeThrough(new TransformStream({ flush: () => promise }));
+  const replies = [new Response(slow)];
+  // Of the others none is kept, so that it is the only one that can be.
+  const others = () => new Response(twoWords().body, { headers: { connection: "close" } });
+  await using server = new UpstreamServer(() => replies.pop() ?? others(), ["big"]);
+  using upstream = await known(server);
+  assert.equal((await collect(upstream)).at(-1)?.type, "end");
+  assert.equal((await collect(upstream)).at(-1)?.type, "end");
+  const [first, second] = server.asked.map(({ port }) => port);
+  assert.notEqual(second, first, "The first one's end has not come");
+  end();
+  await until(async () => {
+    await collect(upstream);
+    return server.asked.at(-1)?.port === first;
+  });
+  assert.equal(server.left, 0);
+});
+
+Deno.test("Upstream.run() keeps no connection when it has ended", async () => {
+  await using server = new UpstreamServer(twoWords, ["big"]);
+  const logger = { info() {}, warn() {} };
+  // Not disposed of: what is open at the end fails the test.
+  const upstream = new Upstream({ name: "box", url: server.url, key: null, logger });
+  const stop = new AbortController();
+  const running = upstream.run(stop.signal);
+  await until(() => upstream.handles("big"));
+  stop.abort();
+  await running;
+  assert.equal((await collect(upstream)).at(-1)?.type, "end");
+  assert.equal(server.connections.size, 2);
+});
+
 Deno.test("Upstream asks a server that was started anew in the meantime, once", async () => {
   const asked: string[] = [];
   const serve = (port: number) =>
