@@ -13,7 +13,7 @@
  * round trip and which {@linkcode MeshClient} does by itself.
  *
  * Beside it, without encryption and for the owner's own programs and servers: {@linkcode listenPlain} and
- * {@linkcode plainExchange}, HTTP/1.1 over sockets, since every layer more is paid for with each token.
+ * {@linkcode PlainClient}, HTTP/1.1 over sockets, since every layer more is paid for with each token.
  *
  * Not here: who is approved and what they may do (`peers`), and what is said (`protocol`, `http`). Limits: an answer's
  * body is protected by TLS alone, its head is signed; what a stream said as a whole is signed by its receipt.
@@ -57,7 +57,8 @@ export { pumpFrom, type TakeBytes } from "./pump.ts";
 export { notePushed, type PushedBody, pushedBody } from "./pushed_body.ts";
 export { signedBody } from "./request_body.ts";
 export type { ByteSink } from "./socket_writer.ts";
-export { plainExchange, type PlainRequest, type PlainResponse } from "./plain_exchange.ts";
+export { PlainClient, type PlainClientOptions, type PlainRequest } from "./plain_client.ts";
+export type { PlainResponse } from "./plain_exchange.ts";
 export { DIAL_TIMES, type DialTimes } from "./pinned_connection.ts";
 export * from "./presented_key.ts";
 export { sourceOf } from "./source_limiter.ts";

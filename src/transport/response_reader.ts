@@ -206,6 +206,7 @@ export class ResponseReader {
     } else if (this.#untilClose && length === null) {
       this.#state = "rest";
       this.#left = Infinity;
+      this.#keepAlive = false;
     } else {
       throw malformed("its length is not stated");
     }

@@ -10,21 +10,27 @@ export type UpstreamReply = (
 /** On a free port of the loopback. */
 export class UpstreamServer implements AsyncDisposable {
   /** Bodies that arrived, with their paths. */
-  readonly asked: { path: string; body: Record<string, unknown>; authorization: string | null }[] = [];
+  readonly asked: { path: string; body: Record<string, unknown>; authorization: string | null; port: number }[] = [];
+  /** The ports of the connections that requests came on. */
+  readonly connections = new Set<number>();
   /** Requests whose client left before the answer was complete. */
   left = 0;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
   constructor(reply: UpstreamReply, models: readonly string[] = ["big:70b"]) {
-    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
-      const path = new URL(request.url).pathname;
-      if (path === "/v1/models") return Response.json({ object: "list", data: models.map((id) => ({ id })) });
-      if (request.method !== "POST") return new Response("<h1>Not here</h1>", { status: 404 });
-      const body = await request.json();
-      this.asked.push({ path, body, authorization: request.headers.get("authorization") });
-      request.signal.addEventListener("abort", () => this.left++);
-      return reply(path, body, request);
-    });
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      async (request, { remoteAddr }) => {
+        this.connections.add(remoteAddr.port);
+        const path = new URL(request.url).pathname;
+        if (path === "/v1/models") return Response.json({ object: "list", data: models.map((id) => ({ id })) });
+        if (request.method !== "POST") return new Response("<h1>Not here</h1>", { status: 404 });
+        const body = await request.json();
+        this.asked.push({ path, body, authorization: request.headers.get("authorization"), port: remoteAddr.port });
+        request.signal.addEventListener("abort", () => this.left++);
+        return reply(path, body, request);
+      },
+    );
   }
 
   get url(): string {

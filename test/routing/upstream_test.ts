@@ -33,13 +33,14 @@ async function answered(
   request = CHAT,
 ): Promise<{ got: InferenceEvent[]; server: UpstreamServer }> {
   await using server = new UpstreamServer(reply, ["big:latest"]);
-  return { got: await collect(await known(server), request), server };
+  using upstream = await known(server);
+  return { got: await collect(upstream, request), server };
 }
 
 Deno.test("Upstream finds a server's models, whether or not its address ends with /v1, and shows its key to it alone", async () => {
   await using server = new UpstreamServer(twoWords, ["Big:70b", "small", "bad\u0000name"]);
   for (const url of [server.url, `${server.url}/`, `${server.url}/v1`, `${server.url}/v1/`]) {
-    const upstream = await known(server, { url, key: "secret-key" });
+    using upstream = await known(server, { url, key: "secret-key" });
     assert.deepEqual(upstream.models().map(({ id }) => id), ["Big:70b", "small"]);
     assert.equal(upstream.find("big:70B")?.id, "Big:70b");
     assert.equal(upstream.find("small")?.id, "small");
@@ -186,7 +187,7 @@ for (
 
 Deno.test("Upstream.infer() closes the connection when the reader leaves, and when the signal is aborted", async () => {
   await using server = new UpstreamServer(() => events([chunk({ content: "a" })], { open: true }), ["big"]);
-  const upstream = await known(server);
+  using upstream = await known(server);
   for await (const event of upstream.infer(CHAT, asking())) if (event.type === "text") break;
   await until(() => server.left === 1);
   const abort = new AbortController();
@@ -197,9 +198,93 @@ Deno.test("Upstream.infer() closes the connection when the reader leaves, and wh
   assert.equal(upstream.inFlight, 0);
 });
 
+Deno.test("Upstream asks again on connections that it has, whatever was asked, and after a refusal as well", async () => {
+  await using server = new UpstreamServer(
+    (path) =>
+      path === "/v1/embeddings"
+        ? Response.json({ data: [{ index: 0, embedding: [1] }] })
+        : path === "/v1/completions"
+        ? Response.json({ error: "No" }, { status: 400 })
+        : twoWords(),
+    ["big"],
+  );
+  using upstream = await known(server);
+  let asked = 2;
+  assert.equal(server.connections.size, 1, "Two lists were asked for");
+  const [embed, refused]: InferenceRequest[] = [
+    { model: "big", input: { kind: "embed", texts: ["a"] }, parameters: {} },
+    { model: "big", input: { kind: "completion", prompt: "a" }, parameters: {} },
+  ];
+  for (let time = 0; time < 3; time++) {
+    await collect(upstream, embed);
+    await assert.rejects(collect(upstream, refused), { code: "bad_request" });
+    asked += 2;
+  }
+  assert.equal(server.connections.size, 1, "Their answers were read to the end");
+  // The end of a stream may come only after its last event.
+  await until(async () => {
+    await collect(upstream);
+    return ++asked - server.connections.size >= 16;
+  });
+});
+
+Deno.test("Upstream.infer() does not wait for the end of a stream that is complete, and asks again on its connection", async () => {
+  const { promise, resolve: end } = Promise.withResolvers<void>();
+  const slow = twoWords().body?.pipeThrough(new TransformStream({ flush: () => promise }));
+  const replies = [new Response(slow)];
+  // Of the others none is kept, so that it is the only one that can be.
+  const others = () => new Response(twoWords().body, { headers: { connection: "close" } });
+  await using server = new UpstreamServer(() => replies.pop() ?? others(), ["big"]);
+  using upstream = await known(server);
+  assert.equal((await collect(upstream)).at(-1)?.type, "end");
+  assert.equal((await collect(upstream)).at(-1)?.type, "end");
+  const [first, second] = server.asked.map(({ port }) => port);
+  assert.notEqual(second, first, "The first one's end has not come");
+  end();
+  await until(async () => {
+    await collect(upstream);
+    return server.asked.at(-1)?.port === first;
+  });
+  assert.equal(server.left, 0);
+});
+
+Deno.test("Upstream.run() keeps no connection when it has ended", async () => {
+  await using server = new UpstreamServer(twoWords, ["big"]);
+  const logger = { info() {}, warn() {} };
+  // Not disposed of: what is open at the end fails the test.
+  const upstream = new Upstream({ name: "box", url: server.url, key: null, logger });
+  const stop = new AbortController();
+  const running = upstream.run(stop.signal);
+  await until(() => upstream.handles("big"));
+  stop.abort();
+  await running;
+  assert.equal((await collect(upstream)).at(-1)?.type, "end");
+  assert.equal(server.connections.size, 2);
+});
+
+Deno.test("Upstream asks a server that was started anew in the meantime, once", async () => {
+  const asked: string[] = [];
+  const serve = (port: number) =>
+    Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
+      if (request.method !== "POST") return Response.json({ data: [{ id: "big" }] });
+      asked.push((await request.json()).model);
+      return twoWords();
+    });
+  const first = serve(0);
+  const { port } = first.addr;
+  const logger = { info() {}, warn() {} };
+  using upstream = new Upstream({ name: "box", url: `http://127.0.0.1:${port}`, key: null, logger });
+  await upstream.look(new AbortController().signal);
+  await first.shutdown();
+  await using _second = serve(port);
+  assert.equal((await collect(upstream)).at(-1)?.type, "end");
+  assert.deepEqual(asked, ["big"]);
+});
+
 Deno.test("Upstream.infer() gives up a server that falls silent", async () => {
   await using server = new UpstreamServer(() => events([chunk({ content: "a" })], { open: true }), ["big"]);
-  await assert.rejects(collect(await known(server, { silenceMs: 50 })), {
+  using upstream = await known(server, { silenceMs: 50 });
+  await assert.rejects(collect(upstream), {
     code: "unavailable",
     message: /fell silent/,
   });
@@ -209,7 +294,7 @@ Deno.test("Upstream.look() says why a server cannot be used, and finds it again"
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
-  const upstream = new Upstream({
+  using upstream = new Upstream({
     name: "box",
     url: `http://127.0.0.1:${port}`,
     key: null,
@@ -237,7 +322,7 @@ Deno.test("Upstream takes what Ollama says of its models", async () => {
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ url }) => {
     return Response.json(url.endsWith("/api/tags") ? tags : { data: [{ id: "llama3.1:8b" }] });
   });
-  const upstream = new Upstream({
+  using upstream = new Upstream({
     name: "ollama",
     url: `http://127.0.0.1:${server.addr.port}`,
     key: null,

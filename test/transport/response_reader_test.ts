@@ -8,15 +8,23 @@ const DECODER = new TextDecoder();
 
 /** A reader over pieces that arrive one after the other; after the last one the connection ends. */
 function readerOf(...pieces: (string | Uint8Array)[]): ResponseReader {
+  return readerWith({}, pieces);
+}
+
+function readerWith(options: { untilClose?: boolean }, pieces: (string | Uint8Array)[]): ResponseReader {
   const rest = pieces.map((piece) => typeof piece === "string" ? ENCODER.encode(piece) : piece);
-  return new ResponseReader((buffer) => {
-    assert.ok(buffer.length > 0, "A read into no room would look like the end");
-    const piece = rest.shift();
-    if (piece === undefined) return Promise.resolve(null);
-    buffer.set(piece.subarray(0, buffer.length));
-    if (piece.length > buffer.length) rest.unshift(piece.subarray(buffer.length));
-    return Promise.resolve(Math.min(piece.length, buffer.length));
-  }, new Uint8Array(READ_BUFFER_BYTES));
+  return new ResponseReader(
+    (buffer) => {
+      assert.ok(buffer.length > 0, "A read into no room would look like the end");
+      const piece = rest.shift();
+      if (piece === undefined) return Promise.resolve(null);
+      buffer.set(piece.subarray(0, buffer.length));
+      if (piece.length > buffer.length) rest.unshift(piece.subarray(buffer.length));
+      return Promise.resolve(Math.min(piece.length, buffer.length));
+    },
+    new Uint8Array(READ_BUFFER_BYTES),
+    options,
+  );
 }
 
 async function readAll(reader: ResponseReader): Promise<{ head: IncomingHead; body: string }> {
@@ -48,6 +56,14 @@ Deno.test("ResponseReader reads chunks, however the network cuts them", async ()
   }));
   const byOne = readerOf(...text);
   assert.equal((await readAll(byOne)).body, "hello, world of!");
+});
+
+Deno.test("ResponseReader takes a body that ends with its connection only from servers that are no nodes, and says that it is over", async () => {
+  const text = `${HEAD}\r\nhello`;
+  await assert.rejects(readAll(readerOf(text)), { code: "unavailable" });
+  const reader = readerWith({ untilClose: true }, [text]);
+  assert.equal((await readAll(reader)).body, "hello");
+  assert.ok(reader.done && !reader.reusable);
 });
 
 Deno.test("ResponseReader.pump() hands over the same, stops where it is told, and waits for who has no room", async () => {

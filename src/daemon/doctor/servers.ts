@@ -25,7 +25,7 @@ export async function servers(
 
 async function upstream(config: Config["upstreams"][number], signal: AbortSignal): Promise<Finding[]> {
   const check = "upstream";
-  const server = new Upstream({ ...config, logger: QUIET });
+  using server = new Upstream({ ...config, logger: QUIET });
   await server.look(signal);
   const { ready, reason, models, name, url } = server.status();
   if (ready) {

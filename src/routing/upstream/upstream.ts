@@ -52,7 +52,7 @@ const ERROR_BYTES = 64 << 10;
 const WHOLE_BYTES = 256 << 20;
 
 /** A server that speaks OpenAI's API, or Ollama, as a backend: what it has, and its answers. */
-export class Upstream implements Backend {
+export class Upstream implements Backend, Disposable {
   /** Label for people. */
   readonly name: string;
   /** Whether it is on this machine. */
@@ -114,8 +114,9 @@ export class Upstream implements Backend {
     return this.find(model) !== undefined;
   }
 
-  /** Looks at the server now and then, until the signal is aborted. */
+  /** Looks at the server now and then, until the signal is aborted; no connection to it is kept then. */
   async run(signal: AbortSignal): Promise<void> {
+    using _client = this.#client;
     while (!signal.aborted) {
       await this.look(signal);
       await pause(this.#options.intervalMs, undefined, { signal }).catch(() => {});
@@ -166,15 +167,21 @@ export class Upstream implements Backend {
         const rest = () => watchdog.rest();
         yield* new UpstreamStream({ name: this.name, model, heard, rest, direct }).read(response);
       }
+      response.finish();
       whole = true;
     } catch (error) {
       throw this.#lost(error, { signal, barked: watchdog.barked });
     } finally {
       this.#running--;
       signal.removeEventListener("abort", leave);
-      // Aborting is not for free, and of a whole answer the connection is closed already.
+      // Aborting is not for free, and of a whole answer the connection is given back already.
       if (!whole) hungUp.abort();
     }
+  }
+
+  /** Closes the connections to it that carry no request now; none are kept any more. */
+  [Symbol.dispose](): void {
+    this.#client[Symbol.dispose]();
   }
 
   async #list(signal: AbortSignal): Promise<UpstreamModel[]> {
@@ -212,6 +219,7 @@ export class Upstream implements Backend {
     if (!ready && (this.#ready || this.#reason !== reason)) {
       logger.warn("An upstream server cannot be used", { name: this.name, reason: reason ?? "" });
     }
+    if (!ready) this.#client.closeIdle();
     this.#ready = ready;
     this.#reason = reason;
     this.#models = models ?? this.#models;

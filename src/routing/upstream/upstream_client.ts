@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { ArkError } from "@ark/node/protocol";
-import { plainExchange, pumpFrom, type TakeBytes } from "@ark/node/transport";
+import { PlainClient, pumpFrom, type TakeBytes } from "@ark/node/transport";
 
-/** An answer of an upstream server whose body is read piece by piece. Disposing it closes the connection. */
+/** An answer of an upstream server whose body is read piece by piece. Disposing it before its end closes the connection. */
 export interface UpstreamResponse extends Disposable {
   /** HTTP status. */
   readonly status: number;
@@ -12,6 +12,8 @@ export interface UpstreamResponse extends Disposable {
   read(): Promise<Uint8Array | null>;
   /** Hands the body over piece by piece until its end, which is told by true, or until `take` gives false. */
   pump(take: TakeBytes): Promise<boolean>;
+  /** Wants no more of a body that says by itself that it is complete: the connection may carry another request. */
+  finish(): void;
 }
 
 /** What is sent to an upstream server. */
@@ -25,14 +27,28 @@ export interface UpstreamQuestion {
 }
 
 /** Carries requests to one server: over plain HTTP by the transport's own reader, else by `fetch`. */
-export class UpstreamClient {
-  readonly #origin: URL;
-  readonly #key: string | null;
+export class UpstreamClient implements Disposable {
+  /** Without a slash at its end. */
+  readonly #base: string;
+  /** The path of the base. */
+  readonly #path: string;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #plain: PlainClient | null;
 
   /** Makes a client of the server at an address without a path at its end. */
   constructor({ origin, key }: { origin: string; key: string | null }) {
-    this.#origin = new URL(origin);
-    this.#key = key;
+    const url = new URL(origin);
+    url.search = url.hash = "";
+    this.#base = url.href.replace(/\/$/, "");
+    this.#path = url.pathname.replace(/\/$/, "");
+    const headers = {
+      accept: "application/json, text/event-stream",
+      "accept-encoding": "identity",
+      ...key === null ? {} : { authorization: `Bearer ${key}` },
+    };
+    this.#headers = headers;
+    const address = { hostname: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 80) };
+    this.#plain = url.protocol === "http:" ? new PlainClient({ address, headers }) : null;
   }
 
   /**
@@ -41,25 +57,16 @@ export class UpstreamClient {
    * @throws where the server cannot be reached.
    */
   async send({ path, body, signal }: UpstreamQuestion): Promise<UpstreamResponse> {
-    const key = this.#key === null ? {} : { authorization: `Bearer ${this.#key}` };
-    const headers = {
-      accept: "application/json, text/event-stream",
-      "accept-encoding": "identity",
-      ...body === undefined ? {} : { "content-type": "application/json" },
-      ...key,
-    };
-    const method = body === undefined ? "GET" : "POST";
-    const json = body === undefined ? {} : { body: JSON.stringify(body) };
-    const { protocol, hostname, port, pathname } = this.#origin;
-    const target = `${pathname === "/" ? "" : pathname}${path}`;
-    if (protocol === "http:") {
-      const address = { hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };
-      return await plainExchange({ address, method, target, headers, ...json, signal });
+    const json = body === undefined ? undefined : JSON.stringify(body);
+    if (this.#plain !== null) {
+      return await this.#plain.send({ target: this.#path + path, ...json === undefined ? {} : { json }, signal });
     }
-    const response = await fetch(new URL(target, this.#origin), {
-      method,
-      headers,
-      ...json,
+    const response = await fetch(this.#base + path, {
+      ...json === undefined ? { headers: this.#headers } : {
+        method: "POST",
+        headers: { ...this.#headers, "content-type": "application/json" },
+        body: json,
+      },
       signal,
       redirect: "manual",
     });
@@ -70,8 +77,20 @@ export class UpstreamClient {
       headers: response.headers,
       read,
       pump: (take) => pumpFrom(read, take),
+      // Here a connection that is kept is the affair of `fetch`.
+      finish() {},
       [Symbol.dispose]: () => void reader?.cancel().catch(() => {}),
     };
+  }
+
+  /** Closes the connections that carry no request now. */
+  closeIdle(): void {
+    this.#plain?.closeIdle();
+  }
+
+  /** Closes the connections that carry no request now; none are kept any more. */
+  [Symbol.dispose](): void {
+    this.#plain?.[Symbol.dispose]();
   }
 }
 
