@@ -3,7 +3,7 @@ import type { PeerAddress } from "./peer_address.ts";
 import { READ_BUFFER_BYTES } from "./response_reader.ts";
 
 /** A connection without encryption, which carries one request at a time. */
-export class PlainConnection {
+export class KeptConnection {
   /** Room for reading; made once, since it outlives many requests. */
   readonly buffer: Uint8Array<ArrayBuffer> = new Uint8Array(READ_BUFFER_BYTES);
   /** When it is closed that nobody uses, on the clock that only grows. */
@@ -20,9 +20,9 @@ export class PlainConnection {
    *
    * @throws what `Deno.connect` throws, and the reason of `signal`.
    */
-  static async open(address: PeerAddress, signal: AbortSignal): Promise<PlainConnection> {
+  static async open(address: PeerAddress, signal: AbortSignal): Promise<KeptConnection> {
     const tcp = await Deno.connect({ ...address, signal });
-    const connection = new PlainConnection(tcp);
+    const connection = new KeptConnection(tcp);
     try {
       tcp.setNoDelay();
       return connection;
@@ -63,9 +63,9 @@ export interface KeptConnectionsOptions {
 export class KeptConnections implements Disposable {
   readonly #options: KeptConnectionsOptions;
   /** The one used last stands at the end: it is the least likely to have been closed by the server. */
-  readonly #idle: PlainConnection[] = [];
+  readonly #idle: KeptConnection[] = [];
   /** Those on which the end of an answer is still to come. */
-  readonly #ending = new Set<PlainConnection>();
+  readonly #ending = new Set<KeptConnection>();
   /** One for all, which is left alone while they come and go. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #wakes = Infinity;
@@ -77,7 +77,7 @@ export class KeptConnections implements Disposable {
   }
 
   /** Takes one that is kept, or null. */
-  take(): PlainConnection | null {
+  take(): KeptConnection | null {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
       // The timer may be late.
       if (connection.until > performance.now()) return connection;
@@ -87,14 +87,14 @@ export class KeptConnections implements Disposable {
   }
 
   /** Keeps a connection for so many milliseconds, or closes it. */
-  keep(connection: PlainConnection, ms: number): void {
+  keep(connection: KeptConnection, ms: number): void {
     if (this.#closed || ms <= 0 || this.#idle.length >= this.#options.mostIdle) return connection.close();
     this.#idle.push(connection);
     this.#watch(connection, ms);
   }
 
   /** Keeps a connection once the end of an answer has come; `ended` gives for how long then, in milliseconds. */
-  async keepAfter(connection: PlainConnection, ended: Promise<number>): Promise<void> {
+  async keepAfter(connection: KeptConnection, ended: Promise<number>): Promise<void> {
     if (this.#closed) connection.close();
     else this.#watch(connection, this.#options.endMs);
     this.#ending.add(connection);
@@ -117,7 +117,7 @@ export class KeptConnections implements Disposable {
     this.#wakes = Infinity;
   }
 
-  #watch(connection: PlainConnection, ms: number): void {
+  #watch(connection: KeptConnection, ms: number): void {
     connection.until = performance.now() + ms;
     if (connection.until < this.#wakes) this.#wakeAt(connection.until);
   }

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { KeptConnections, PlainConnection } from "./kept_connections.ts";
+import { KeptConnection, KeptConnections } from "./kept_connections.ts";
 import type { PeerAddress } from "./peer_address.ts";
 import { PlainExchange, type PlainResponse } from "./plain_exchange.ts";
 
@@ -74,7 +74,7 @@ export class PlainClient implements Disposable {
       // The server closed it while it was idle, or is another one by now: it may know the others no more either.
       this.#kept.closeIdle();
     }
-    const exchange = this.#exchange(await PlainConnection.open(this.#address, signal), signal);
+    const exchange = this.#exchange(await KeptConnection.open(this.#address, signal), signal);
     await exchange.start(bytes);
     return exchange;
   }
@@ -89,7 +89,7 @@ export class PlainClient implements Disposable {
     this.#kept[Symbol.dispose]();
   }
 
-  #exchange(connection: PlainConnection, signal: AbortSignal): PlainExchange {
+  #exchange(connection: KeptConnection, signal: AbortSignal): PlainExchange {
     return new PlainExchange(connection, { kept: this.#kept, signal });
   }
 

@@ -1,4 +1,4 @@
-import type { KeptConnections, PlainConnection } from "./kept_connections.ts";
+import type { KeptConnection, KeptConnections } from "./kept_connections.ts";
 import type { TakeBytes } from "./pump.ts";
 import { ResponseReader } from "./response_reader.ts";
 
@@ -45,7 +45,7 @@ export class PlainExchange implements PlainResponse {
   headers = NO_HEADERS;
   /** Hands the body over: see {@linkcode PlainResponse.pump}. It may be called without the exchange. */
   readonly pump: PlainResponse["pump"] = (take) => this.#reader.pump(take);
-  readonly #connection: PlainConnection;
+  readonly #connection: KeptConnection;
   readonly #kept: KeptConnections;
   readonly #signal: AbortSignal;
   readonly #reader: ResponseReader;
@@ -53,7 +53,7 @@ export class PlainExchange implements PlainResponse {
   #ended = false;
 
   /** Takes a connection; when `signal` fires it is closed at once, so that the server notices. */
-  constructor(connection: PlainConnection, { kept, signal }: { kept: KeptConnections; signal: AbortSignal }) {
+  constructor(connection: KeptConnection, { kept, signal }: { kept: KeptConnections; signal: AbortSignal }) {
     this.#connection = connection;
     this.#kept = kept;
     this.#signal = signal;

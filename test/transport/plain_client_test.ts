@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { PlainClient, type PlainResponse } from "@ark/node/transport";
-import { KeptConnections, PlainConnection } from "../../src/transport/kept_connections.ts";
+import { KeptConnection, KeptConnections } from "../../src/transport/kept_connections.ts";
 import { until } from "../inference/local_fixture.ts";
 import { ScriptedServer } from "./scripted_server.ts";
 
@@ -197,7 +197,7 @@ Deno.test("PlainClient sends nothing into the head but what belongs there", asyn
 Deno.test("KeptConnections closes each connection when its time has come, by one timer", async () => {
   await using server = new ScriptedServer(() => SIZED);
   using kept = new KeptConnections({ mostIdle: 9, endMs: 10 });
-  const connect = () => PlainConnection.open(server.address, new AbortController().signal);
+  const connect = () => KeptConnection.open(server.address, new AbortController().signal);
   const [long, short, silent] = [await connect(), await connect(), await connect()];
   await until(() => server.open === 3);
   kept.keep(long, 60_000);
@@ -214,7 +214,7 @@ Deno.test("KeptConnections closes each connection when its time has come, by one
 Deno.test("KeptConnections gives the connection that was used last, keeps no crowd and none without time", async () => {
   await using server = new ScriptedServer(() => SIZED);
   using kept = new KeptConnections({ mostIdle: 2, endMs: 60_000 });
-  const connect = () => PlainConnection.open(server.address, new AbortController().signal);
+  const connect = () => KeptConnection.open(server.address, new AbortController().signal);
   const [first, second, third, fourth] = [await connect(), await connect(), await connect(), await connect()];
   await until(() => server.open === 4);
   kept.keep(fourth, 0);

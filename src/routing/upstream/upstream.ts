@@ -154,7 +154,6 @@ export class Upstream implements Backend, Disposable {
     signal.addEventListener("abort", leave, { once: true });
     using watchdog = startWatchdog(leave, firstByteMs);
     this.#running++;
-    let whole = false;
     try {
       using response = await this.#client.send({ path: `/v1/${path}`, body, signal: hungUp.signal });
       if (response.status !== 200) throw await this.#refusal(response);
@@ -164,18 +163,15 @@ export class Upstream implements Backend, Disposable {
         const whole = JSON.parse(await textOf(response, WHOLE_BYTES));
         yield* (path === "rerank" ? scoresOf : vectorsOf)(whole, { name: this.name, model, count: countOf(request) });
       } else {
-        const rest = () => watchdog.rest();
-        yield* new UpstreamStream({ name: this.name, model, heard, rest, direct }).read(response);
+        const [rest, complete] = [() => watchdog.rest(), () => response.finish()];
+        yield* new UpstreamStream({ name: this.name, model, heard, rest, direct, complete }).read(response);
       }
-      response.finish();
-      whole = true;
     } catch (error) {
       throw this.#lost(error, { signal, barked: watchdog.barked });
     } finally {
       this.#running--;
+      // Whoever leaves early disposes of the response, which closes the connection.
       signal.removeEventListener("abort", leave);
-      // Aborting is not for free, and of a whole answer the connection is given back already.
-      if (!whole) hungUp.abort();
     }
   }
 

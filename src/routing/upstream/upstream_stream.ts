@@ -27,6 +27,8 @@ export interface UpstreamStreamOptions {
   rest?(): void;
   /** Takes parts by the short way, where it is open. */
   direct?: PartSink | undefined;
+  /** Told that nothing more of the stream is wanted, since it said that it is complete. */
+  complete?(): void;
 }
 
 interface Chunk {
@@ -111,7 +113,10 @@ export class UpstreamStream {
       if (fault !== null) throw fault;
     }
     // Some servers leave the mark out; without a reason to finish either, the stream was cut.
-    yield this.#end();
+    const end = this.#end();
+    // Before the end is given out: whoever gets it asks for nothing more.
+    this.#options.complete?.();
+    yield end;
   }
 
   /** Adds what the events say that are like those before; where the first one begins that is not. */
