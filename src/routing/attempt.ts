@@ -36,7 +36,7 @@ const ENDED = new ArkError("internal", "The answer has ended");
 
 /** So many tokens, and so long, others may wait to hear of what was shown: the totals of an answer that runs, say. */
 const MOST_LATE = 16;
-const LATE_MS = 500;
+const LATE_MS = 1_000;
 
 /**
  * One request to one candidate. Events come one by one when they are asked for; nothing is read ahead. It can be stopped at any
