@@ -1,11 +1,11 @@
-import { type LateSink, lateSink } from "@ark/node/inference";
-import { type AnswerPart, ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
+import { ArkError, type InferenceEvent, type InferenceRequest, toArkError } from "@ark/node/protocol";
 import type { Attempt } from "./attempt.ts";
 import { Asker, cancelled, type RoutingState } from "./asker.ts";
 import type { Choice } from "./choices.ts";
 import { FirstToken, TRY_NEXT } from "./first_token.ts";
 import type { Begun, Lead } from "./first_token_options.ts";
 import { hedgeRules } from "./hedge_rules.ts";
+import { leadSink } from "./lead_sink.ts";
 import { Mover } from "./mover.ts";
 import { patienceMs } from "./patience.ts";
 import type { Demand } from "./rank.ts";
@@ -231,35 +231,16 @@ export class Journey {
     this.#mover.lead(attempt);
     const { direct } = this.#options;
     if (direct === undefined) return;
-    const shown = this.#shown;
-    const late = lateSink(direct);
-    const later: LateSink = {
-      show: (parts) => {
-        if (this.#prepared !== null) this.#dropPrepared();
-        return late.show(bare(parts));
-      },
-      note(parts, times) {
-        shown.note(parts, times);
-        late.note(parts, times);
-      },
-    };
     attempt.moves = () => this.#move(attempt);
-    attempt.sink = {
-      get open() {
-        return direct.open;
-      },
-      get later() {
-        return shown.holds ? undefined : later;
-      },
-      take: (given) => {
+    attempt.sink = leadSink({
+      direct,
+      shown: this.#shown,
+      shows: () => {
         if (this.#prepared !== null) this.#dropPrepared();
-        const { parts, fault } = this.#shown.take(given);
-        const full = parts.length === 0 ? null : direct.take(parts);
-        if (fault !== null) attempt.stop(fault);
-        const moving = fault === null ? this.#move(attempt) : null;
-        return full === null || moving === null ? moving ?? full : Promise.all([full, moving]).then(() => {});
       },
-    };
+      fault: (fault) => void attempt.stop(fault),
+      moves: attempt.moves,
+    });
   }
 
   /** Watches over the silence of one who answers, where another one could go on. */
@@ -366,12 +347,4 @@ function nobodyFaster(): ArkError {
 /** Why one is stopped that wrote more slowly than another one will. */
 function unfinished(): ArkError {
   return new ArkError("cancelled", "A faster node goes on with the answer");
-}
-
-/** Parts without what only nodes are told; the very same where there is none of it. */
-function bare(parts: readonly AnswerPart[]): readonly AnswerPart[] {
-  const [only] = parts;
-  if (parts.length !== 1 || only === undefined) return parts.map(withoutIds);
-  const shown = withoutIds(only);
-  return shown === only ? parts : [shown];
 }

@@ -9,6 +9,7 @@
  * HTTP at all: the floor for a program in Deno that sees what it hands on. The fourth one is the native one again, whose
  * server speaks TLS 1.3, as peers do: a node that asks a peer decrypts each token, and is set against both.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { NodeProcess } from "../support/node_process.ts";
 import { until } from "../inference/local_fixture.ts";
@@ -16,6 +17,8 @@ import { heading, result } from "./samples.ts";
 
 const SUPPORT = fileURLToPath(new URL("../support/", import.meta.url));
 const ROUNDS = Number(Deno.env.get("ARK_BENCH_ROUNDS") ?? 3);
+/** How long it is measured what a node takes at rest, in milliseconds. */
+const REST_MS = 10_000;
 /** Only loads of so many streams, where that is set. */
 const STREAMS = Number(Deno.env.get("ARK_BENCH_STREAMS") ?? 0);
 /**
@@ -90,6 +93,8 @@ export async function relayBench(): Promise<void> {
     for (const way of [...yardsticks, ...nodes]) await carry(way, { streams: 64, tokens: 150, everyMs: 20 });
   }
   heading(`8. Relay, processor time per token, paced token by token, medians of ${ROUNDS} rounds in turn`);
+  const restUs = (await restingUs(node.ready.pid)).toFixed(1);
+  result("node, at rest", `${restUs} us each millisecond, which its tokens bear, too`);
   let lost = 0;
   for (const load of LOADS.filter(({ streams }) => STREAMS === 0 || streams === STREAMS)) {
     const rounds: Map<Way, Run>[] = [];
@@ -157,6 +162,13 @@ async function carry({ url, pid, servedBy }: Way, { streams, tokens, everyMs }: 
     slowest: Math.max(...times) / median(times),
     fewest: Math.min(...ended.map(({ said }) => said)),
   };
+}
+
+/** Processor time that a process takes each millisecond while nobody asks it anything, in microseconds. */
+async function restingUs(pid: number): Promise<number> {
+  const [before, began] = [cpuUs(pid), performance.now()];
+  await pause(REST_MS);
+  return (cpuUs(pid) - before) / (performance.now() - began);
 }
 
 /** Processor time of a process so far, of all its threads, in microseconds. */
