@@ -130,8 +130,9 @@ export class MemoryReader {
     let file: number;
     try {
       file = openSync(this.#root + path, "r");
-    } catch {
-      this.#absent.add(path);
+    } catch (error) {
+      // What fails for want of descriptors, say, is there the next time.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") this.#absent.add(path);
       return "";
     }
     try {

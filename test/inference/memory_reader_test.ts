@@ -133,6 +133,22 @@ Deno.test("MemoryReader sees each change of what it reads at once, and new files
   }
 });
 
+Deno.test("MemoryReader tries again at once what is there and could not be opened", async () => {
+  const root = await rootWith(MACHINE);
+  const meminfo = `${root}/proc/meminfo`;
+  const reader = new MemoryReader({ root, now: () => 1_000 });
+  try {
+    await Deno.remove(meminfo);
+    await Deno.symlink(meminfo, meminfo);
+    assert.equal(reader.read().totalBytes, null);
+    await Deno.remove(meminfo);
+    await Deno.writeTextFile(meminfo, "MemTotal: 1000 kB\nMemAvailable: 500 kB\n");
+    assert.equal(reader.read().totalBytes, 1_024_000);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
+
 Deno.test("readMemory() knows this machine's memory", async () => {
   const { ms, totalBytes, availableBytes } = await readMemory();
   assert.ok(ms > 0);
