@@ -146,8 +146,8 @@ export class Journeys {
         const where = { key: "local", name: backend.name };
         let [begun, written] = [false, 0];
         journey.step({ type: "asked", ...where, attempt: 0, ms: 0 });
-        const see = (event: InferenceEvent, at?: number) => {
-          journey.event(event, at);
+        const see = (event: InferenceEvent) => {
+          journey.event(event);
           if (event.type === "start") return;
           if (!begun) journey.step({ type: "began", ...where, ms: performance.now() - came });
           begun = true;
