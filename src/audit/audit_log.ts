@@ -5,7 +5,7 @@ import type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_op
 import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
 import { type Head, lineOf } from "./chain.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { Committer } from "./committer.ts";
+import { type AppendOptions, Committer } from "./committer.ts";
 import { EntriesTable } from "./entries_table.ts";
 import { Follower } from "./follower.ts";
 import { Journal } from "./journal.ts";
@@ -89,11 +89,12 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Appends a record. Resolves when it is durable; entries stand in the order of the calls.
    *
-   * @param options `atOnce` for a record before which nothing else is to be done.
+   * @param options `atOnce` for a record before which nothing else is to be done; `written` for what may begin before it
+   * is durable.
    * @throws {ArkError} `audit_unavailable`: it was not recorded, so what was to be recorded must not be done.
    * @throws {TypeError} Where a field of the record is not of its kind.
    */
-  append(record: AuditRecord, options: { atOnce?: boolean } = {}): Promise<AuditEntry> {
+  append(record: AuditRecord, options: AppendOptions = {}): Promise<AuditEntry> {
     try {
       const entry = unplaced(record);
       const fault = this.#standingFault() ?? this.#spentFault(entry);

@@ -15,6 +15,8 @@ interface Waiting {
   unplaced: UnplacedEntry;
   resolve: (entry: AuditEntry) => void;
   reject: (error: unknown) => void;
+  /** Called once the system has it. */
+  written: (() => void) | undefined;
 }
 
 /** Most records that wait for the disk. */
@@ -22,6 +24,18 @@ const WAITING_LIMIT = 10_000;
 
 /** After so long without a commit the next one that somebody waits for does not wait for others to join it, in milliseconds. */
 const QUIET_MS = 5;
+
+/** How a record is appended. */
+export interface AppendOptions {
+  /** Does not wait for others to join it where nothing was committed for a while. */
+  atOnce?: boolean;
+  /**
+   * Called, at most once, when the system has the record and the disk has not: it will be in the log whatever becomes of
+   * this process, and is lost with the power. What begins here must leave nothing outside this machine before the record
+   * is durable. It must not throw.
+   */
+  written?: () => void;
+}
 
 /** What a {@linkcode Committer} works with. */
 export interface CommitterOptions {
@@ -93,14 +107,14 @@ export class Committer {
   }
 
   /**
-   * Commits a record. Resolves when it is durable; entries stand in the order of the calls. With `atOnce` it does not wait
-   * for the end of this turn of the event loop where nothing was committed for a while: then nobody else is likely to join it.
+   * Commits a record. Resolves when it is durable; entries stand in the order of the calls. Records wait for the end of
+   * this turn of the event loop, so that others may join them, but with `atOnce` where nothing was committed for a while.
    *
    * @throws {ArkError} `audit_unavailable`
    */
-  add(entry: UnplacedEntry, { atOnce = false }: { atOnce?: boolean } = {}): Promise<AuditEntry> {
+  add(entry: UnplacedEntry, { atOnce = false, written }: AppendOptions = {}): Promise<AuditEntry> {
     const { promise, resolve, reject } = Promise.withResolvers<AuditEntry>();
-    this.#waiting.push({ unplaced: entry, resolve, reject });
+    this.#waiting.push({ unplaced: entry, resolve, reject, written });
     // Now rather than when its turn comes: meanwhile the disk is at work.
     if (this.#ahead?.entries.length === this.#waiting.length - 1) this.#ahead.add(entry);
     const quiet = atOnce && this.#now() - this.#endedAt > QUIET_MS;
@@ -177,7 +191,8 @@ export class Committer {
     const { entries, bytes } = group;
     try {
       this.#writing = group.head.seq;
-      const later = this.#options.journal.commit(bytes, { first: group.first, count: entries.length });
+      const span = { first: group.first, count: entries.length };
+      const later = this.#options.journal.commit(bytes, { span, written: () => tell(waiting) });
       if (later !== undefined) await later;
     } catch (error) {
       if (isDiskFull(error) && this.#options.reserve.release()) return await this.#commitGroup(group, waiting);
@@ -213,6 +228,15 @@ export class Committer {
   #rejectAll(error: unknown): void {
     this.#ahead = undefined;
     for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+}
+
+/** Says to those who want to know it that their records were written; once, also where it is tried again. */
+function tell(waiting: readonly Waiting[]): void {
+  for (const each of waiting) {
+    const { written } = each;
+    each.written = undefined;
+    written?.();
   }
 }
 

@@ -15,6 +15,14 @@ const STUCK = 20;
 /** `audit.log` is made durable so long after a group that is durable in the ring only, at the latest, in milliseconds. */
 const BEHIND_MS = 5_000;
 
+/** Options of {@linkcode Journal.commit}. */
+export interface CommitOptions {
+  /** Which entries the bytes are; without it the ring is left out. */
+  span?: Span | undefined;
+  /** Called once the system has the bytes. */
+  written?: (() => void) | undefined;
+}
+
 /** Options of {@linkcode Journal.open}. */
 export interface JournalOptions {
   /** Above how many milliseconds of the last commit the next one leaves the event loop free; 0 is always. */
@@ -112,19 +120,21 @@ export class Journal implements Disposable {
   /**
    * Appends bytes. On return, or when the returned promise resolves, they are durable; where it throws or rejects, the
    * file is as long as before (or will be, before anything else is written). One commit at a time. Without `span` the
-   * ring is left out.
+   * ring is left out. `written` is called as soon as the system has the bytes, before the disk has: they outlive this
+   * process then, and not yet a loss of power. It must not throw.
    *
    * @returns Nothing where it is done already, which is the case as long as the disk is fast.
    * @throws {ArkError} `audit_unavailable`
    */
-  commit(bytes: Uint8Array, span?: Span): Promise<void> | undefined {
+  commit(bytes: Uint8Array, { span, written }: CommitOptions = {}): Promise<void> | undefined {
     const began = performance.now();
     const slow = this.#lastMs > this.#slowMs || this.#slowMs === 0;
-    if (slow && this.#lastMs > STUCK * this.#slowMs) return this.#commitLater(bytes, { began, span });
+    if (slow && this.#lastMs > STUCK * this.#slowMs) return this.#commitLater(bytes, { began, span, written });
     try {
       this.#repair();
       this.#file.write(bytes);
       const inRing = this.#ring.put(bytes, span);
+      written?.();
       if (slow) return this.#syncLater(bytes.length, { began, span, inRing });
       if (inRing && this.#ring.syncNow()) this.#inRing(bytes.length);
       else if (this.#behind !== undefined) return this.#syncLater(bytes.length, { began, span, inRing: false });
@@ -185,12 +195,13 @@ export class Journal implements Disposable {
     this.#file[Symbol.dispose]();
   }
 
-  async #commitLater(bytes: Uint8Array, { began, span }: { began: number; span: Span | undefined }): Promise<void> {
+  async #commitLater(bytes: Uint8Array, { began, span, written }: CommitOptions & { began: number }): Promise<void> {
     let inRing: boolean;
     try {
       this.#repair();
       await this.#file.writeLater(bytes);
       inRing = this.#ring.put(bytes, span);
+      written?.();
     } catch (error) {
       throw this.#failed(error);
     }

@@ -137,6 +137,7 @@ export class Journeys {
     return {
       name: backend.name,
       handles: (model) => backend.handles(model),
+      worksHere: (model) => backend.worksHere?.(model) === true,
       infer: (request, options) => {
         const span = { name: "serve", parent: parseTraceparent(traceparent) };
         const journey = this.begin({ id, from: "peer", sender: peer, model: request.model, span });

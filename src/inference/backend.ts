@@ -61,6 +61,8 @@ export interface Backend {
   readonly name: string;
   /** Whether it has this model. */
   handles(model: ModelRef): boolean;
+  /** Whether nobody but this machine sees a request for this model, as long as nothing of its answer is given. Absent: not known. */
+  worksHere?(model: ModelRef): boolean;
   /**
    * Answers a request: `start`, any number of `text`, then one `end`. Nothing happens before the first event is asked
    * for. Leaving the loop, or aborting the signal, ends the work.

@@ -198,6 +198,11 @@ export class LocalBackend implements Backend, AsyncDisposable {
     return this.#options.catalogue.find(model) !== undefined;
   }
 
+  /** All its engines are processes of this machine. */
+  worksHere(model: ModelRef): boolean {
+    return this.handles(model);
+  }
+
   /**
    * Brings a model into memory for the owner, where it is not there yet.
    *

@@ -222,7 +222,7 @@ Deno.test("Journal goes on without a ring where the disk has no room for one, al
     await assert.rejects(makeRing(journal.ringPath, JOURNAL_BYTES), /No space left/);
     assert.deepEqual((await Array.fromAsync(Deno.readDir(tiny), ({ name }) => name)).sort(), ["audit.log", "ballast"]);
     await Deno.truncate(`${tiny}/ballast`, 5 << 20);
-    await journal.commit(new TextEncoder().encode("a\n"), SPAN);
+    await journal.commit(new TextEncoder().encode("a\n"), { span: SPAN });
     await Deno.remove(`${tiny}/ballast`);
     assert.ok(await journal.prepare());
     await journal.start(1);
@@ -241,7 +241,7 @@ Deno.test("Journal goes on without a ring where its directory cannot be written"
       assert.ok(!(await journal.prepare()));
       await journal.start(0);
       assert.ok(!journal.hasRing);
-      await journal.commit(new TextEncoder().encode("a\n"), SPAN);
+      await journal.commit(new TextEncoder().encode("a\n"), { span: SPAN });
       assert.equal(await Deno.readTextFile(journal.path), "a\n");
     } finally {
       await locked();
@@ -269,7 +269,7 @@ Deno.test("Journal.commit() goes on in audit.log alone where the ring is full, a
     await journal.start(0);
     const bytes = new TextEncoder().encode("x".repeat(300_000) + "\n");
     for (let seq = 1; seq <= 12; seq++) {
-      await journal.commit(bytes, { first: seq, count: 1 });
+      await journal.commit(bytes, { span: { first: seq, count: 1 } });
       const { lines = [], synced = 0 } = await journal.lastRun() ?? {};
       // Whatever is not in the ring is durable in the file.
       assert.ok(lines.length <= 3);

@@ -54,6 +54,8 @@ export class PeerAnswer implements PushedBody {
   readonly #bytes: AnswerBytes;
   readonly #hangUp = new AbortController();
   #events: AsyncIterator<InferenceEvent> | null = null;
+  /** The first event, once the backend was asked. */
+  #first: Promise<IteratorResult<InferenceEvent>> | null = null;
   /** Where bytes go that come by the short way. */
   #sink: ByteSink | null = null;
   /** What went wrong on the short way. */
@@ -77,7 +79,8 @@ export class PeerAnswer implements PushedBody {
 
   /**
    * Records the start durably, asks the backend, and answers when its first event is there, so that a failure until then
-   * has a status of its own.
+   * has a status of its own. A backend whose work nobody else sees is asked as soon as the record is written and works while
+   * the disk does: nothing of the answer leaves before the record is durable, and whatever ends this process leaves it there.
    *
    * @throws {ArkError} what the backend threw, `busy` where the prompt is more than the peer has left, or
    * `audit_unavailable`. The caller then calls {@linkcode fail}.
@@ -88,13 +91,22 @@ export class PeerAnswer implements PushedBody {
   ): Promise<Response> {
     const { audit, caller, model, events } = this.#options;
     const peer = caller.nodeId;
+    const ask = () => {
+      this.#first = this.#ask(backend, { request, signal });
+      // What comes of it is looked at when the record is durable.
+      this.#first.catch(() => {});
+    };
     const start = { kind: "start", direction: "in", peer, model, request: caller.signature } as const;
-    this.#leaf = (await audit.append(start, { atOnce: true })).seq;
+    try {
+      const early = backend.worksHere?.(request.model) === true ? { written: ask } : {};
+      this.#leaf = (await audit.append(start, { atOnce: true, ...early })).seq;
+    } catch (error) {
+      this.#hangUp.abort();
+      await this.#events?.return?.();
+      throw error;
+    }
     events.emit({ type: "request", phase: "start", request: caller.signature, direction: "in", peer, model });
-    const either = AbortSignal.any([signal, this.#hangUp.signal]);
-    const options = { priority: "peer", principal: peer, signal: either, direct: this.#direct() } as const;
-    const iterator = this.#events = backend.infer(request, options)[Symbol.asyncIterator]();
-    const first = await iterator.next().catch((error) => {
+    const first = await (this.#first ?? this.#ask(backend, { request, signal })).catch((error) => {
       throw this.#fault ?? error;
     });
     if (first.done || first.value.type !== "start") {
@@ -104,7 +116,7 @@ export class PeerAnswer implements PushedBody {
       this.#options.lease.charge.read(first.value.prompt_tokens);
     } catch (error) {
       this.#hangUp.abort();
-      await iterator.return?.();
+      await this.#events?.return?.();
       throw error;
     }
     this.#start = first.value;
@@ -113,6 +125,17 @@ export class PeerAnswer implements PushedBody {
     return new Response(body, {
       headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
     });
+  }
+
+  /** Asks at once; all that goes wrong comes by the promise. */
+  async #ask(
+    backend: Backend,
+    { request, signal }: { request: InferenceRequest; signal: AbortSignal },
+  ): Promise<IteratorResult<InferenceEvent>> {
+    const either = AbortSignal.any([signal, this.#hangUp.signal]);
+    const options = { priority: "peer", principal: this.peer, signal: either, direct: this.#direct() } as const;
+    this.#events = backend.infer(request, options)[Symbol.asyncIterator]();
+    return await this.#events.next();
   }
 
   /** Who asked. */

@@ -57,6 +57,7 @@ export function withUpstreams(own: SharedEngine | null, upstreams: readonly Rout
     backend: {
       name: own?.backend.name ?? "upstreams",
       handles: (ref) => own?.backend.handles(ref) === true || servers(ref).length > 0,
+      worksHere: (ref) => own?.backend.handles(ref) === true && own.backend.worksHere?.(ref) === true,
       infer(request, options) {
         if (own?.backend.handles(request.model)) return own.backend.infer(request, options);
         if (request.resume !== undefined) {
