@@ -52,8 +52,10 @@ interface Run {
   direct: PartSink | undefined;
   /** Monotonic time at which the peer was last heard on this request, in milliseconds. */
   heardAt: number;
-  /** Fires when the peer is silent, here and to questions that are asked meanwhile, and when the start is not recorded. */
-  lost: AbortController;
+  /** Whether it was hung up because the peer is silent, here and to questions that are asked meanwhile, or the start is not recorded. */
+  lost: boolean;
+  /** Hangs up. */
+  cut: AbortController;
 }
 
 /** One peer as a backend. Model, input and parameters travel; nothing else has a field to travel in. */
@@ -78,7 +80,7 @@ export class RemoteBackend implements Backend {
 
   /**
    * Asks the peer. The start is recorded durably before anything of the answer is given, and while the request is on its
-   * way: the peer has it on its own record before it does anything, and the two disks need not wait for each other. Where
+   * way: the peer has it on its own record before it works on it, and the two disks need not wait for each other. Where
    * it cannot be recorded the request is taken back at once, nothing is given, and the next ones are not sent before their
    * start is durable. The end is recorded on every path, once: when the reader leaves or the signal fires too. A stream that
    * breaks, lies about itself or lacks its receipt ends with an error. That the end could not be recorded changes nothing
@@ -95,11 +97,16 @@ export class RemoteBackend implements Backend {
     run.heardAt = began;
     // Counted before anything is waited for: requests that come together must see each other.
     using running = table.begin(this.id, (since) => {
-      if (run.heardAt < since) run.lost.abort();
+      if (run.heardAt < since) lose(run);
     });
-    const recorded = audit.append({ kind: "start", direction: "out", peer: this.id, model: run.tally.model });
-    recorded.catch(() => run.lost.abort());
-    if (typeof audit.fault === "string") await recorded;
+    const record = () => audit.append({ kind: "start", direction: "out", peer: this.id, model: run.tally.model });
+    const before = typeof audit.fault === "string" ? record() : null;
+    if (before !== null) await before;
+    if (signal.aborted) run.cut.abort(signal.reason);
+    // First of all: the record is put together while it is on its way.
+    const asked = this.#ask(run);
+    const recorded = before ?? record();
+    recorded.catch(() => lose(run));
     // The reader may simply leave: then neither a result nor an error is seen here.
     let outcome: "ok" | ErrorCode = "cancelled";
     let ended: Promise<void> | null = null;
@@ -109,11 +116,15 @@ export class RemoteBackend implements Backend {
       // What has no start on the record has no end there either.
       return ended ??= recorded.then(() => this.#recordEnd(run.tally, how), () => {});
     };
-    signal.addEventListener("abort", end, { once: true });
+    const abort = () => {
+      run.cut.abort(signal.reason);
+      void end();
+    };
+    signal.addEventListener("abort", abort, { once: true });
     try {
-      if (signal.aborted) throw cancelled(signal.reason);
+      if (signal.aborted) abort();
       let durable = false;
-      for await (const event of this.#answer(run)) {
+      for await (const event of this.#answer(run, asked)) {
         if (!durable) await recorded;
         durable = true;
         if (event.type === "end") outcome = "ok";
@@ -125,7 +136,7 @@ export class RemoteBackend implements Backend {
       if (!signal.aborted) outcome = toArkError(error).code;
       throw error;
     } finally {
-      signal.removeEventListener("abort", end);
+      signal.removeEventListener("abort", abort);
       await end();
     }
   }
@@ -161,34 +172,43 @@ export class RemoteBackend implements Backend {
       request: null,
       receipt: null,
     };
-    return { request, body, model, tally, signal, direct, heardAt: 0, lost: new AbortController() };
+    return { request, body, model, tally, signal, direct, heardAt: 0, lost: false, cut: new AbortController() };
   }
 
-  async *#answer(run: Run): AsyncGenerator<InferenceEvent> {
-    const { body, model, tally, signal, lost } = run;
+  /** Sends the request; what goes wrong comes by the promise. */
+  #ask({ path, body, cut }: Run): Promise<MeshResponse> {
+    const { id } = this;
+    const { client, table, deadlineMs } = this.#options;
+    // Since it was chosen the owner may have revoked or paused it. From here on, that cuts the request.
+    const asked = table.mayAsk(id)
+      ? client.request({ id, addresses: table.addresses(id) }, {
+        method: "POST",
+        path,
+        body,
+        deadlineMs,
+        signal: cut.signal,
+      })
+      : Promise.reject(new ArkError("unavailable", `${this.name} is not to be asked any more`));
+    // It is waited for a little later.
+    asked.catch(() => {});
+    return asked;
+  }
+
+  async *#answer(run: Run, asked: Promise<MeshResponse>): AsyncGenerator<InferenceEvent> {
+    const { model, tally, cut } = run;
     const { name, id } = this;
-    const { client, table, deadlineMs, silenceMs } = this.#options;
-    const hungUp = new AbortController();
-    const hangUp = () => hungUp.abort();
-    const call = {
-      method: "POST",
-      path: run.path,
-      body,
-      deadlineMs,
-      signal: AbortSignal.any([signal, hungUp.signal, lost.signal]),
-    };
+    const { silenceMs } = this.#options;
+    const hangUp = () => cut.abort();
     let refusal: ArkError | null = null;
     let whole = false;
     try {
-      // Since it was chosen the owner may have revoked or paused it. From here on, that cuts the request.
-      if (!table.mayAsk(id)) throw new ArkError("unavailable", `${name} is not to be asked any more`);
-      const response = await client.request({ id, addresses: table.addresses(id) }, call);
+      const response = await asked;
       tally.request = response.signature;
       if (response.status !== 200) refusal = await readRefusal(response, { hangUp, silenceMs });
       else {
         const heard = () => void (run.heardAt = performance.now());
-        const asked = new AskedParts(run.request);
-        const see = (event: InferenceEvent) => asked.take(event);
+        const wanted = new AskedParts(run.request);
+        const see = (event: InferenceEvent) => wanted.take(event);
         const held = { id, name, model, tally, silenceMs, hangUp, heard, see, direct: run.direct };
         for await (const item of readAnswer(response, held)) {
           if (item instanceof ArkError) refusal = item;
@@ -219,7 +239,7 @@ export class RemoteBackend implements Backend {
   #lost(error: unknown, { signal, lost }: Run): ArkError {
     if (signal.aborted) return cancelled(error);
     const { table } = this.#options;
-    if (lost.signal.aborted) {
+    if (lost) {
       return new ArkError("unavailable", `${this.name} fell silent: it cannot be reached any more`, { cause: error });
     }
     const { code, message } = toArkError(error);
@@ -241,6 +261,12 @@ export class RemoteBackend implements Backend {
       logger?.warn("The end of a request to a peer could not be recorded", { peer: this.id, reason });
     }
   }
+}
+
+/** Hangs up because nothing more is to be expected. */
+function lose(run: Run): void {
+  run.lost = true;
+  run.cut.abort();
 }
 
 async function readRefusal(

@@ -54,6 +54,13 @@ export class ConnectionPool {
     this.#places = new Semaphore(options.most);
   }
 
+  /** Lends an idle connection, without a turn of the event loop; null where there is none, or others wait for their place. */
+  takeNow(): Lease | null {
+    const place = this.#idle.size === 0 ? null : this.#places.takeNow();
+    const connection = place === null ? null : this.#takeIdle();
+    return place === null || connection === null ? null : this.#lend(connection, place);
+  }
+
   /**
    * Lends a connection: an idle one, or with `fresh` always a new one. With `apart` it waits for no other request.
    *
@@ -66,19 +73,7 @@ export class ConnectionPool {
     const place = apart ? NO_PLACE : await this.#places.take(signal);
     try {
       if (fresh) this.closeIdle();
-      const connection = this.#takeIdle() ?? await this.#dial(addresses, { fresh, signal, apart });
-      connection.uses++;
-      let lent = true;
-      return {
-        connection,
-        release: (how) => {
-          if (!lent) return;
-          lent = false;
-          if (how === "reusable") this.#keep(connection);
-          else this.#close(connection);
-          place[Symbol.dispose]();
-        },
-      };
+      return this.#lend(this.#takeIdle() ?? await this.#dial(addresses, { fresh, signal, apart }), place);
     } catch (error) {
       place[Symbol.dispose]();
       throw error;
@@ -93,6 +88,21 @@ export class ConnectionPool {
   /** Closes the connections that nobody has. */
   closeIdle(): void {
     for (const connection of [...this.#idle.keys()]) this.#close(connection);
+  }
+
+  #lend(connection: PinnedConnection, place: Disposable): Lease {
+    connection.uses++;
+    let lent = true;
+    return {
+      connection,
+      release: (how) => {
+        if (!lent) return;
+        lent = false;
+        if (how === "reusable") this.#keep(connection);
+        else this.#close(connection);
+        place[Symbol.dispose]();
+      },
+    };
   }
 
   async #dial(

@@ -171,7 +171,9 @@ export class MeshClient implements AsyncDisposable {
    * a peer that did get it the first time refuses it now, and nothing is done twice.
    */
   async #send(call: Call): Promise<Answer> {
-    const lease = await call.peer.pool.take(call.to.addresses, { ...call, fresh: false });
+    // Where a connection is at hand the request is on its way before this returns: what the caller does next costs no time.
+    const lease = (call.apart || call.signal.aborted ? null : call.peer.pool.takeNow()) ??
+      await call.peer.pool.take(call.to.addresses, { ...call, fresh: false });
     const exchange = new Exchange(lease, call.signal);
     const message = this.#message(call);
     let lost: unknown;

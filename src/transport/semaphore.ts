@@ -8,11 +8,23 @@ export class Semaphore {
     this.#free = places;
   }
 
+  /** Takes a place where one is free now, else null. Dispose to give it back. */
+  takeNow(): Disposable | null {
+    if (this.#free === 0) return null;
+    this.#free--;
+    return this.#place();
+  }
+
   /** Takes a place, when one is free. Rejects with the signal's reason when that fires first. Dispose to give it back. */
   async take(signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
-    if (this.#free > 0) this.#free--;
-    else await this.#wait(signal);
+    const now = this.takeNow();
+    if (now !== null) return now;
+    await this.#wait(signal);
+    return this.#place();
+  }
+
+  #place(): Disposable {
     let held = true;
     return {
       [Symbol.dispose]: () => {

@@ -197,7 +197,9 @@ for (const paused of [{}, { paused: true } as const]) {
       if (record.kind === "start") approved = what === "paused" ? [{ ...bob.peer, ...paused }] : [];
       return await fixture.audit.append(record);
     };
-    const backend = new RemoteBackend({ peer: bob.peer, table, client: clientOf([bob]), audit: { append } });
+    // After a failure of the disk the start is durable before anything is sent.
+    const audit = { append, fault: "The disk was full" };
+    const backend = new RemoteBackend({ peer: bob.peer, table, client: clientOf([bob]), audit });
     const { events, error } = await read(infer({ backend }));
     assert.deepEqual([events, error?.code, bob.arrived], [[], "unavailable", []]);
     const [, end] = await fixture.audit.tail(2);
