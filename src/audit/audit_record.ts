@@ -7,7 +7,7 @@ import { escaped } from "@ark/node/telemetry";
  *
  * | kind | when |
  * |---|---|
- * | `start` | before a request is forwarded to an engine or a peer, and before a download of a model begins (`count` is 0 then) |
+ * | `start` | before a peer's request is given to an engine, with a request to a peer, and before a download of a model begins (`count` is 0 then) |
  * | `end` | after it, with its outcome; `count` says how many chunks a download had |
  * | `deny` | a caller was refused |
  * | `approve` | the owner approved a peer |

@@ -55,6 +55,8 @@
  *
  * **Promises**
  * - What was acknowledged survives `kill -9` and a loss of power; an entry that was not is there whole or not at all.
+ * - What was written (`written` of {@linkcode AuditLog.append}) survives `kill -9`. So an engine of this machine may be asked
+ *   then, since a loss of power ends it as well; nothing of an answer leaves before the entry is acknowledged.
  * - Where an entry cannot be made durable, `append()` rejects with `audit_unavailable`, and nothing is left of it. It
  *   recovers by itself when the disk does.
  * - No text of a prompt or an answer: {@linkcode AuditRecord} has no field for it.

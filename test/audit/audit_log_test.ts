@@ -47,6 +47,28 @@ for (const slowMs of [1, 0]) {
       }, { slowMs });
     }));
 
+  Deno.test(`AuditLog.append() says once that the system has a record, before it resolves, synced ${how}`, () =>
+    withFixture(async ({ opened, lines }) => {
+      await opened(async (log) => {
+        // With others in its group, and alone.
+        for (const others of [2, 0]) {
+          const seen: unknown[] = [];
+          const { promise: looked, resolve } = Promise.withResolvers<void>();
+          const written = () => {
+            seen.push("written");
+            // What a process that was killed here would leave behind.
+            void lines().then((all) => seen.push(JSON.parse(all.at(-1) ?? "").model)).then(() => resolve());
+          };
+          const beside = Array.from({ length: others }, (_, number) => log.append(fullRecord(number)));
+          const entry = await log.append({ ...RECORD, model: "told:1" }, { written, atOnce: true });
+          seen.push("durable");
+          await Promise.all([looked, ...beside]);
+          assert.equal(entry.model, "told:1");
+          assert.deepEqual([seen[0], seen.toSorted()], ["written", ["durable", "told:1", "written"]]);
+        }
+      }, { slowMs });
+    }));
+
   Deno.test(`AuditLog.append() commits what comes in one turn together, in the order of the calls, synced ${how}`, () =>
     withFixture(({ opened }) =>
       opened(async (log) => {

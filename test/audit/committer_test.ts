@@ -5,7 +5,7 @@ import { Logger } from "@ark/node/telemetry";
 import { unplaced } from "../../src/audit/audit_record.ts";
 import { Committer } from "../../src/audit/committer.ts";
 import type { Follower } from "../../src/audit/follower.ts";
-import type { Journal } from "../../src/audit/journal.ts";
+import type { CommitOptions, Journal } from "../../src/audit/journal.ts";
 import type { Reserve } from "../../src/audit/reserve.ts";
 
 const RECORD = { kind: "start", direction: null, peer: null } as const;
@@ -25,13 +25,14 @@ async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
 
 /** A committer on a disk that takes something or not, whose log nobody can write to, and whose database may refuse to follow. */
 async function committer(
-  disk: { sound: boolean; follows: boolean; commits?: number; ms?: number },
+  disk: { sound: boolean; follows: boolean; writes?: boolean; commits?: number; ms?: number },
 ): Promise<Committer> {
   const made = new Committer({
     journal: {
       path: "audit.log",
-      commit() {
+      commit(_: Uint8Array, { written }: CommitOptions) {
         disk.commits = (disk.commits ?? 0) + 1;
+        if (disk.writes !== false) written?.();
         if (!disk.sound) throw new ArkError("audit_unavailable", "The disk takes nothing");
       },
     } as unknown as Journal,
@@ -99,5 +100,21 @@ Deno.test("Committer.add() does not wait for others at once, and together with o
   const three = made.add(unplaced(RECORD), { atOnce: true }).then(() => last.push("three"));
   await soon(Promise.all([over, three]), "A record");
   assert.deepEqual([last, disk.commits], [["three", "turn"], 3]);
+  await soon(made.settled(), "The committer");
+});
+
+Deno.test("Committer.add() says that a record was written where it was, also where it is not durable then", async () => {
+  const disk = { sound: false, writes: false, follows: true };
+  const made = await committer(disk);
+  let told = 0;
+  const record = () => made.add(unplaced(RECORD), { written: () => void told++ });
+  await assert.rejects(soon(record(), "A record"), { code: "audit_unavailable" });
+  assert.equal(told, 0);
+  disk.writes = true;
+  await assert.rejects(soon(record(), "A record"), { code: "audit_unavailable" });
+  assert.equal(told, 1);
+  disk.sound = true;
+  await soon(Promise.all([record(), record(), made.add(unplaced(RECORD))]), "Records");
+  assert.equal(told, 3);
   await soon(made.settled(), "The committer");
 });

@@ -18,8 +18,21 @@ interface Scene {
   over: Promise<void>;
 }
 
-/** An answer to a peer that has so many tokens left. */
-async function begin(infer: (options: InferOptions) => AsyncIterable<InferenceEvent>, left = Infinity): Promise<Scene> {
+/** What is not as usual. */
+interface Setting {
+  /** Tokens that the peer has left. */
+  left?: number;
+  /** Whether nobody but this machine sees what the engine is asked. */
+  here?: boolean;
+  /** What the disk makes of a start, which it has been given. */
+  disk?: Promise<void>;
+}
+
+/** An answer to a peer. */
+async function begin(
+  infer: (options: InferOptions) => AsyncIterable<InferenceEvent>,
+  { left = Infinity, here = false, disk = Promise.resolve() }: Setting = {},
+): Promise<Scene> {
   const identity = generateIdentity();
   const records: Scene["records"] = [];
   const settled: unknown[] = [];
@@ -38,9 +51,10 @@ async function begin(infer: (options: InferOptions) => AsyncIterable<InferenceEv
     caller: { nodeId: identity.id, publicKey: identity.publicKey, signature: "5a", remote: "::1", deadlineMs: 1_000 },
     lease: { charge, [Symbol.dispose]() {} } as Lease,
     audit: {
-      append: (record) => {
+      append: (record, options) => {
         records.push(record as Scene["records"][number]);
-        return Promise.resolve({ seq: 7 } as never);
+        options?.written?.();
+        return (record.kind === "start" ? disk : Promise.resolve()).then(() => ({ seq: 7 }) as never);
       },
     },
     identity,
@@ -52,12 +66,18 @@ async function begin(infer: (options: InferOptions) => AsyncIterable<InferenceEv
   const backend: Backend = {
     name: "fake",
     handles: () => true,
+    ...here ? { worksHere: () => true } : {},
     infer: (_, options) => {
       signal = options.signal;
       return infer(options);
     },
   };
-  const response = await answer.start(backend, { request: REQUEST, signal: new AbortController().signal });
+  const response = await answer.start(backend, { request: REQUEST, signal: new AbortController().signal }).catch(
+    async (error) => {
+      await answer.fail(error);
+      throw error;
+    },
+  );
   return { response, records, settled, signal: () => signal, over };
 }
 
@@ -135,7 +155,7 @@ Deno.test("PeerAnswer says the same as a stream as it pushes", async () => {
 });
 
 Deno.test("PeerAnswer ends an answer on the short way where its tokens run out, with what came before, and stops the engine", async () => {
-  const scene = await begin(engine([["a"], ["b", "c"], ["d"]]).infer, 2);
+  const scene = await begin(engine([["a"], ["b", "c"], ["d"]]).infer, { left: 2 });
   const { frames } = await push(scene);
   await scene.over;
   assert.deepEqual(frames.map(wordOf), ["start", "a", "b", "busy"]);
@@ -165,4 +185,51 @@ Deno.test("PeerAnswer that nobody reads is over when its body is cancelled", asy
   await scene.over;
   assert.ok(scene.signal().aborted);
   assert.partialDeepStrictEqual(scene.records.at(-1), { kind: "end", outcome: "cancelled" });
+});
+
+Deno.test("PeerAnswer asks an engine of this machine while the disk is at the record, and answers when it is durable", async () => {
+  const disk = Promise.withResolvers<void>();
+  const { infer } = engine([["a"]]);
+  let asked = 0;
+  const scene = begin((options) => {
+    asked++;
+    return infer(options);
+  }, { here: true, disk: disk.promise });
+  let answered = false;
+  void scene.then(() => answered = true);
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([asked, answered], [1, false]);
+  disk.resolve();
+  const { frames } = await push(await scene);
+  assert.deepEqual(frames.map(wordOf), ["start", "a", "end", "receipt"]);
+  assert.equal(asked, 1);
+});
+
+Deno.test("PeerAnswer asks nobody outside this machine before the record is durable", async () => {
+  const disk = Promise.withResolvers<void>();
+  const { infer } = engine([["a"]]);
+  let asked = 0;
+  const scene = begin((options) => {
+    asked++;
+    return infer(options);
+  }, { disk: disk.promise });
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(asked, 0);
+  disk.resolve();
+  assert.equal((await scene).response.status, 200);
+  assert.equal(asked, 1);
+});
+
+Deno.test("PeerAnswer stops an engine whose request could not be made durable, and gives nothing of its answer", async () => {
+  const left = Promise.withResolvers<boolean>();
+  async function* infer({ signal }: InferOptions): AsyncGenerator<InferenceEvent> {
+    try {
+      yield START;
+    } finally {
+      left.resolve(signal.aborted);
+    }
+  }
+  const disk = Promise.reject(new ArkError("audit_unavailable", "The disk takes nothing"));
+  await assert.rejects(begin(infer, { here: true, disk }), { code: "audit_unavailable" });
+  assert.equal(await left.promise, true);
 });

@@ -120,6 +120,25 @@ test("RemoteBackend.infer() sends model, input and parameters, and nothing else"
   assert.equal(table.list()[0]?.inFlight, 0);
 });
 
+Deno.test("RemoteBackend.infer() has the request on its way before it puts the record together", async () => {
+  await using fixture = await openAudit();
+  const bob = new ScriptedPeer();
+  const order: string[] = [];
+  const append = (record: AuditRecord) => {
+    order.push(record.kind);
+    return fixture.audit.append(record);
+  };
+  const client = {
+    request(...[to, call]: Parameters<ReturnType<typeof clientOf>["request"]>) {
+      order.push(call.path);
+      return clientOf([bob]).request(to, call);
+    },
+  };
+  const backend = new RemoteBackend({ peer: bob.peer, table: await tableOf([bob]), client, audit: { append } });
+  const { error } = await read(infer({ backend }));
+  assert.deepEqual([error, order], [null, ["/ark/v1/infer", "start", "end"]]);
+});
+
 Deno.test("RemoteBackend.infer() gives nothing of an answer before the start is durable", async () => {
   await using fixture = await openAudit();
   const disk = Promise.withResolvers<void>();

@@ -33,3 +33,15 @@ Deno.test("Semaphore.take() rejects with the reason of its signal, and leaves th
   await assert.rejects(semaphore.take(stop.signal), /enough/);
   (await semaphore.take(never))[Symbol.dispose]();
 });
+
+Deno.test("Semaphore.takeNow() takes what is free, and nothing that somebody waits for", async () => {
+  const semaphore = new Semaphore(1);
+  const place = semaphore.takeNow();
+  assert.ok(place !== null);
+  assert.equal(semaphore.takeNow(), null);
+  const waiting = semaphore.take(never);
+  place[Symbol.dispose]();
+  assert.equal(semaphore.takeNow(), null);
+  (await waiting)[Symbol.dispose]();
+  assert.ok(semaphore.takeNow() !== null);
+});
