@@ -8,6 +8,7 @@ import { RequestFault, type RequestHead, RequestReader } from "./request_reader.
 import { headBytes } from "./response_head.ts";
 import { type ByteSink, SocketWriter } from "./socket_writer.ts";
 import type { PlainSocket } from "./tls_listener.ts";
+import { noteWhole } from "./whole_body.ts";
 
 /** Answers a request from an IP address. */
 export type PlainHandler = (request: Request, from: { remote: string }) => Promise<Response>;
@@ -127,6 +128,7 @@ export class PlainConnection {
       const body = empty ? null : this.#body(head);
       if (body === null && this.#reader.done) this.#watch();
       const request = new Request("http://localhost/", { method, body });
+      if (body !== null && head.length >= 0) noteWhole(request, () => this.#whole(head));
       // As they were sent, which is what guards look at, and without the work of parsing and copying.
       Object.defineProperties(request, {
         url: { value: url },
@@ -161,6 +163,18 @@ export class PlainConnection {
         }
       },
     }, { highWaterMark: 0 });
+  }
+
+  async #whole({ waits }: RequestHead): Promise<Uint8Array<ArrayBuffer>> {
+    if (waits && !this.#reader.arrived) this.#writer.write(CONTINUE);
+    try {
+      const bytes = await this.#reader.whole();
+      this.#watch();
+      return bytes;
+    } catch (error) {
+      this.cut();
+      throw error;
+    }
   }
 
   #watch(): void {

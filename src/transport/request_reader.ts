@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { joined } from "./joined.ts";
 
 /** The head of an HTTP/1 request. */
 export interface RequestHead {
@@ -130,6 +131,17 @@ export class RequestReader {
       if (this.#left === 0) this.#state = "done";
       if (count > 0) return piece.subarray(0, count);
     }
+  }
+
+  /** The whole body, whose length was stated. Rejects when the connection ends before it does. */
+  async whole(): Promise<Uint8Array<ArrayBuffer>> {
+    const length = this.#left;
+    const first = this.#takeUpTo();
+    if (first.length === length) return first;
+    // Memory for what is announced is not taken before it is there.
+    const pieces = [first];
+    for (let piece = await this.body(); piece !== null; piece = await this.body()) pieces.push(piece);
+    return joined(pieces);
   }
 
   /** Calls `left` when the connection ends while nothing is read from it; what comes instead is kept for the next head. */

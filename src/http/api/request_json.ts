@@ -1,5 +1,5 @@
 import { ArkError, type ErrorCode } from "@ark/node/protocol";
-import { boundedBytes } from "@ark/node/transport";
+import { boundedBytes, wholeBody } from "@ark/node/transport";
 
 /** A body that cannot be read as JSON. `status` is finer than the code: 415 has no code of its own. */
 export class RequestBodyError extends ArkError {
@@ -59,7 +59,7 @@ export async function readJson(
 
 async function readAtOnce(request: Request): Promise<Uint8Array> {
   try {
-    return await request.bytes();
+    return await (wholeBody(request) ?? request.bytes());
   } catch (error) {
     throw new ArkError("cancelled", "The request's body broke off", { cause: error });
   }
