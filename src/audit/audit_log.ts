@@ -1,11 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
-import type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
+import type { AuditAppendOptions, AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
 import { type AuditEntry, type AuditRecord, unplaced, type UnplacedEntry } from "./audit_record.ts";
 import { type Head, lineOf } from "./chain.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { type AppendOptions, Committer } from "./committer.ts";
+import { Committer } from "./committer.ts";
 import { EntriesTable } from "./entries_table.ts";
 import { Follower } from "./follower.ts";
 import { Journal } from "./journal.ts";
@@ -94,7 +94,7 @@ export class AuditLog implements AsyncDisposable {
    * @throws {ArkError} `audit_unavailable`: it was not recorded, so what was to be recorded must not be done.
    * @throws {TypeError} Where a field of the record is not of its kind.
    */
-  append(record: AuditRecord, options: AppendOptions = {}): Promise<AuditEntry> {
+  append(record: AuditRecord, options: AuditAppendOptions = {}): Promise<AuditEntry> {
     try {
       const entry = unplaced(record);
       const fault = this.#standingFault() ?? this.#spentFault(entry);

@@ -58,3 +58,15 @@ export interface AuditProof {
   /** The signed note whose size and root it is about. */
   checkpoint: string;
 }
+
+/** Options of `AuditLog.append()`. */
+export interface AuditAppendOptions {
+  /** Does not wait for others to join it where nothing was committed for a while. */
+  atOnce?: boolean;
+  /**
+   * Called, at most once, when the system has the record and the disk has not: it will be in the log whatever becomes of
+   * this process, and is lost with the power. What begins here must leave nothing outside this machine before the record
+   * is durable. It must not throw.
+   */
+  written?: () => void;
+}

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers";
 import { ArkError, reasonOf } from "@ark/node/protocol";
 import type { Events, Logger } from "@ark/node/telemetry";
+import type { AuditAppendOptions } from "./audit_options.ts";
 import type { AuditEntry, UnplacedEntry } from "./audit_record.ts";
 import type { Head } from "./chain.ts";
 import type { Follower } from "./follower.ts";
@@ -24,18 +25,6 @@ const WAITING_LIMIT = 10_000;
 
 /** After so long without a commit the next one that somebody waits for does not wait for others to join it, in milliseconds. */
 const QUIET_MS = 5;
-
-/** How a record is appended. */
-export interface AppendOptions {
-  /** Does not wait for others to join it where nothing was committed for a while. */
-  atOnce?: boolean;
-  /**
-   * Called, at most once, when the system has the record and the disk has not: it will be in the log whatever becomes of
-   * this process, and is lost with the power. What begins here must leave nothing outside this machine before the record
-   * is durable. It must not throw.
-   */
-  written?: () => void;
-}
 
 /** What a {@linkcode Committer} works with. */
 export interface CommitterOptions {
@@ -112,7 +101,7 @@ export class Committer {
    *
    * @throws {ArkError} `audit_unavailable`
    */
-  add(entry: UnplacedEntry, { atOnce = false, written }: AppendOptions = {}): Promise<AuditEntry> {
+  add(entry: UnplacedEntry, { atOnce = false, written }: AuditAppendOptions = {}): Promise<AuditEntry> {
     const { promise, resolve, reject } = Promise.withResolvers<AuditEntry>();
     this.#waiting.push({ unplaced: entry, resolve, reject, written });
     // Now rather than when its turn comes: meanwhile the disk is at work.

@@ -131,7 +131,7 @@
  * @module
  */
 export { AuditLog } from "./audit_log.ts";
-export type { AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
+export type { AuditAppendOptions, AuditExportOptions, AuditLogOptions, AuditProof } from "./audit_options.ts";
 export { AUDIT_KINDS } from "./audit_record.ts";
 export type { AuditDirection, AuditEntry, AuditKind, AuditRecord } from "./audit_record.ts";
 export { AUDIT_DOMAIN } from "./line_hash.ts";
