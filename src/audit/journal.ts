@@ -133,8 +133,9 @@ export class Journal implements Disposable {
     try {
       this.#repair();
       this.#file.write(bytes);
-      const inRing = this.#ring.put(bytes, span);
+      // The ring is for what a loss of power takes; what is in the file outlives this process.
       written?.();
+      const inRing = this.#ring.put(bytes, span);
       if (slow) return this.#syncLater(bytes.length, { began, span, inRing });
       if (inRing && this.#ring.syncNow()) this.#inRing(bytes.length);
       else if (this.#behind !== undefined) return this.#syncLater(bytes.length, { began, span, inRing: false });
@@ -200,8 +201,8 @@ export class Journal implements Disposable {
     try {
       this.#repair();
       await this.#file.writeLater(bytes);
-      inRing = this.#ring.put(bytes, span);
       written?.();
+      inRing = this.#ring.put(bytes, span);
     } catch (error) {
       throw this.#failed(error);
     }
