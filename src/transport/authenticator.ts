@@ -1,5 +1,6 @@
 import { type Identity, type NodeId, publicKeyIn, verify } from "@ark/node/identity";
 import { baseBytes, contentDigest, signatureHash } from "./message_signature.ts";
+import { ownCopy } from "./own_copy.ts";
 import type { RefusalCode } from "./refusal.ts";
 import type { ReplayWindow } from "./replay_window.ts";
 import { parseSignedHead, type SignedHead } from "./signed_request.ts";
@@ -69,7 +70,7 @@ const EMPTY_DIGEST = contentDigest(new Uint8Array(0));
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   /** Keys by their ids: only of those that have signed, so that nobody can push out others by naming ids. */
-  readonly #keys = new Map<NodeId, Uint8Array<ArrayBuffer>>();
+  readonly #keys = new Map<NodeId, { id: NodeId; key: Uint8Array<ArrayBuffer> }>();
 
   /** Makes an authenticator of one node. */
   constructor(options: AuthenticatorOptions) {
@@ -82,7 +83,7 @@ export class Authenticator {
     const head = parseSignedHead(raw);
     if (head === null || head.to !== identity.id) return UNAUTHENTICATED;
     const signed = this.#keys.get(head.keyId);
-    const key = signed ?? publicKeyIn(head.keyId);
+    const key = signed?.key ?? publicKeyIn(head.keyId);
     // An id without a key is verified against our own, which takes as long and always fails.
     const valid = verify(key ?? identity.publicKey, baseBytes(head.base), head.signature);
     if (!valid || key === null) {
@@ -90,9 +91,10 @@ export class Authenticator {
       if (signed !== undefined) publicKeyIn(head.keyId);
       return UNAUTHENTICATED;
     }
-    if (signed === undefined) this.#remember(head.keyId, key);
-    const proven: ProvenHead = { ...head, key, hash: signatureHash(head.signature) };
-    const known = standing(head.keyId);
+    // From here on one text stands for the key, which holds nothing but itself in memory.
+    const { id } = signed ?? this.#remember(ownCopy(head.keyId), key);
+    const proven: ProvenHead = { ...head, keyId: id, key, hash: signatureHash(head.signature) };
+    const known = standing(id);
     const refuse = (code: RefusalCode): Refused => ({ outcome: "refused", code, head: proven, standing: known });
     const introduction = introductions?.paths.has(head.target.split("?", 1)[0] ?? "") ? introductions : null;
     if (introduction === null && known === "unknown") return refuse("unauthenticated");
@@ -101,15 +103,17 @@ export class Authenticator {
     if (head.contentLength > bodyBytes) return refuse("too_large");
     if (head.contentLength === 0 && head.contentDigest !== EMPTY_DIGEST) return refuse("bad_request");
     if (head.method === "GET" && head.contentLength > 0) return refuse("bad_request");
-    const stamp = replays.judge(head.keyId, head);
+    const stamp = replays.judge(id, head);
     if (stamp === "fresh") return { outcome: "accepted", head: proven, introduction: introduction !== null };
-    return stamp === "clock" ? { ...refuse(stamp), nonce: replays.issue(head.keyId) } : refuse(stamp);
+    return stamp === "clock" ? { ...refuse(stamp), nonce: replays.issue(id) } : refuse(stamp);
   }
 
-  #remember(id: NodeId, key: Uint8Array<ArrayBuffer>): void {
-    this.#keys.set(id, key);
+  #remember(id: NodeId, key: Uint8Array<ArrayBuffer>): { id: NodeId; key: Uint8Array<ArrayBuffer> } {
+    const known = { id, key };
+    this.#keys.set(id, known);
     const oldest = this.#keys.keys().next().value;
     if (this.#keys.size > MOST_KEYS && oldest !== undefined) this.#keys.delete(oldest);
+    return known;
   }
 }
 

@@ -17,18 +17,36 @@ export class ChunkSink implements ByteSink {
 
   /** Takes bytes as one chunk. */
   write(bytes: Uint8Array): Promise<void> | null {
-    const { length } = bytes;
-    if (length === 0) return null;
-    const size = length.toString(16);
-    // From a pool: memory of its own for each token keeps the garbage collector busy.
-    const framed = Buffer.allocUnsafe(length + size.length + 4);
-    let at = 0;
-    for (; at < size.length; at++) framed[at] = size.charCodeAt(at);
-    framed[at++] = 13;
-    framed[at++] = 10;
-    framed.set(bytes, at);
-    framed[at + length] = 13;
-    framed[at + length + 1] = 10;
-    return this.#writer.write(framed);
+    return bytes.length === 0 ? null : this.#writer.write(chunkOf(bytes));
   }
+}
+
+/** Bytes as one chunk, with text in latin1 before and behind it. */
+export function chunkOf(
+  bytes: Uint8Array,
+  { before = "", behind = "" }: { before?: string; behind?: string } = {},
+): Buffer {
+  const { length } = bytes;
+  const size = length.toString(16);
+  // From a pool: memory of its own for each token keeps the garbage collector busy.
+  const framed = Buffer.allocUnsafe(before.length + size.length + length + behind.length + 4);
+  let at = put(framed, { text: size, at: put(framed, { text: before, at: 0 }) });
+  framed[at++] = 13;
+  framed[at++] = 10;
+  framed.set(bytes, at);
+  at += length;
+  framed[at++] = 13;
+  framed[at++] = 10;
+  put(framed, { text: behind, at });
+  return framed;
+}
+
+/** Most characters that are written one by one in less time than a call of a native function takes. */
+const SHORT = 16;
+
+/** Puts text in latin1 somewhere, and returns where it ends. */
+function put(into: Buffer, { text, at }: { text: string; at: number }): number {
+  if (text.length > SHORT) into.write(text, at, "latin1");
+  else for (let place = 0; place < text.length; place++) into[at + place] = text.charCodeAt(place);
+  return at + text.length;
 }

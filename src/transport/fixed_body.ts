@@ -1,5 +1,4 @@
-import type { ServerResponse } from "node:http";
-import { taken, type WriteBodyOptions } from "./response_writer.ts";
+import type { AnswerWriter } from "./answer_writer.ts";
 
 /** The body of an answer whose length is known before: it is not cut into the chunks of HTTP, nor read through a stream. */
 export interface FixedBody {
@@ -29,37 +28,33 @@ export function fixedBody(response: Response): FixedBody | null {
 }
 
 /**
- * Writes a body of a fixed length after the head that `outgoing` already has set. Returns when the connection has taken it
- * all or is closed.
- *
- * Rejects when the caller takes nothing for `stallMs`, and with what the body fails with. The connection has to be cut then.
+ * Writes a body of a fixed length after the head that an answer was begun with. Returns when the connection has taken it all
+ * or is closed. Rejects with what the body fails with: the connection has to be cut then.
  */
 export async function writeFixed(
-  outgoing: ServerResponse,
-  body: FixedBody,
-  { stallMs, signal }: Omit<WriteBodyOptions, "body">,
+  writer: AnswerWriter,
+  { body, signal }: { body: FixedBody; signal: AbortSignal },
 ): Promise<void> {
-  const until = (event: "drain" | "finish") => taken(outgoing, { event, stallMs, signal });
   let left = body.length;
   let whole = false;
   // Whoever waits for the head must not wait for the first bytes, too, which may have to wait for their turn.
-  outgoing.flushHeaders();
+  writer.flush();
   try {
-    while (left > 0 && !signal.aborted) {
+    while (left > 0) {
       const bytes = await body.next(signal);
       // Whoever announced more than there is would leave the caller waiting.
       if (bytes === null || bytes.length > left) throw new RangeError("The body has not the length that it announced");
-      if (signal.aborted) return;
+      if (writer.gone) return;
       left -= bytes.length;
+      writer.pass(bytes);
       // The next bytes are made only when these are gone: what waits here would be memory of each caller.
-      if (!outgoing.write(bytes)) await until("drain");
+      await writer.emptied();
+      if (writer.gone) return;
     }
-    if (signal.aborted) return;
-    outgoing.end();
-    await until("finish");
-    whole = left === 0 && !signal.aborted;
+    await writer.emptied();
+    whole = !writer.gone;
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!writer.gone) throw error;
   } finally {
     body.over(whole);
   }

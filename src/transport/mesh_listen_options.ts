@@ -4,6 +4,7 @@ import type { Standing } from "./authenticator.ts";
 import type { Caller } from "./caller.ts";
 import type { Clock } from "./clock.ts";
 import type { MeshLimits } from "./mesh_limits.ts";
+import type { MeshRequest } from "./mesh_request.ts";
 
 /** Something that a listener turned away. */
 export interface Refusal {
@@ -29,7 +30,7 @@ export interface MeshListenOptions {
    * Answers a request of an approved caller; called for no other. `request.signal` aborts when the caller is gone. Reading
    * the body fails when it is not the one that was signed; the caller then gets the refusal whatever is answered.
    */
-  handler(request: Request, caller: Caller): Promise<Response>;
+  handler(request: MeshRequest, caller: Caller): Promise<Response>;
   /**
    * Where every proven key is heard, whether the owner approved it or not: this is how nodes get to know each other. The
    * handler is called instead of `handler`, and must give away nothing about who is approved.
@@ -50,5 +51,5 @@ export interface Introductions {
   /** Paths, without a query: all its methods, and nothing below it. */
   paths: ReadonlySet<string>;
   /** Answers a request whose sender is proven and perhaps a stranger. */
-  handler(request: Request, caller: Caller): Promise<Response>;
+  handler(request: MeshRequest, caller: Caller): Promise<Response>;
 }

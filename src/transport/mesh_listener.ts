@@ -1,23 +1,24 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Server } from "node:https";
+import { Buffer } from "node:buffer";
 import type { AddressInfo, Socket } from "node:net";
+import type { Server, TLSSocket } from "node:tls";
 import type { Identity, NodeId } from "@ark/node/identity";
-import { ArkError, type ErrorCode } from "@ark/node/protocol";
+import type { ErrorCode } from "@ark/node/protocol";
 import { Authenticator, type ProvenHead } from "./authenticator.ts";
 import type { Caller } from "./caller.ts";
-import { TLS_NAME } from "./certificate.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
-import { fixedBody, writeFixed } from "./fixed_body.ts";
+import { joined } from "./joined.ts";
 import { Knocks } from "./knocks.ts";
-import { type Exchange, linger } from "./linger.ts";
+import { writeAnswer } from "./mesh_answer.ts";
+import { type ConnectionOwner, MeshConnection } from "./mesh_connection.ts";
+import type { MeshHead } from "./mesh_head.ts";
 import { MESH_LIMITS, type MeshLimits } from "./mesh_limits.ts";
 import type { MeshListenOptions } from "./mesh_listen_options.ts";
+import { SignedRequest, urlOf } from "./mesh_request.ts";
 import { meshServer } from "./mesh_server.ts";
 import { MeshSockets } from "./mesh_sockets.ts";
-import { NOT_ALLOWED, type RefusalCode, REFUSALS } from "./refusal.ts";
+import { type RefusalCode, REFUSALS } from "./refusal.ts";
 import { ReplayWindow } from "./replay_window.ts";
-import { RequestBody } from "./request_body.ts";
-import { headersOf, writeBody } from "./response_writer.ts";
+import { fieldLines, statusLine } from "./response_writer.ts";
 import { signResponse } from "./signed_response.ts";
 import { plainAddress, SourceLimiter } from "./source_limiter.ts";
 
@@ -36,32 +37,36 @@ export interface MeshListener extends AsyncDisposable {
  * cannot be listened on.
  */
 export async function listenMesh(options: MeshListenOptions): Promise<MeshListener> {
-  const listener = new HttpsMeshListener(options);
+  const listener = new TlsMeshListener(options);
   await listener.listen(options);
   return listener;
 }
 
-class HttpsMeshListener implements MeshListener {
+class TlsMeshListener implements MeshListener, ConnectionOwner {
   hostname = "";
   port = 0;
+  readonly limits: MeshLimits;
   readonly #identity: Identity;
   readonly #options: MeshListenOptions;
-  readonly #limits: MeshLimits;
   readonly #clock: Clock;
   readonly #authenticator: Authenticator;
   readonly #sockets: MeshSockets;
   readonly #server: Server;
-  readonly #running = new Set<Promise<void>>();
+  readonly #connections = new Set<MeshConnection>();
   readonly #knocks: Knocks;
-  readonly #turnedAway = new WeakSet<Socket>();
-  readonly #latest = new WeakMap<Socket, ServerResponse>();
+  /** What answers say of the time, made beforehand. */
+  #date = new Date().toUTCString();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  /** Requests that are being answered, and who waits for their end. */
+  #running = 0;
+  #settled: PromiseWithResolvers<void> | null = null;
 
   constructor(options: MeshListenOptions) {
     const { identity, standing, clock = SYSTEM_CLOCK } = options;
     const limits = { ...MESH_LIMITS, ...options.limits };
     this.#identity = identity;
     this.#options = options;
-    this.#limits = limits;
+    this.limits = limits;
     this.#clock = clock;
     this.#knocks = new Knocks(clock, limits.knockMs);
     this.#authenticator = new Authenticator({
@@ -99,6 +104,11 @@ class HttpsMeshListener implements MeshListener {
     const address = this.#server.address() as AddressInfo;
     this.hostname = address.address;
     this.port = address.port;
+    this.#timer = setInterval(() => {
+      this.#date = new Date().toUTCString();
+      const now = performance.now();
+      for (const connection of this.#connections) connection.look(now);
+    }, this.limits.checkMs);
   }
 
   disconnect(id: NodeId): number {
@@ -106,17 +116,35 @@ class HttpsMeshListener implements MeshListener {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
-    this.#server.closeAllConnections();
     this.#sockets.destroyAll();
     await promise;
-    await Promise.allSettled(this.#running);
+    if (this.#running > 0) await (this.#settled ??= Promise.withResolvers<void>()).promise;
+  }
+
+  asked(connection: MeshConnection, head: MeshHead): void {
+    try {
+      this.#serve(connection, head);
+    } catch {
+      // A fault in `standing` lets nobody in, and must not let a stranger's request end the node.
+      this.#report("internal", { remote: connection.remote, nodeId: null });
+      connection.close();
+    }
+  }
+
+  malformed({ remote }: MeshConnection): void {
+    this.#report("bad_request", { remote, nodeId: null });
+  }
+
+  closed(connection: MeshConnection): void {
+    this.#connections.delete(connection);
   }
 
   #createServer(): Server {
     const server = meshServer(this.#identity, {
-      limits: this.#limits,
+      limits: this.limits,
       admits: (socket) => {
         // A destroyed socket does not say any more where it came from.
         const remote = remoteOf(socket);
@@ -125,180 +153,100 @@ class HttpsMeshListener implements MeshListener {
         return false;
       },
     });
-    server.on("request", (incoming, outgoing) => {
-      try {
-        this.#serve(incoming, outgoing);
-      } catch {
-        // A fault in `standing` lets nobody in, and must not let a stranger's request end the node.
-        this.#report("internal", { remote: remoteOf(incoming.socket), nodeId: null });
-        incoming.socket.destroy();
-      }
+    server.on("secureConnection", (socket: TLSSocket) => {
+      if (!socket.destroyed) this.#connections.add(new MeshConnection(socket, this));
     });
-    server.on("checkContinue", (_, outgoing: ServerResponse) => this.#notAllowed(outgoing.socket));
-    server.on("checkExpectation", (_, outgoing: ServerResponse) => this.#notAllowed(outgoing.socket));
-    server.on("upgrade", (_, socket: Socket) => this.#notAllowed(socket));
-    server.on("connect", (_, socket: Socket) => this.#notAllowed(socket));
-    server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-      // A caller that hangs up is no attack; a malformed or late request gets no answer.
+    server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      // A caller that hangs up is no attack; whoever speaks no TLS, or is late, gets no answer.
       if (error.code !== "ECONNRESET") this.#report("bad_request", { remote: remoteOf(socket), nodeId: null });
       socket.destroy();
     });
     return server;
   }
 
-  #serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
-    const { socket } = incoming;
-    if (this.#isOccupied(socket)) return void socket.destroy();
-    this.#latest.set(socket, outgoing);
-    const method = incoming.method ?? "";
-    // The version is not signed, so there is only one.
-    if ((method !== "GET" && method !== "POST") || incoming.httpVersion !== "1.1") return this.#notAllowed(socket);
-    const target = incoming.url ?? "";
-    const verdict = this.#authenticator.check({ method, target, rawHeaders: incoming.rawHeaders });
+  #serve(connection: MeshConnection, raw: MeshHead): void {
+    const verdict = this.#authenticator.check(raw);
     if (verdict.head !== null && verdict.outcome === "refused" && verdict.standing === "unknown") {
-      this.#knock(verdict.head, remoteOf(socket));
+      this.#knock(verdict.head, connection.remote);
     }
     if (verdict.outcome === "refused") {
       const { code, head, standing, nonce } = verdict;
-      if (standing === "approved" && head !== null) this.#sockets.proven(socket, head.keyId);
-      return this.#refuse({ incoming, outgoing }, { code, head, ...(nonce === undefined ? {} : { nonce }) });
+      if (standing === "approved" && head !== null) this.#proven(connection, head.keyId);
+      return this.#refuse(connection, { code, head, ...(nonce === undefined ? {} : { nonce }) });
     }
     const { head, introduction } = verdict;
     // Whoever introduces himself stays a stranger to the limits of connections.
-    if (!introduction || this.#options.standing(head.keyId) === "approved") this.#sockets.proven(socket, head.keyId);
+    if (!introduction || this.#options.standing(head.keyId) === "approved") this.#proven(connection, head.keyId);
     const handler = introduction ? this.#options.introductions?.handler : this.#options.handler;
-    if (handler === undefined) return void socket.destroy();
-    const running = this.#answer({ incoming, outgoing }, { head, handler }).catch(() => void socket.destroy());
-    this.#running.add(running);
-    running.finally(() => this.#running.delete(running));
+    if (handler === undefined) return connection.close();
+    const request = new SignedRequest(head, connection);
+    connection.accept(request);
+    void this.#run(connection, { request, handler });
   }
 
-  async #answer(exchange: Exchange, work: Work): Promise<void> {
-    const { incoming, outgoing } = exchange;
-    const { socket } = incoming;
-    const gone = new AbortController();
-    const leave = () => {
-      if (!outgoing.writableFinished) gone.abort(new ArkError("cancelled", "The caller went away"));
-    };
-    outgoing.once("close", leave);
-    // An answer whose turn on the connection has not come yet would never hear of its end.
-    socket.once("close", leave);
-    outgoing.on("error", () => {});
-    incoming.on("error", () => {});
+  async #run(connection: MeshConnection, work: Work): Promise<void> {
+    this.#running++;
     try {
-      await this.#handle(exchange, { ...work, signal: gone.signal });
-    } finally {
-      socket.off("close", leave);
+      await this.#answer(connection, work);
+    } catch {
+      connection.close();
     }
+    if (--this.#running === 0) this.#settled?.resolve();
   }
 
-  async #handle(exchange: Exchange, { head, handler, signal }: Work & { signal: AbortSignal }): Promise<void> {
-    const { incoming, outgoing } = exchange;
-    const body = head.contentLength === 0 ? null : new RequestBody(incoming, {
-      contentLength: head.contentLength,
-      contentDigest: head.contentDigest,
-      timeoutMs: this.#limits.requestMs,
-    });
-    const request = new Request(urlOf(head), {
-      method: head.method,
-      // Only what the signature covers: nothing else can change what a request means.
-      headers: {
-        "content-type": head.contentType,
-        "content-length": String(head.contentLength),
-        "ark-deadline": String(head.deadlineMs),
-      },
-      body: body?.stream ?? null,
-    });
-    // Given to the constructor it would become another one that follows it.
-    Object.defineProperty(request, "signal", { value: signal });
-    body?.belongsTo(request);
-    const caller = callerOf(head, remoteOf(incoming.socket));
+  async #answer(connection: MeshConnection, { request, handler }: Work): Promise<void> {
+    const { head } = request;
     let response: Response;
     try {
-      response = await handler(request, caller);
+      response = await handler(request, callerOf(head, connection.remote));
     } catch {
       // A handler that gives up because the caller is gone has no fault.
-      if (signal.aborted && !body?.forged) return;
-      return this.#refuse(exchange, { code: body?.forged ? "unauthenticated" : "internal", head });
+      if (request.left && !request.forged) return;
+      return this.#refuse(connection, { code: request.forged ? "unauthenticated" : "internal", head });
     }
-    const fixed = fixedBody(response);
-    let fixedOver = fixed === null;
-    try {
-      if (body?.forged) return this.#refuse(exchange, { code: "unauthenticated", head });
-      if (signal.aborted) return;
-      // A body that the handler did not want must not keep the request unfinished.
-      if (body?.taken !== true) incoming.resume();
-      const fields = headersOf(response);
-      outgoing.writeHead(response.status, {
-        ...fields,
-        ...(fixed === null ? {} : { "content-length": String(fixed.length) }),
-        ...this.#signed({ status: response.status, contentType: fields["content-type"] ?? "", head }),
-      });
-      if (fixed !== null) {
-        fixedOver = true;
-        return await writeFixed(outgoing, fixed, { stallMs: this.#limits.writeStallMs, signal });
-      }
-      await writeBody(outgoing, { body: response.body, stallMs: this.#limits.writeStallMs, signal });
-    } finally {
-      // Whatever produces an answer that is not sent must stop.
-      if (!fixedOver) fixed?.over(false);
-      if (response.body?.locked === false) await response.body.cancel().catch(() => {});
-    }
+    if (request.forged) this.#refuse(connection, { code: "unauthenticated", head });
+    await writeAnswer(connection, {
+      request,
+      response,
+      date: this.#date,
+      sign: (status, contentType) => this.#signed({ status, contentType, head }),
+    });
   }
 
   /** Turns a request away. Whoever is known to have signed it gets a signed answer, everybody else the uniform one. */
   #refuse(
-    { incoming, outgoing }: Exchange,
+    connection: MeshConnection,
     { code, head, nonce }: { code: RefusalCode; head: ProvenHead | null; nonce?: string },
   ): void {
-    const { socket } = incoming;
-    this.#report(code, { remote: remoteOf(socket), nodeId: head?.keyId ?? null });
+    this.#report(code, { remote: connection.remote, nodeId: head?.keyId ?? null });
     const { status, body } = REFUSALS[code];
-    const fields = { "content-type": "application/json", "content-length": String(body.length) };
-    outgoing.on("error", () => {});
-    incoming.on("error", () => {});
+    const contentType = "application/json";
+    const text = `${statusLine(status)}content-type: ${contentType}\r\ncontent-length: ${body.length}\r\n`;
     if (head !== null && nonce !== undefined) {
-      // The caller asks again at once: the connection stays, and the body must not stand in the way.
-      incoming.resume();
-      outgoing.writeHead(status, {
-        ...fields,
-        date: new Date(this.#clock.wallMs()).toUTCString(),
-        "ark-nonce": nonce,
-        ...this.#signed({ status, contentType: fields["content-type"], head }),
-      });
-      outgoing.end(body);
-      return;
+      // The caller asks again at once: the connection stays.
+      const date = new Date(this.#clock.wallMs()).toUTCString();
+      const fields = { date, "ark-nonce": nonce, ...this.#signed({ status, contentType, head }) };
+      connection.writer.begin(text + connection.farewell + fieldLines(fields), body.length);
+      return connection.writer.pass(body);
     }
-    this.#turnedAway.add(socket);
-    // The date would make answers differ.
-    outgoing.sendDate = false;
-    const signed = code === "unauthenticated" || head === null
-      ? {}
-      : this.#signed({ status, contentType: fields["content-type"], head });
     const hurry = code === "busy" ? { "retry-after": "60" } : {};
-    outgoing.writeHead(status, { ...fields, ...hurry, ...signed, connection: "close" });
-    linger({ incoming, outgoing }, { refusal: body, limits: this.#limits });
+    const signed = code === "unauthenticated" || head === null ? {} : this.#signed({ status, contentType, head });
+    // Without a date, which would make answers differ.
+    const answer = text + fieldLines({ ...hurry, ...signed, connection: "close" });
+    connection.turnAway(joined([Buffer.from(answer, "latin1"), body]));
+  }
+
+  /** Notes who proved himself on a connection; the same peer does so with each of its requests. */
+  #proven(connection: MeshConnection, id: NodeId): void {
+    if (connection.provenBy === id) return;
+    connection.provenBy = id;
+    this.#sockets.proven(connection.socket, id);
   }
 
   #signed(answer: { status: number; contentType: string; head: ProvenHead }): Record<string, string> {
     const { status, contentType, head } = answer;
     const created = Math.max(0, Math.floor(this.#clock.wallMs() / 1_000));
     return signResponse(this.#identity, { status, contentType, request: head.signature, created });
-  }
-
-  #notAllowed(socket: Socket | null): void {
-    if (socket === null) return;
-    // What was an exchange of HTTP may be a bare socket by now, whose errors nobody else takes.
-    socket.on("error", () => {});
-    if (this.#isOccupied(socket)) return void socket.destroy();
-    this.#report("bad_request", { remote: remoteOf(socket), nodeId: null });
-    this.#turnedAway.add(socket);
-    socket.end(NOT_ALLOWED, () => socket.destroy());
-  }
-
-  /** Whether a connection was turned away or is still being answered: each carries one request at a time. */
-  #isOccupied(socket: Socket): boolean {
-    return this.#turnedAway.has(socket) || this.#latest.get(socket)?.writableEnded === false;
   }
 
   #knock(head: ProvenHead, remote: string): void {
@@ -320,12 +268,8 @@ class HttpsMeshListener implements MeshListener {
 }
 
 interface Work {
-  head: ProvenHead;
+  request: SignedRequest;
   handler: MeshListenOptions["handler"];
-}
-
-function urlOf(head: ProvenHead): string {
-  return `https://${TLS_NAME}${head.target}`;
 }
 
 function callerOf(head: ProvenHead, remote: string): Caller {

@@ -55,7 +55,7 @@ export { listenPlain, type PlainLimits, PlainListener, type PlainListenOptions }
 export type { PlainHandler, PlainTimes } from "./plain_connection.ts";
 export { pumpFrom, type TakeBytes } from "./pump.ts";
 export { notePushed, type PushedBody, pushedBody } from "./pushed_body.ts";
-export { signedBody } from "./request_body.ts";
+export { type MeshRequest, signedBody } from "./mesh_request.ts";
 export { wholeBody } from "./whole_body.ts";
 export type { ByteSink } from "./socket_writer.ts";
 export { PlainClient, type PlainClientOptions, type PlainRequest } from "./plain_client.ts";

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { NodeId } from "@ark/node/identity";
 import type { Clock } from "./clock.ts";
+import { ownCopy } from "./own_copy.ts";
 import { WINDOW_SECONDS } from "./signed_request.ts";
 
 /** How long a nonce that this node issued is accepted, in seconds; also how long a new process insists on one. */
@@ -82,7 +83,7 @@ export class ReplayWindow {
       : this.#untilByOwnNonce(peer, { window, nonce: stamp.serverNonce });
     if (until === null) return "clock";
     if (!this.#hasRoom(window)) return "busy";
-    window.nonces.set(stamp.nonce, { until, created: stamp.serverNonce === null ? stamp.created : -1 });
+    window.nonces.set(ownCopy(stamp.nonce), { until, created: stamp.serverNonce === null ? stamp.created : -1 });
     return "fresh";
   }
 

@@ -5,14 +5,18 @@ const OWN_FIELDS: ReadonlySet<string> = new Set(["connection", "content-length",
 
 /** The head of an answer; `framing` is fields that say where its body ends, each with its line break. */
 export function headBytes({ status, headers }: Response, framing: string): Uint8Array {
-  const reason = REASONS[status] ?? "";
-  let text = `HTTP/1.1 ${status} ${reason}\r\n`;
+  let text = `HTTP/1.1 ${status} ${reasonOf(status)}\r\n`;
   // Not by its iterator, which makes an object and an array for each field.
   headers.forEach((value, name) => {
     if (!OWN_FIELDS.has(name)) text += `${name}: ${value}\r\n`;
   });
   if (!headers.has("date")) text += `date: ${new Date().toUTCString()}\r\n`;
   return Buffer.from(`${text}${framing}\r\n`, "latin1");
+}
+
+/** What a status is called; nothing for a rare one. */
+export function reasonOf(status: number): string {
+  return REASONS[status] ?? "";
 }
 
 const REASONS: Readonly<Record<number, string>> = {

@@ -87,7 +87,7 @@ const PLACES: ReadonlyMap<string, number | null> = new Map<string, number | null
 /** The value of each needed field, in their order. */
 type Values<Names extends readonly string[] = typeof NEEDED> = { -readonly [Place in keyof Names]: string };
 
-/** More fields than this are refused: behind 2,000 the HTTP parser drops them unseen. */
+/** More fields than this are refused: no peer sends so many. */
 const MOST_FIELDS = 64;
 
 /** Signs a request. Returns the two fields to send and the signature's bytes. */

@@ -1,6 +1,6 @@
 type ReadWhole = () => Promise<Uint8Array<ArrayBuffer>>;
 
-const WHOLE = new WeakMap<Request, ReadWhole>();
+const WHOLE = new WeakMap<object, ReadWhole>();
 
 /** Notes how the whole body of a request can be had at once. */
 export function noteWhole(request: Request, read: ReadWhole): void {
@@ -12,7 +12,7 @@ export function noteWhole(request: Request, read: ReadWhole): void {
  * else of the body can be had afterwards. Null where the request came by another way, its body has no stated length, or
  * somebody has begun to read it.
  */
-export function wholeBody(request: Request): Promise<Uint8Array<ArrayBuffer>> | null {
+export function wholeBody(request: Pick<Request, "bodyUsed"> | object): Promise<Uint8Array<ArrayBuffer>> | null {
   const read = request.bodyUsed ? undefined : WHOLE.get(request);
   WHOLE.delete(request);
   return read?.() ?? null;

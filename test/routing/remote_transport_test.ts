@@ -4,14 +4,14 @@ import { generateIdentity } from "@ark/node/identity";
 import { ArkError, type InferenceEvent } from "@ark/node/protocol";
 import { PeerTable, RemoteBackend } from "@ark/node/routing";
 import { Logger } from "@ark/node/telemetry";
-import { type Caller, listenMesh, MeshClient, type MeshListener } from "@ark/node/transport";
+import { type Caller, listenMesh, MeshClient, type MeshListener, type MeshRequest } from "@ark/node/transport";
 import { asking, question } from "../inference/backend_contract.ts";
 import { answerEvents, openAudit, ScriptedPeer } from "./scripted_peer.ts";
 
 /** Serves a scripted peer's offer and answers from a real mesh listener. */
 function serve(
   bob: ScriptedPeer,
-  body: (request: Request, caller: Caller) => Promise<ReadableStream<Uint8Array>>,
+  body: (request: MeshRequest, caller: Caller) => Promise<ReadableStream<Uint8Array>>,
 ): Promise<MeshListener> {
   return listenMesh({
     identity: bob.identity,

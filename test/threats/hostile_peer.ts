@@ -1,7 +1,7 @@
 /** An approved provider that answers over real TLS with whatever a test gives it. */
 import { formatPublicKey, generateIdentity, type Identity } from "@ark/node/identity";
 import type { Offer } from "@ark/node/protocol";
-import { type Caller, formatAddress, listenMesh, type MeshListener } from "@ark/node/transport";
+import { type Caller, formatAddress, listenMesh, type MeshListener, type MeshRequest } from "@ark/node/transport";
 import type { TestNode } from "../mesh/test_node.ts";
 import { type Arrived, ScriptedPeer } from "../routing/scripted_peer.ts";
 
@@ -63,7 +63,7 @@ export class HostilePeer implements AsyncDisposable {
     for (const id of this.#callers) this.#listener?.disconnect(id);
   }
 
-  async #handle(request: Request, caller: Caller): Promise<Response> {
+  async #handle(request: MeshRequest, caller: Caller): Promise<Response> {
     this.#callers.add(caller.nodeId);
     const { pathname } = new URL(request.url);
     if (pathname === "/ark/v1/offer") return Response.json(this.offer);

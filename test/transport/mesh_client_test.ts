@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { generateIdentity } from "@ark/node/identity";
-import { type MeshCall, MeshClient, type MeshClientOptions, type MeshResponse } from "@ark/node/transport";
+import {
+  type MeshCall,
+  MeshClient,
+  type MeshClientOptions,
+  type MeshRequest,
+  type MeshResponse,
+} from "@ark/node/transport";
 import { aborted, FakeClock, TestMesh, type TestMeshOptions, until } from "./mesh_fixture.ts";
 import { type Arrived, DeafNode, ScriptedNode } from "./scripted_node.ts";
 
@@ -33,7 +39,7 @@ function streamed(): { handler: NonNullable<TestMeshOptions["handler"]>; give: (
 }
 
 /** A handler that waits for the end of its caller. */
-async function patient(request: Request): Promise<Response> {
+async function patient(request: MeshRequest): Promise<Response> {
   await aborted(request.signal);
   throw request.signal.reason;
 }

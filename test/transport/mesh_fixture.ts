@@ -12,6 +12,7 @@ import {
   type MeshLimits,
   type MeshListener,
   type MeshPeer,
+  type MeshRequest,
   type Refusal,
   type Standing,
 } from "@ark/node/transport";
@@ -193,6 +194,11 @@ export class RawConnection implements Disposable {
     return this.#text;
   }
 
+  /** Says that nothing more comes, and goes on reading. */
+  async closeWrite(): Promise<void> {
+    await this.#tls.closeWrite();
+  }
+
   /** Hangs up. */
   [Symbol.dispose](): void {
     if (this.#open) this.#tls.close();
@@ -211,7 +217,7 @@ const ROOMY: Partial<MeshLimits> = {
 /** Options of {@linkcode TestMesh.start}. */
 export interface TestMeshOptions {
   /** What the handler does. @default answers with what it was asked */
-  handler?: (request: Request, caller: Caller) => Promise<Response>;
+  handler?: (request: MeshRequest, caller: Caller) => Promise<Response>;
   /** How keys stand; without it, `alice` is approved, `rita` is revoked and nobody else is known. */
   standing?: (id: NodeId) => Standing;
   /** Limits. Sources are not limited unless a test does so. */
@@ -317,7 +323,7 @@ export class TestMesh implements AsyncDisposable {
   }
 }
 
-async function echo(request: Request): Promise<Response> {
+async function echo(request: MeshRequest): Promise<Response> {
   return Response.json({ path: new URL(request.url).pathname, body: await request.text() });
 }
 

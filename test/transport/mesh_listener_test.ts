@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { generateIdentity } from "@ark/node/identity";
-import { listenMesh } from "@ark/node/transport";
+import { listenMesh, type MeshRequest } from "@ark/node/transport";
 import { verifyResponse } from "../../src/transport/signed_response.ts";
 import {
   aborted,
@@ -250,6 +250,30 @@ Deno.test("listenMesh() keeps a connection for many requests", async () => {
   assert.equal(mesh.handled.length, 50);
 });
 
+Deno.test("listenMesh() reads a request that comes byte by byte, and ends a connection with the answer where asked to", async () => {
+  await using mesh = await TestMesh.start();
+  using connection = await mesh.connect();
+  for (const character of requestText(mesh.request(POST))) await connection.send(character);
+  assert.match(await connection.readTo(DONE), /question/);
+  const request = mesh.request(POST);
+  request.fields.push(["Connection", "close"]);
+  await connection.send(requestText(request));
+  const answer = await connection.readToEnd();
+  assert.match(answer, /^connection: close\r$/m);
+  assert.match(answer, DONE);
+});
+
+Deno.test("listenMesh() takes a caller that says no more for one that has left", async () => {
+  await using mesh = await TestMesh.start({ handler: patient });
+  using connection = await mesh.connect();
+  await connection.send(requestText(mesh.request()));
+  await until(() => mesh.handled.length === 1);
+  await connection.closeWrite();
+  await aborted(mesh.handled[0]?.signal ?? assert.fail());
+  assert.equal(await connection.readToEnd(), "");
+  assert.deepEqual(mesh.refusals, []);
+});
+
 Deno.test("listenMesh() keeps a connection when the handler does not want the body", async () => {
   for (const unwanted of ["left", "cancelled"]) {
     await using mesh = await TestMesh.start({
@@ -397,7 +421,7 @@ function endless(): Response {
 }
 
 /** A handler that waits for the end of its caller. */
-async function patient(request: Request): Promise<Response> {
+async function patient(request: MeshRequest): Promise<Response> {
   await aborted(request.signal);
   throw request.signal.reason;
 }

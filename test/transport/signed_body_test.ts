@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
-import { signedBody } from "@ark/node/transport";
+import { type MeshRequest, signedBody } from "@ark/node/transport";
 import { headText, requestText, statusOf, TestMesh } from "./mesh_fixture.ts";
 
 const DONE = /0\r\n\r\n$/;
 
 /** Answers with the body, read without a stream. */
-async function echo(request: Request): Promise<Response> {
+async function echo(request: MeshRequest): Promise<Response> {
   const body = signedBody(request) ?? assert.fail("There is no body");
   assert.equal(signedBody(request), null, "It can be had twice");
   return Response.json({ said: new TextDecoder().decode(await body) });

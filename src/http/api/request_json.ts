@@ -1,5 +1,5 @@
 import { ArkError, type ErrorCode } from "@ark/node/protocol";
-import { boundedBytes, wholeBody } from "@ark/node/transport";
+import { boundedBytes, type MeshRequest, wholeBody } from "@ark/node/transport";
 
 /** A body that cannot be read as JSON. `status` is finer than the code: 415 has no code of its own. */
 export class RequestBodyError extends ArkError {
@@ -33,7 +33,7 @@ export interface ReadJsonOptions {
  * @throws {ArkError} `cancelled` when the caller went away before the end of the body.
  */
 export async function readJson(
-  request: Request,
+  request: Pick<MeshRequest, "headers" | "body" | "bytes">,
   limitBytes: number,
   { anyType = false }: ReadJsonOptions = {},
 ): Promise<unknown> {
@@ -57,7 +57,7 @@ export async function readJson(
   }
 }
 
-async function readAtOnce(request: Request): Promise<Uint8Array> {
+async function readAtOnce(request: Pick<MeshRequest, "bytes">): Promise<Uint8Array> {
   try {
     return await (wholeBody(request) ?? request.bytes());
   } catch (error) {
@@ -65,7 +65,7 @@ async function readAtOnce(request: Request): Promise<Uint8Array> {
   }
 }
 
-async function readChunks(request: Request, limitBytes: number): Promise<Uint8Array> {
+async function readChunks(request: Pick<MeshRequest, "body">, limitBytes: number): Promise<Uint8Array> {
   try {
     return await boundedBytes(request.body, { most: limitBytes, tooLong: () => tooLarge(limitBytes) });
   } catch (error) {

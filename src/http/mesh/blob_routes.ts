@@ -10,7 +10,7 @@ import {
   encodeHave,
   type SignedManifest,
 } from "@ark/node/protocol";
-import { type Caller, fixedResponse } from "@ark/node/transport";
+import { type Caller, fixedResponse, type MeshRequest } from "@ark/node/transport";
 import type { Denials } from "./denials.ts";
 import type { PullSessions } from "./pull_sessions.ts";
 import type { UploadPace } from "./upload_pace.ts";
@@ -67,7 +67,7 @@ export interface BlobRoutesOptions {
 }
 
 /** Answers one of the requests for files; null where it is none of them. */
-export type BlobRoutes = (request: Request, asked: { url: URL; caller: Caller }) => Promise<Response> | null;
+export type BlobRoutes = (request: MeshRequest, asked: { url: URL; caller: Caller }) => Promise<Response> | null;
 
 const MANIFEST = "/ark/v1/models/manifest";
 /** The only way in which anything of a request becomes a name of a file: 64 hexadecimal digits, and nothing else. */
@@ -103,7 +103,7 @@ interface Asked {
   options: BlobRoutesOptions;
 }
 
-async function answer(request: Request, asked: Asked): Promise<Response> {
+async function answer(request: MeshRequest, asked: Asked): Promise<Response> {
   const { url, caller, options } = asked;
   if (request.method !== "GET") throw new ArkError("bad_request", "Files are asked for with GET");
   if (!options.accepting()) throw new ArkError("unavailable", "This node is stopping");
@@ -187,7 +187,7 @@ function wholeResponse(bytes: Uint8Array, { caller, options }: Asked, over: () =
 }
 
 async function data(
-  request: Request,
+  request: MeshRequest,
   asked: Asked & { blob: ServedBlob; model: string },
 ): Promise<Response> {
   const { url, caller, options, blob, model } = asked;

@@ -1,10 +1,10 @@
 import { ArkError } from "@ark/node/protocol";
-import type { Caller, Introductions } from "@ark/node/transport";
+import type { Caller, Introductions, MeshRequest } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { peerFailure } from "./peer_failure.ts";
 
 /** Answers a request whose sender is proven and perhaps a stranger. What it throws becomes an error for the sender. */
-export type IntroductionRoute = (request: Request, caller: Caller) => Promise<Response>;
+export type IntroductionRoute = (request: MeshRequest, caller: Caller) => Promise<Response>;
 
 /**
  * What a mesh listener hears of every proven key, by path. Each is a POST: an answer that depended on nothing but the

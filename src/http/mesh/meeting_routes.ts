@@ -8,7 +8,7 @@ import {
 } from "@ark/node/protocol";
 import type { NodeId } from "@ark/node/identity";
 import type { Logger } from "@ark/node/telemetry";
-import { type Caller, type PeerAddress, sourceOf } from "@ark/node/transport";
+import { type Caller, type MeshRequest, type PeerAddress, sourceOf } from "@ark/node/transport";
 import { type AdmitOptions, admitPeer } from "../admit_peer.ts";
 import { readJson } from "../api/request_json.ts";
 import type { Denials } from "./denials.ts";
@@ -97,6 +97,6 @@ async function welcome(
   await audit.append({ kind: "pair", direction: "in", peer: id, outcome: "ok" }).catch(() => {});
 }
 
-function addressOf(request: Request, caller: Caller): PeerAddress | null {
+function addressOf(request: MeshRequest, caller: Caller): PeerAddress | null {
   return toldAddress(new URL(request.url), caller.remote);
 }

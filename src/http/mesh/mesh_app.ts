@@ -17,7 +17,7 @@ import {
 } from "@ark/node/protocol";
 import type { SharedEngine } from "@ark/node/routing";
 import type { Events, Logger } from "@ark/node/telemetry";
-import { type Caller, type PeerAddress, signedBody } from "@ark/node/transport";
+import { type Caller, type MeshRequest, type PeerAddress, signedBody } from "@ark/node/transport";
 import { arkErrorResponse } from "../ark_error.ts";
 import { copiesAnswer } from "./copies_answer.ts";
 import { contentAnswer, type ContentAnswerOptions, isContentPath } from "./content_answer.ts";
@@ -85,7 +85,7 @@ export interface MeshAppOptions {
 /** Answers requests of approved peers; see {@linkcode meshApp}. */
 export interface MeshApp {
   /** Answers one request whose sender is proven and approved. */
-  fetch(request: Request, caller: Caller): Promise<Response>;
+  fetch(request: MeshRequest, caller: Caller): Promise<Response>;
   /** Requests that run now, or whose end is not recorded yet. */
   readonly running: number;
   /** Resolves when none runs. */
@@ -272,7 +272,7 @@ interface InferRun {
   admitted(): void;
 }
 
-async function infer(request: Request, { caller, options, over, answers, admitted }: InferRun): Promise<Response> {
+async function infer(request: MeshRequest, { caller, options, over, answers, admitted }: InferRun): Promise<Response> {
   const { gate, audit, denials, engine, events, identity, logger } = options;
   let answer: PeerAnswer | undefined;
   try {
@@ -323,7 +323,7 @@ async function infer(request: Request, { caller, options, over, answers, admitte
 
 const DECODER = new TextDecoder();
 
-async function bodyOf(request: Request): Promise<unknown> {
+async function bodyOf(request: MeshRequest): Promise<unknown> {
   const bytes = signedBody(request);
   const text = bytes === null ? await request.text() : DECODER.decode(await bytes);
   try {

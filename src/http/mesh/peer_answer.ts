@@ -164,13 +164,13 @@ export class PeerAnswer implements PushedBody {
 
   /** Pushes the bytes of the answer, once it has started. */
   async pipe(sink: ByteSink): Promise<void> {
+    // At once, so that it leaves together with the head.
+    if (this.#start !== null) sink.write(this.#beginning(this.#start));
+    this.#sink = sink;
     const timer = this.#watch(() => {
       if (sink.idle) sink.write(this.#bytes.alive());
     });
     try {
-      // At once, so that it leaves together with the head.
-      if (this.#start !== null) sink.write(this.#beginning(this.#start));
-      this.#sink = sink;
       for (let bytes = await this.#more(); bytes !== null; bytes = await this.#more()) {
         const full = sink.write(bytes);
         if (full !== null) await full;

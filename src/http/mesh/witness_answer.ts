@@ -1,13 +1,13 @@
 import { WITNESS_REQUEST_LIMIT, type WitnessBook } from "@ark/node/audit";
 import { ArkError } from "@ark/node/protocol";
-import type { Caller } from "@ark/node/transport";
+import type { Caller, MeshRequest } from "@ark/node/transport";
 
 /**
  * This node as a witness of its peers' audit logs, C2SP `tlog-witness`: a `POST` shows the newest checkpoint and gets a
  * cosignature, a `GET` asks which checkpoint of the caller this node holds.
  */
 export async function witnessAnswer(
-  request: Request,
+  request: MeshRequest,
   { caller, witness }: { caller: Caller; witness: Pick<WitnessBook, "add" | "remembered"> },
 ): Promise<Response> {
   if (request.method === "GET") {

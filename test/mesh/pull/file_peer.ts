@@ -12,7 +12,7 @@ import {
   encodeHave,
   signManifest,
 } from "@ark/node/protocol";
-import { fixedResponse, formatAddress, listenMesh, type MeshListener } from "@ark/node/transport";
+import { fixedResponse, formatAddress, listenMesh, type MeshListener, type MeshRequest } from "@ark/node/transport";
 import { ggufBytes } from "../../models/gguf_bytes.ts";
 
 /** What is asked of a peer. */
@@ -131,7 +131,7 @@ export class FilePeer implements AsyncDisposable {
     await this.#listener?.[Symbol.asyncDispose]();
   }
 
-  #answer(request: Request): Response {
+  #answer(request: MeshRequest): Response {
     const asked = requestOf(request.url, this.sha256);
     if (asked === null) return Response.json({ error: { code: "ark_model_not_found" } }, { status: 404 });
     if (asked.what === "data") this.asked.push(asked.chunk);
