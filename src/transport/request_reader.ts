@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { fieldOf } from "./field_line.ts";
 import { joined } from "./joined.ts";
 
 /** The head of an HTTP/1 request. */
@@ -46,8 +47,6 @@ const CR = 13;
 const LF = 10;
 
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/;
-const FIELD =
-  /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*$/;
 const LENGTH = /^\d{1,15}$/;
 const CHUNK_SIZE = /^[0-9a-fA-F]{1,12}$/;
 
@@ -167,8 +166,9 @@ export class RequestReader {
     if (lines.length > MOST_FIELDS) throw new RequestFault(431, "There are too many header fields");
     const headers = new Headers();
     for (const line of lines) {
-      const [, name, value] = FIELD.exec(line) ?? [];
-      if (name === undefined || value === undefined) throw new RequestFault(400, "A header field is none");
+      const field = fieldOf(line, { latin1: true });
+      if (field === null) throw new RequestFault(400, "A header field is none");
+      const { name, value } = field;
       // Two of them, joined, would be a name of neither.
       if (/^host$/i.test(name) && headers.has("host")) throw new RequestFault(400, "There are two hosts");
       headers.append(name, value);

@@ -1,4 +1,5 @@
 import { ArkError } from "@ark/node/protocol";
+import { fieldOf } from "./field_line.ts";
 import { joined } from "./joined.ts";
 import type { TakeBytes } from "./pump.ts";
 
@@ -22,7 +23,6 @@ const CR = 13;
 const LF = 10;
 
 const STATUS_LINE = /^HTTP\/1\.1 ([2-5]\d\d) [\t\x20-\x7e]*$/;
-const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?)[ \t]*$/;
 const LENGTH = /^(?:0|[1-9]\d{0,14})$/;
 const MOST_SIZE_DIGITS = 12;
 
@@ -178,9 +178,9 @@ export class ResponseReader {
     if (status === 0) throw malformed("its status line is none");
     const headers = new Headers();
     for (const line of lines) {
-      const [, name, value] = line.match(FIELD) ?? [];
-      if (name === undefined || value === undefined) throw malformed("a header field is none");
-      headers.append(name, value);
+      const field = fieldOf(line);
+      if (field === null) throw malformed("a header field is none");
+      headers.append(field.name, field.value);
     }
     if (headers.has("content-encoding")) throw malformed("it is compressed, which was not asked for");
     if (headers.has("trailer")) throw malformed("it announces trailers");
