@@ -139,18 +139,24 @@ export class Journeys {
       handles: (model) => backend.handles(model),
       worksHere: (model) => backend.worksHere?.(model) === true,
       infer: (request, options) => {
-        const span = { name: "serve", parent: parseTraceparent(traceparent) };
-        const journey = this.begin({ id, from: "peer", sender: peer, model: request.model, span });
-        const { trace } = journey;
-        journey.chosen({ name: backend.name, peer: null });
+        const begin = () => {
+          const span = { name: "serve", parent: parseTraceparent(traceparent) };
+          const begun = this.begin({ id, from: "peer", sender: peer, model: request.model, span });
+          begun.chosen({ name: backend.name, peer: null });
+          begun.step({ type: "asked", ...where, attempt: 0, ms: 0 });
+          return begun;
+        };
         const came = performance.now();
         const where = { key: "local", name: backend.name };
         let [begun, written] = [false, 0];
-        journey.step({ type: "asked", ...where, attempt: 0, ms: 0 });
+        // Where nobody needs its span, it is told when the engine is at work already.
+        let journey = this.#tracer === null ? null : begin();
+        const current = () => journey ??= begin();
+        const trace = journey?.trace;
         const see = (event: InferenceEvent) => {
-          journey.event(event);
+          current().event(event);
           if (event.type === "start") return;
-          if (!begun) journey.step({ type: "began", ...where, ms: performance.now() - came });
+          if (!begun) current().step({ type: "began", ...where, ms: performance.now() - came });
           begun = true;
           written += tokensOf(event);
         };
@@ -160,19 +166,20 @@ export class Journeys {
           ...options.direct === undefined ? {} : { direct: seenParts(options.direct, see) },
         };
         return told(backend.infer(request, asked), {
+          asked: () => void current(),
           event(event) {
             see(event);
             if (event.type !== "end") return;
             if (trace !== undefined) engineSpans(trace, event);
-            journey.end("ok");
+            current().end("ok");
           },
           failed(error) {
             const { code } = toArkError(error);
-            if (options.signal.aborted) return journey.end("cancelled");
-            journey.step({ type: "failed", ...where, code, tokens: written, ms: performance.now() - came });
-            journey.end(code);
+            if (options.signal.aborted) return current().end("cancelled");
+            current().step({ type: "failed", ...where, code, tokens: written, ms: performance.now() - came });
+            current().end(code);
           },
-          left: () => journey.end("cancelled"),
+          left: () => current().end("cancelled"),
         });
       },
     };
@@ -180,6 +187,8 @@ export class Journeys {
 }
 
 interface Listener {
+  /** The first event is on its way. */
+  asked(): void;
   event(event: InferenceEvent): void;
   failed(error: unknown): void;
   left(): void;
@@ -188,11 +197,15 @@ interface Listener {
 /** Events as they are, with somebody who listens; by hand, since this stands in the way of every token. */
 function told(events: AsyncIterable<InferenceEvent>, listener: Listener): AsyncIterable<InferenceEvent> {
   const iterator = events[Symbol.asyncIterator]();
+  let asked = false;
   return {
     [Symbol.asyncIterator]: () => ({
       async next() {
         try {
-          const result = await iterator.next();
+          const next = iterator.next();
+          if (!asked) listener.asked();
+          asked = true;
+          const result = await next;
           if (result.done) listener.left();
           else listener.event(result.value);
           return result;

@@ -81,12 +81,12 @@ export class MeshClient implements AsyncDisposable {
     const onAbort = () => {
       hangUp.abort(new ArkError("cancelled", "The request was cancelled", { cause: call.signal?.reason }));
     };
-    const timer = setTimeout(() => {
+    const late = () => {
       hangUp.abort(
         new ArkError("unavailable", `The peer ${shortId(to.id)} did not answer within ${call.deadlineMs} ms`),
       );
-    }, call.deadlineMs);
-    call.signal?.addEventListener("abort", onAbort, { once: true });
+    };
+    let timer: ReturnType<typeof setTimeout> | undefined;
     if (call.signal?.aborted) onAbort();
     this.#calls.set(hangUp, { id: to.id, settled: settled.promise });
     const end = () => {
@@ -98,7 +98,7 @@ export class MeshClient implements AsyncDisposable {
     try {
       const peer = this.#peer(to.id);
       const until = this.#clock.monotonicMs() + call.deadlineMs;
-      const answer = await this.#ask({
+      const asked = this.#ask({
         ...checked,
         to,
         peer,
@@ -106,6 +106,10 @@ export class MeshClient implements AsyncDisposable {
         signal: hangUp.signal,
         apart: call.apart === true,
       });
+      // Where a connection is at hand the request is on its way by now: that is what comes first.
+      timer = setTimeout(late, call.deadlineMs);
+      call.signal?.addEventListener("abort", onAbort, { once: true });
+      const answer = await asked;
       if (call.whole !== true) clearTimeout(timer);
       return { ...answer.response, ...answerBody(answer.exchange, { signal: hangUp.signal, end }) };
     } catch (error) {

@@ -72,7 +72,7 @@ async function begin(
       return infer(options);
     },
   };
-  const response = await answer.start(backend, { request: REQUEST, signal: new AbortController().signal }).catch(
+  const response = await answer.start(backend, { request: REQUEST, client: new AbortController() }).catch(
     async (error) => {
       await answer.fail(error);
       throw error;

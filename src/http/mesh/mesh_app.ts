@@ -312,7 +312,7 @@ async function infer(request: MeshRequest, { caller, options, over, answers, adm
     const told = { peer: caller.nodeId, request: caller.signature, traceparent };
     return await answer.start(options.serving?.(engine.backend, told) ?? engine.backend, {
       request: { ...asked, model: model.id, parameters },
-      signal: request.signal,
+      client: request,
     });
   } catch (error) {
     if (answer === undefined) over();

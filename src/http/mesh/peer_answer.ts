@@ -41,6 +41,14 @@ export interface PeerAnswerOptions {
   over(): void;
 }
 
+/** What a {@linkcode PeerAnswer} answers. */
+export interface PeerQuestion {
+  /** The question. */
+  request: InferenceRequest;
+  /** Whose signal fires when the one who asked has left; looked at when it is needed first. */
+  client: Pick<Request, "signal">;
+}
+
 /** Silence after which a sign of life is sent, in milliseconds: a third of what the caller endures. */
 const ALIVE_MS = 10_000;
 
@@ -87,12 +95,12 @@ export class PeerAnswer implements PushedBody {
    */
   async start(
     backend: Backend,
-    { request, signal }: { request: InferenceRequest; signal: AbortSignal },
+    { request, client }: PeerQuestion,
   ): Promise<Response> {
     const { audit, caller, model, events } = this.#options;
     const peer = caller.nodeId;
     const ask = () => {
-      this.#first = this.#ask(backend, { request, signal });
+      this.#first = this.#ask(backend, { request, client });
       // What comes of it is looked at when the record is durable.
       this.#first.catch(() => {});
     };
@@ -106,7 +114,9 @@ export class PeerAnswer implements PushedBody {
       throw error;
     }
     events.emit({ type: "request", phase: "start", request: caller.signature, direction: "in", peer, model });
-    const first = await (this.#first ?? this.#ask(backend, { request, signal })).catch((error) => {
+    // Whoever left meanwhile has asked nobody else.
+    if (this.#first === null && client.signal.aborted) this.#hangUp.abort(client.signal.reason);
+    const first = await (this.#first ?? this.#ask(backend, { request, client })).catch((error) => {
       throw this.#fault ?? error;
     });
     if (first.done || first.value.type !== "start") {
@@ -128,17 +138,16 @@ export class PeerAnswer implements PushedBody {
   }
 
   /** Asks at once; all that goes wrong comes by the promise. */
-  async #ask(
-    backend: Backend,
-    { request, signal }: { request: InferenceRequest; signal: AbortSignal },
-  ): Promise<IteratorResult<InferenceEvent>> {
-    // One that follows both would cost as much as all the rest here.
+  async #ask(backend: Backend, { request, client }: PeerQuestion): Promise<IteratorResult<InferenceEvent>> {
     const hangUp = this.#hangUp;
-    if (signal.aborted) hangUp.abort(signal.reason);
-    else signal.addEventListener("abort", () => hangUp.abort(signal.reason), { once: true });
     const options = { priority: "peer", principal: this.peer, signal: hangUp.signal, direct: this.#direct() } as const;
     this.#events = backend.infer(request, options)[Symbol.asyncIterator]();
-    return await this.#events.next();
+    const first = this.#events.next();
+    // Whatever need not be there before the engine is at work comes after it.
+    const { signal } = client;
+    if (signal.aborted) hangUp.abort(signal.reason);
+    else signal.addEventListener("abort", () => hangUp.abort(signal.reason), { once: true });
+    return await first;
   }
 
   /** Who asked. */
