@@ -26,7 +26,7 @@ const APART_MS = 100;
 /** What a stream says in a second at most over time, in bytes; what is more has to wait longer for the next update. */
 const BYTES_PER_SECOND = 512 << 10;
 /** Longest silence of a stream, in milliseconds: while this node answers a request of that peer, and else. */
-const SILENCE_MS = { serving: 400, idle: 2_000 };
+const SILENCE_MS = { serving: 400, idle: 1_600 };
 /** What a peer may leave unread before it is told nothing more, in bytes. */
 const UNREAD_BYTES = 64 << 10;
 
