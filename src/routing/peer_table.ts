@@ -39,9 +39,9 @@ export class PeerTable {
   /** Makes an empty table. */
   constructor(options: PeerTableOptions) {
     const times = { everyMs: 2_000, hurryMs: 500, patienceMs: 1_200, answerMs: 5_000 };
-    // Half as long again as a peer is silent that is well (`OfferStreams`). With two answers waited for after that, on the
+    // A good deal longer than a peer is silent that is well (1.6 s, `OfferStreams`). With two answers waited for after that, on the
     // kept connection and on a new one, nobody who is gone is taken to be there for more than five seconds (R01).
-    const silence = { silenceMs: 2_400, hurriedSilenceMs: 900 };
+    const silence = { silenceMs: 2_300, hurriedSilenceMs: 900 };
     this.#options = { ...times, ...silence, reached: () => {}, ...options };
     const clock = new AwakeClock();
     this.#questions = new PeerQuestions({ ...this.#options, clock });

@@ -29,7 +29,7 @@ export interface PeerTableOptions {
   patienceMs?: number;
   /** How long a peer may take to say what it offers, in milliseconds. @default {5000} */
   answerMs?: number;
-  /** Longest silence of a peer that tells by itself what it offers, in milliseconds; then it is asked. @default {2400} */
+  /** Longest silence of a peer that tells by itself what it offers, in milliseconds; then it is asked. @default {2300} */
   silenceMs?: number;
   /** The same while it answers a request of ours. @default {900} */
   hurriedSilenceMs?: number;
