@@ -187,37 +187,35 @@ Deno.test("PeerAnswer that nobody reads is over when its body is cancelled", asy
   assert.partialDeepStrictEqual(scene.records.at(-1), { kind: "end", outcome: "cancelled" });
 });
 
-Deno.test("PeerAnswer asks an engine of this machine while the disk is at the record, and answers when it is durable", async () => {
+/** An answer that has had time to begin, and whose record is at the disk; with how often its engine was asked. */
+async function atTheDisk({ here }: Pick<Setting, "here">) {
   const disk = Promise.withResolvers<void>();
   const { infer } = engine([["a"]]);
-  let asked = 0;
+  const seen = { asked: 0, answered: false };
   const scene = begin((options) => {
-    asked++;
+    seen.asked++;
     return infer(options);
-  }, { here: true, disk: disk.promise });
-  let answered = false;
-  void scene.then(() => answered = true);
+  }, { ...here === undefined ? {} : { here }, disk: disk.promise });
+  void scene.then(() => seen.answered = true);
   for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([asked, answered], [1, false]);
+  return { scene, seen, disk };
+}
+
+Deno.test("PeerAnswer asks an engine of this machine while the disk is at the record, and answers when it is durable", async () => {
+  const { scene, seen, disk } = await atTheDisk({ here: true });
+  assert.deepEqual(seen, { asked: 1, answered: false });
   disk.resolve();
   const { frames } = await push(await scene);
   assert.deepEqual(frames.map(wordOf), ["start", "a", "end", "receipt"]);
-  assert.equal(asked, 1);
+  assert.equal(seen.asked, 1);
 });
 
 Deno.test("PeerAnswer asks nobody outside this machine before the record is durable", async () => {
-  const disk = Promise.withResolvers<void>();
-  const { infer } = engine([["a"]]);
-  let asked = 0;
-  const scene = begin((options) => {
-    asked++;
-    return infer(options);
-  }, { disk: disk.promise });
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(asked, 0);
+  const { scene, seen, disk } = await atTheDisk({});
+  assert.equal(seen.asked, 0);
   disk.resolve();
   assert.equal((await scene).response.status, 200);
-  assert.equal(asked, 1);
+  assert.equal(seen.asked, 1);
 });
 
 Deno.test("PeerAnswer stops an engine whose request could not be made durable, and gives nothing of its answer", async () => {
