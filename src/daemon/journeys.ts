@@ -141,10 +141,10 @@ export class Journeys {
       infer: (request, options) => {
         const begin = () => {
           const span = { name: "serve", parent: parseTraceparent(traceparent) };
-          const begun = this.begin({ id, from: "peer", sender: peer, model: request.model, span });
-          begun.chosen({ name: backend.name, peer: null });
-          begun.step({ type: "asked", ...where, attempt: 0, ms: 0 });
-          return begun;
+          const fresh = this.begin({ id, from: "peer", sender: peer, model: request.model, span });
+          fresh.chosen({ name: backend.name, peer: null });
+          fresh.step({ type: "asked", ...where, attempt: 0, ms: 0 });
+          return fresh;
         };
         const came = performance.now();
         const where = { key: "local", name: backend.name };
@@ -187,7 +187,7 @@ export class Journeys {
 }
 
 interface Listener {
-  /** The first event is on its way. */
+  /** An event is on its way; also told of each after the first. */
   asked(): void;
   event(event: InferenceEvent): void;
   failed(error: unknown): void;
@@ -197,14 +197,12 @@ interface Listener {
 /** Events as they are, with somebody who listens; by hand, since this stands in the way of every token. */
 function told(events: AsyncIterable<InferenceEvent>, listener: Listener): AsyncIterable<InferenceEvent> {
   const iterator = events[Symbol.asyncIterator]();
-  let asked = false;
   return {
     [Symbol.asyncIterator]: () => ({
       async next() {
         try {
           const next = iterator.next();
-          if (!asked) listener.asked();
-          asked = true;
+          listener.asked();
           const result = await next;
           if (result.done) listener.left();
           else listener.event(result.value);

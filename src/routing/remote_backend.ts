@@ -122,7 +122,6 @@ export class RemoteBackend implements Backend {
     };
     signal.addEventListener("abort", abort, { once: true });
     try {
-      if (signal.aborted) abort();
       let durable = false;
       for await (const event of this.#answer(run, asked)) {
         if (!durable) await recorded;
